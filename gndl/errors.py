@@ -1,0 +1,8 @@
+"""The one error that a user is meant to read."""
+
+
+class GndlError(Exception):
+    """What went wrong, the file it went wrong with, and what to do about it.
+
+    The command line prints the message alone, without a traceback, and exits with status 1.
+    """

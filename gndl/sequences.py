@@ -1,0 +1,131 @@
+"""Who is seen in which frames: what every database reader returns and every later stage reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Source = Literal["rendered", "licensed", "own"]
+
+STAND_IN_LABEL = "STAND-IN.txt"
+"""Name of the file at the root of a rendered database; its presence makes ``source`` "rendered"."""
+
+
+@dataclass(frozen=True, order=True)
+class FrameRef:
+    """One picture: an image file, or one frame of a video.
+
+    Parameters
+    ----------
+    path : Path
+        Image or video file.
+    index : int
+        Frame of the video, counted from 0; -1 for an image file.
+    landmarks : Path or None
+        File of 68 landmark points that belongs to this frame (CK+), where there is one.
+    """
+
+    path: Path
+    index: int = -1
+    landmarks: Path | None = None
+
+    @property
+    def is_video(self) -> bool:
+        """Whether the frame lies in a video."""
+        return self.index >= 0
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """One labelled sequence of one subject, with the frames that the study takes from it.
+
+    Parameters
+    ----------
+    subject, sequence : str
+        Names, ``sequence`` unique within its database.
+    expression : str
+        Class name in the paper's words (ledger L16): ``"anger"``, ``"happiness"``, …
+    neutral : FrameRef
+        The subject's neutral face in this sequence.
+    examined : tuple of FrameRef
+        The expressive faces, in order of time; each makes one pair with ``neutral``.
+    frames : tuple of FrameRef
+        Every frame of an image sequence in order of time; empty for a video, whose frames are its indices.
+    frames_chosen_by : str
+        How ``neutral`` and ``examined`` were chosen, in words, such as ``"first and last three"``.
+    view : {"frontal", "dual"}
+        ``"dual"``: frontal and profile side by side in one frame; the crop stage takes the frontal half.
+    may_lie_on_its_side : bool
+        The clip may have to be turned by 90° clockwise; the crop stage's detector decides (MMI).
+    """
+
+    subject: str
+    sequence: str
+    expression: str
+    neutral: FrameRef
+    examined: tuple[FrameRef, ...]
+    frames: tuple[FrameRef, ...] = ()
+    frames_chosen_by: str = ""
+    view: Literal["frontal", "dual"] = "frontal"
+    may_lie_on_its_side: bool = False
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that a reader or an audit found in a database, with the file it concerns.
+
+    ``kind`` is ``"error"`` where the study could not run, ``"problem"`` where something is wrong but can be worked
+    round, ``"skip"`` where a file or sequence is left out for a stated reason, ``"note"`` for the rest.
+    """
+
+    kind: Literal["error", "problem", "skip", "note"]
+    path: Path
+    message: str
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database as found on disk.
+
+    Parameters
+    ----------
+    name : str
+        ``"ckplus"``, ``"oulu_casia"``, ``"mmi"`` or ``"manifest"``.
+    root : Path
+        Folder (or manifest file) that was asked for.
+    source : {"rendered", "licensed", "own"}
+        Copied to every row of every CSV that this database leads to.
+    expressions : tuple of str
+        The classes, in the paper's order (Fig. 6) for the three databases, sorted for a manifest.
+    sequences : tuple of Sequence
+        Labelled sequences that the study takes, sorted by name.
+    findings : tuple of Finding
+        What was left out and why, and every problem, by file.
+    folders : dict of str to Path
+        The folders that were resolved inside ``root``, by role (``"images"``, ``"labels"``, …).
+    found : dict of str to int
+        Counts on disk beside what the paper counts, such as ``"sequences"``, ``"labelled"``, ``"subjects"``.
+    """
+
+    name: str
+    root: Path
+    source: Source
+    expressions: tuple[str, ...]
+    sequences: tuple[Sequence, ...]
+    findings: tuple[Finding, ...] = ()
+    folders: dict[str, Path] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The subjects of the sequences taken, sorted."""
+        return tuple(sorted({sequence.subject for sequence in self.sequences}))
+
+    @property
+    def title(self) -> str:
+        """The database's name as printed, such as "CK+ stand-in" where it is rendered."""
+        from gndl.paper import DATABASE_TITLES
+
+        title = DATABASE_TITLES.get(self.name, self.name)
+        return f"{title} stand-in" if self.source == "rendered" else title
