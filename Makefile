@@ -1,0 +1,65 @@
+# Two commands matter: `make study` and `make test`. Each creates .venv, installs and runs.
+PROFILE ?= quick
+DATABASES ?= ckplus oulu_casia mmi
+DATA ?=
+CKPLUS ?=
+OULU_CASIA ?=
+MMI ?=
+OUT ?= runs/$(PROFILE)
+JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+STUDY_OPTIONS ?=
+PYTEST_OPTIONS ?=
+
+# The first Python 3.11 to 3.13 that really starts; PYTHON=... chooses another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN = $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help install install-dev study test lint lab bench
+
+help:
+	@echo "make study   render (or read) the databases, train, write the notebooks, figures and tables"
+	@echo "make test    run the test suite"
+	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make lint    ruff and mypy"
+	@echo "make bench   training throughput on this machine"
+	@echo "Variables: PROFILE=smoke|quick|standard|paper DATABASES=\"ckplus oulu_casia mmi\" DATA=/path"
+	@echo "           CKPLUS=/path OULU_CASIA=/path MMI=/path OUT=runs/NAME JOBS=N"
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11, 3.12 or 3.13 was found; install one or say PYTHON=/path/to/python."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing into $(VENV) (about 6 GB on Linux, most of it torch's CUDA libraries) ..."
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
+
+study: install
+	$(BIN)/gndl study --profile $(PROFILE) --databases $(DATABASES) --out "$(OUT)" --jobs $(JOBS) \
+		$(if $(DATA),--data "$(DATA)") $(if $(CKPLUS),--ckplus "$(CKPLUS)") \
+		$(if $(OULU_CASIA),--oulu-casia "$(OULU_CASIA)") $(if $(MMI),--mmi "$(MMI)") $(STUDY_OPTIONS)
+
+test: install-dev
+	$(BIN)/python -m pytest $(PYTEST_OPTIONS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: install
+	$(BIN)/jupyter lab notebooks
+
+bench: install
+	$(BIN)/python benchmarks/throughput.py
