@@ -1,0 +1,264 @@
+"""What is asked of a study: a profile with overrides, kept in ``study.json`` so that every later call asks the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gndl.errors import GndlError
+from gndl.files import write_json
+from gndl.paths import resolve
+from gndl.profiles import PROFILES, Augmentation, CropSettings, Precision, Profile, StandInSize, TrainSettings
+from gndl.provenance import git_state, machine, versions
+
+MAY_GROW = ("train.epochs", "train.min_steps", "methods", "lams", "lam", "only_folds", "purpose", "standins")
+"""Settings that a later call may change: they add runs or epochs, or only say what is rendered or printed."""
+
+
+@dataclass(frozen=True)
+class StudyRequest:
+    """Everything that a study was asked to do.
+
+    Parameters
+    ----------
+    out : Path
+        The study's directory.
+    settings : Profile
+        The profile with all overrides applied.
+    data_roots : dict of str to str
+        Database to the folder it is read from; ``""`` for the rendered stand-in.
+    seeds : tuple of int
+        Seeds of every run.
+    device : str
+        ``"auto"``, ``"cpu"`` or ``"cuda"``.
+    folds_file : str
+        Fold file to use, ``""`` to deal folds (ledger L13).
+    weights : str
+        Backbone weights, ``""`` for random initialisation (ledger L8).
+    allow_missing_faces : bool
+        Leave out, and count, sequences in which no face is found.
+    precision_explicit : bool
+        The precision was named by the user, not by the profile.
+    """
+
+    out: Path
+    settings: Profile
+    data_roots: dict[str, str] = field(default_factory=dict)
+    seeds: tuple[int, ...] = (0,)
+    device: str = "auto"
+    folds_file: str = ""
+    weights: str = ""
+    allow_missing_faces: bool = False
+    precision_explicit: bool = False
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether the study reads rendered stand-ins that it renders itself."""
+        return all(root == "" for root in self.data_roots.values())
+
+
+def profile_named(name: str) -> Profile:
+    """Look a profile up by name; a name that there is not raises `GndlError` with the names that there are."""
+    if name not in PROFILES:
+        raise GndlError(f"There is no profile {name!r}; choose one of {', '.join(PROFILES)}.")
+    return PROFILES[name]
+
+
+def with_overrides(
+    profile: Profile,
+    *,
+    epochs: int | None = None,
+    precision: Precision | None = None,
+    n_folds: int | None = None,
+    only_folds: tuple[int, ...] | None = None,
+    methods: tuple[str, ...] | None = None,
+    lams: tuple[float, ...] | None = None,
+    threads: int | None = None,
+) -> Profile:
+    """Replace what the user named; explicit epochs are taken as they are, whatever number of steps they make."""
+    train = profile.train
+    if epochs is not None:
+        train = dataclasses.replace(train, epochs=epochs, min_steps=0)
+    if precision is not None:
+        train = dataclasses.replace(train, precision=precision)
+    if threads is not None:
+        train = dataclasses.replace(train, threads=threads)
+    given = {"n_folds": n_folds, "only_folds": only_folds, "methods": methods, "lams": lams}
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    return dataclasses.replace(profile, train=train, **changes)
+
+
+def profile_from_json(content: dict[str, Any]) -> Profile:
+    """Rebuild a profile from the form that ``study.json`` keeps."""
+    train = dict(content["train"])
+    train["augmentation"] = Augmentation(**train["augmentation"])
+    for name in ("betas", "input_mean", "input_std"):
+        train[name] = tuple(train[name])
+    standins = {
+        name: StandInSize(**{**size, "frames": tuple(size["frames"])}) for name, size in content["standins"].items()
+    }
+    only_folds = content["only_folds"]
+    return Profile(
+        **{
+            **content,
+            "train": TrainSettings(**train),
+            "crop": CropSettings(**content["crop"]),
+            "standins": standins,
+            "methods": tuple(content["methods"]),
+            "lams": tuple(content["lams"]),
+            "only_folds": None if only_folds is None else tuple(only_folds),
+        }
+    )
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one, with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat
+
+
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
+def _difference(kept: dict[str, Any], asked: dict[str, Any]) -> str | None:
+    """Name the first setting that differs and may not, in words; None where all agree."""
+    before, now = _flat(kept), _flat(asked)
+    for name in sorted(before.keys() | now.keys()):
+        if any(name == free or name.startswith(f"{free}.") for free in MAY_GROW):
+            continue
+        if before.get(name) != now.get(name):
+            return f"{name} is {before.get(name)!r} there and {now.get(name)!r} now"
+    return None
+
+
+def save_request(request: StudyRequest) -> None:
+    """Write ``study.json``, or add to the one that lies there.
+
+    Raises
+    ------
+    GndlError
+        Where the directory holds a study that asked for something else; the setting that differs is named.
+    """
+    path = request.out / "study.json"
+    settings = _as_json(dataclasses.asdict(request.settings))
+    asked = {
+        "settings": settings,
+        "seeds": list(request.seeds),
+        "folds_file": request.folds_file,
+        "weights": request.weights,
+        "allow_missing_faces": request.allow_missing_faces,
+    }
+    data_roots = dict(request.data_roots)
+    if path.exists():
+        kept = read_study_json(request.out)
+        fixed = {name: value for name, value in kept["asked"].items() if name in asked}
+        difference = _difference({**fixed, "seeds": 0}, {**asked, "seeds": 0})
+        if difference is not None:
+            raise GndlError(
+                f"{path} belongs to another study: {difference}. "
+                f"Choose another OUT directory, or remove {request.out} if it is no longer wanted."
+            )
+        before = kept["asked"]["data_roots"]
+        for name, root in data_roots.items():
+            if name in before and before[name] != root:
+                raise GndlError(
+                    f"{path}: {name} was read from {before[name] or 'the rendered stand-in'!r} and is now asked "
+                    f"from {root or 'the rendered stand-in'!r}. Choose another OUT directory."
+                )
+        kept_epochs = kept["asked"]["settings"]["train"]["epochs"]
+        if settings["train"]["min_steps"] == 0 and settings["train"]["epochs"] < kept_epochs:
+            raise GndlError(
+                f"{path}: train.epochs is {kept_epochs} there and {settings['train']['epochs']} now; "
+                "epochs may only grow."
+            )
+        data_roots = {**before, **data_roots}
+        asked["seeds"] = sorted({*kept["asked"]["seeds"], *request.seeds})
+    kinds = {root == "" for root in data_roots.values()}
+    if len(kinds) > 1:
+        raise GndlError(
+            f"{path}: rendered stand-ins and other copies never mix in one study ({_listed(data_roots)}). "
+            "Choose another OUT directory for the one or the other."
+        )
+    content = {
+        "profile": request.settings.name,
+        "purpose": request.settings.purpose,
+        "precision": request.settings.train.precision,
+        "seeds": asked["seeds"],
+        "asked": {**asked, "data_roots": data_roots},
+        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        "device": request.device,
+        "versions": versions(),
+        "git": git_state(),
+        "machine": machine(),
+        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    write_json(path, content)
+
+
+def _listed(data_roots: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {root or 'stand-in'}" for name, root in sorted(data_roots.items()))
+
+
+def read_study_json(out: Path) -> dict[str, Any]:
+    """Read ``study.json``; a directory without one, or with a broken one, raises `GndlError`."""
+    path = out / "study.json"
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content["asked"]["settings"]["train"]["epochs"]
+    except FileNotFoundError:
+        raise GndlError(f"{out} holds no study: {path} is missing. Run `gndl study --out {out}` first.") from None
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise GndlError(
+            f"{path} is not a study's record ({error!r}). Remove it or choose another directory."
+        ) from error
+    return content
+
+
+def request_for_notebook(
+    database: str, *, data_root: str, profile: str, out: str | Path, device: str, seed: int
+) -> StudyRequest:
+    """Make the request of a notebook: the study that lies in ``out``, or a new one of ``profile``.
+
+    Where a study is there its own settings are taken over, so that a notebook that `gndl study` runs with other
+    epochs or folds than the profile's sees just what was asked.
+    """
+    out = resolve(out)
+    root = str(resolve(data_root)) if data_root else ""
+    settings = profile_named(profile)
+    if not (out / "study.json").exists():
+        request = StudyRequest(out=out, settings=settings, data_roots={database: root}, seeds=(seed,), device=device)
+        save_request(request)
+        return request
+    content = read_study_json(out)
+    if content["profile"] != profile:
+        raise GndlError(
+            f"{out} holds a study of profile {content['profile']!r}, not {profile!r}. "
+            "Choose another out directory, or the same profile."
+        )
+    asked = content["asked"]
+    request = StudyRequest(
+        out=out,
+        settings=profile_from_json(asked["settings"]),
+        data_roots={database: root},
+        seeds=(seed,),
+        device=device,
+        folds_file=asked["folds_file"],
+        weights=asked["weights"],
+        allow_missing_faces=asked["allow_missing_faces"],
+        precision_explicit=True,
+    )
+    known = asked["data_roots"].get(database)
+    if known is None or known != root or seed not in asked["seeds"]:
+        save_request(request)
+    return request
