@@ -155,7 +155,7 @@ def sequence_votes(predictions: pd.DataFrame) -> pd.DataFrame:
     groups = predictions.groupby(["fold", "seed", "sequence"], sort=True)
     votes = groups[["subject", "truth"]].first()
     means = groups[probabilities].mean()
-    votes["predicted"] = means.idxmax(axis=1).str.removeprefix("p_")
+    votes["predicted"] = means.idxmax(axis=1).astype(str).str.removeprefix("p_")
     return votes.reset_index()
 
 

@@ -1,0 +1,262 @@
+"""Results in, matplotlib figures out: one function per figure, and one that saves any of them for a manuscript.
+
+Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import PercentFormatter
+
+from gndl.files import written_aside
+from gndl.paper import ABBREVIATIONS, figure_order
+from gndl.results import write_csv
+
+ONE_COLUMN = 3.33
+TWO_COLUMNS = 7.0
+
+CLASS_COLOURS = {
+    "anger": "#D55E00",
+    "contempt": "#7F7F7F",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happiness": "#E69F00",
+    "sadness": "#0072B2",
+    "surprise": "#56B4E9",
+}
+"""Okabe and Ito's colour-blind-safe palette: a class has the same colour everywhere."""
+
+METHOD_COLOURS = {"baseline": "#7F7F7F", "gndl": "#0072B2"}
+
+STYLE = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "figure.dpi": 120,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "gndl",
+}
+
+STAND_IN_NOTE = "rendered stand-in"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with the study's style inside the block, and leave the reader's own style as it was."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches, outside pyplot so that nothing is shown twice or kept open."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine())
+
+
+def add_note(figure: Figure, source: str, text: str = "") -> None:
+    """Write under the figure what it was made from, in words that cannot be cut off."""
+    note = f"{STAND_IN_NOTE}: rendered faces of nobody, not the database itself" if source == "rendered" else ""
+    parts = [part for part in (note, text) if part]
+    if parts:
+        figure.supxlabel(". ".join(parts), fontsize=6.5, color="#444444")
+
+
+def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame) -> Path:
+    """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi) and the CSV behind it; return the PNG.
+
+    Dates and random identifiers are left out, so that the same numbers give the same bytes.
+    """
+    metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}
+    with style():
+        for kind in ("pdf", "svg", "png"):
+            with written_aside(folder / f"{name}.{kind}") as aside:
+                figure.savefig(aside, format=kind, metadata=metadata.get(kind))
+    write_csv(data, folder / f"{name}.csv")
+    return folder / f"{name}.png"
+
+
+def _show_face(axes: Axes, face: np.ndarray) -> None:
+    axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def face_grid(
+    faces: Sequence[Sequence[np.ndarray | None]],
+    *,
+    row_labels: Sequence[str],
+    column_labels: Sequence[str],
+    source: str,
+    title: str = "",
+    width: float = TWO_COLUMNS,
+    note: str = "",
+) -> Figure:
+    """Draw a table of faces, such as subjects × classes; ``None`` leaves a cell empty.
+
+    Parameters
+    ----------
+    faces : rows of uint8 arrays (S, S) or (S, S, 3)
+    row_labels, column_labels : texts beside the rows and above the columns
+    source : ``"rendered"``, ``"licensed"`` or ``"own"``
+    """
+    rows, columns = len(faces), len(column_labels)
+    with style():
+        cell = (width - 0.7) / columns
+        figure = new_figure(width, rows * cell + 0.55)
+        figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02))
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for row in range(rows):
+            for column in range(columns):
+                axes = grid[row, column]
+                face = faces[row][column] if column < len(faces[row]) else None
+                if face is None:
+                    axes.axis("off")
+                else:
+                    _show_face(axes, face)
+                if row == 0:
+                    axes.set_title(column_labels[column], fontsize=7, pad=2)
+                if column == 0 and row_labels:
+                    axes.axis("on")
+                    axes.set_xticks([])
+                    axes.set_yticks([])
+                    axes.set_ylabel(row_labels[row], rotation=0, ha="right", va="center", fontsize=7)
+                    for spine in axes.spines.values():
+                        spine.set_visible(False)
+        if title:
+            figure.suptitle(title, fontsize=8.5)
+        add_note(figure, source, note)
+    return figure
+
+
+def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width: float = TWO_COLUMNS) -> Figure:
+    """Draw Fig. 6: one row-normalised confusion matrix per title, with percent and counts in every cell.
+
+    Parameters
+    ----------
+    counts : mapping of title to DataFrame
+        Counts with true classes as rows and predicted classes as columns (`gndl.results.confusion_counts`).
+    """
+    n = len(counts)
+    with style():
+        figure = new_figure(width, min(width / max(n, 1) * 0.98 + 0.45, 4.2))
+        grid = figure.subplots(1, n, squeeze=False)[0]
+        image = None
+        for axes, (title, table) in zip(grid, counts.items(), strict=True):
+            order = list(figure_order(tuple(str(name) for name in table.index)))
+            table = table.loc[order, order]
+            values = table.to_numpy(dtype=float)
+            totals = values.sum(axis=1, keepdims=True)
+            share = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
+            image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+            labels = [ABBREVIATIONS.get(name, name[:6]) for name in order]
+            size = 6.2 if len(order) <= 7 else 4.5
+            for (row, column), fraction in np.ndenumerate(share):
+                if values[row, column] > 0:
+                    axes.text(
+                        column,
+                        row,
+                        f"{100 * fraction:.0f}%\n{int(values[row, column])}",
+                        ha="center",
+                        va="center",
+                        fontsize=size,
+                        color="white" if fraction > 0.55 else "#222222",
+                        linespacing=0.95,
+                    )
+            axes.set_xticks(range(len(order)), labels)
+            axes.set_yticks(range(len(order)), labels)
+            axes.tick_params(length=0)
+            axes.set_xlabel("predicted")
+            axes.set_ylabel("truth")
+            axes.set_title(title)
+            for spine in axes.spines.values():
+                spine.set_visible(True)
+        if image is not None:
+            bar = figure.colorbar(image, ax=list(grid), fraction=0.03, pad=0.02, format="{x:.0%}")
+            bar.outline.set_linewidth(0.4)
+            bar.set_label("share of the true class")
+        add_note(figure, source)
+    return figure
+
+
+def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
+    """Draw loss and accuracy against epochs: a thin line per fold, a thick one for their mean.
+
+    Parameters
+    ----------
+    epochs : DataFrame
+        Rows of every run's ``epochs.csv`` with ``method``, ``fold`` and ``seed`` (`gndl.results.read_epochs`).
+    """
+    panels = (
+        ("loss", "training loss"),
+        ("accuracy_train", "accuracy on training folds"),
+        ("accuracy_test", "accuracy on the test fold"),
+    )
+    with style():
+        figure = new_figure(width, 2.3)
+        grid = figure.subplots(1, len(panels))
+        for axes, (column, label) in zip(grid, panels, strict=True):
+            for number, (method, runs) in enumerate(epochs.groupby("method")):
+                colour = METHOD_COLOURS.get(str(method), f"C{number}")
+                for _, run in runs.groupby(["fold", "seed"]):
+                    axes.plot(run["epoch"], run[column], color=colour, alpha=0.25, linewidth=0.6)
+                mean = runs.groupby("epoch")[column].mean()
+                axes.plot(mean.index, mean, color=colour, label=f"{method} (mean of {runs['fold'].nunique()} folds)")
+            axes.set_xlabel("epoch")
+            axes.set_title(label)
+            if column == "loss":
+                axes.set_yscale("log")
+            else:
+                axes.set_ylim(0, 1.02)
+                axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        handles, labels = grid[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        add_note(figure, source, "the test fold's curve is shown, never used to choose an epoch")
+    return figure
+
+
+def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
+    """Draw how many pairs of each class every fold tests.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per fold (index) and one column per class, counts of pairs.
+    """
+    with style():
+        figure = new_figure(width, 2.2)
+        axes = figure.subplots()
+        bottom = np.zeros(len(table))
+        for number, name in enumerate(table.columns):
+            values = table[name].to_numpy(dtype=float)
+            colour = CLASS_COLOURS.get(str(name), f"C{number}")
+            axes.bar(table.index.astype(str), values, bottom=bottom, color=colour, label=str(name), width=0.7)
+            bottom += values
+        axes.set_xlabel("fold")
+        axes.set_ylabel("pairs tested")
+        figure.legend(loc="outside right upper")
+        add_note(figure, source)
+    return figure

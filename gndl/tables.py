@@ -1,0 +1,193 @@
+"""Results in, tables out: Table 1's rows beside ours, as LaTeX (booktabs), Markdown and CSV.
+
+What was measured on a rendered stand-in is called so, stands in a block of its own, and shares no mean and no bold
+face with the paper's numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from gndl.files import write_text
+from gndl.paper import DATABASE_TITLES, TABLE_1, reported_accuracy
+from gndl.results import write_csv
+
+TABLE_COLUMNS = (
+    "method",
+    "setting",
+    "measured_on",
+    "source",
+    "lam",
+    "accuracy",
+    "sd",
+    "folds",
+    "pooled",
+    "per_sequence",
+    "best_epoch_optimistic",
+    "chance",
+    "paper",
+    "needs_neutral_at_test",
+    "images_per_epoch",
+    "parameters",
+)
+
+SETTINGS = {"baseline": "image-based", "gndl": "image-based*"}
+
+
+def measured_on(database: str, source: str) -> str:
+    """Name what a number was measured on: "CK+", or "CK+ stand-in" where the faces were rendered."""
+    title = DATABASE_TITLES.get(database, database)
+    return f"{title} stand-in" if source == "rendered" else title
+
+
+def setting_of(method: str) -> str:
+    """Table 1's setting of one of our methods; the asterisk means neutral faces in training, none at validation."""
+    return SETTINGS["gndl"] if method.startswith("gndl") else SETTINGS["baseline"]
+
+
+def reported_rows(database: str) -> pd.DataFrame:
+    """The paper's own rows of Table 1 for one database, as fractions; empty for a database that it does not have."""
+    rows = []
+    for row in TABLE_1:
+        percent = getattr(row, database, None)
+        if percent is not None:
+            year = f" ({row.year})" if row.year else ""
+            rows.append(
+                {
+                    "method": f"{row.method}{year}",
+                    "setting": row.setting,
+                    "measured_on": DATABASE_TITLES[database],
+                    "source": "reported by the paper",
+                    "accuracy": round(percent / 100, 6),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def measured_rows(summary: pd.DataFrame) -> pd.DataFrame:
+    """Our rows, one per method and λ, from `gndl.results.summarise`; the paper's number stands beside each."""
+    rows = []
+    for record in summary.to_dict("records"):
+        headline = record["lam"] in ("none", "5")
+        rows.append(
+            {
+                "method": record["method"],
+                "setting": setting_of(record["method"]),
+                "measured_on": measured_on(record["database"], record["source"]),
+                "source": record["source"],
+                "lam": record["lam"],
+                "accuracy": record["accuracy"],
+                "sd": record["sd"],
+                "folds": record["folds"],
+                "pooled": record["pooled"],
+                "per_sequence": record["per_sequence"],
+                "best_epoch_optimistic": record["optimistic"],
+                "chance": record["chance"],
+                "paper": reported_accuracy(record["method"], record["database"]) if headline else None,
+                "needs_neutral_at_test": record["needs_neutral_at_test"],
+                "images_per_epoch": record["images_per_epoch"],
+                "parameters": record["parameters"],
+            }
+        )
+    return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def table_1(summary: pd.DataFrame, database: str) -> pd.DataFrame:
+    """Table 1 for one database: the paper's rows as reported, then ours as measured."""
+    reported, measured = reported_rows(database), measured_rows(summary)
+    parts = [part for part in (reported, measured) if len(part)]
+    return pd.concat([part.astype(object) for part in parts], ignore_index=True) if parts else reported
+
+
+def percent(value: object, decimals: int = 2) -> str:
+    """Print a fraction as percent; what is missing as a dash."""
+    return "–" if value is None or pd.isna(value) else f"{100 * float(value):.{decimals}f}"  # type: ignore[arg-type, call-overload]
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn Table 1 into text as a reader sees it: percent, spread between folds, best epoch marked."""
+
+    def number(value: object) -> str:
+        return "–" if value is None or pd.isna(value) else f"{int(value):,}"  # type: ignore[arg-type, call-overload]
+
+    def accuracy(row: pd.Series) -> str:
+        spread = "" if row["sd"] is None or pd.isna(row["sd"]) else f" ± {percent(row['sd'])}"
+        return percent(row["accuracy"]) + spread
+
+    def method(row: pd.Series) -> str:
+        lam = row["lam"]
+        return str(row["method"]) if lam is None or pd.isna(lam) or lam == "none" else f"{row['method']}, λ = {lam}"
+
+    return pd.DataFrame(
+        {
+            "Method": table.apply(method, axis=1),
+            "Setting": table["setting"],
+            "On": [
+                on if source == "reported by the paper" else f"{on}" + (" (rendered)" if source == "rendered" else "")
+                for on, source in zip(table["measured_on"], table["source"], strict=True)
+            ],
+            "Accuracy %": table.apply(accuracy, axis=1),
+            "Folds": table["folds"].map(number),
+            "Pooled %": table["pooled"].map(percent),
+            "Per sequence %": table["per_sequence"].map(percent),
+            "Best epoch % (optimistic)": table["best_epoch_optimistic"].map(percent),
+            "Chance %": table["chance"].map(percent),
+            "Paper %": table["paper"].map(percent),
+            "Images per epoch": table["images_per_epoch"].map(number),
+            "Parameters": table["parameters"].map(number),
+        }
+    )
+
+
+def to_markdown(text: pd.DataFrame, caption: str) -> str:
+    """Write a table of texts as Markdown with its caption below."""
+    rows = [text.columns.tolist(), ["---"] * len(text.columns), *text.to_numpy().tolist()]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows) + f"\n\n{caption}\n"
+
+
+_LATEX = {"&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "λ": r"$\lambda$", "±": r"$\pm$", "–": "--"}
+
+
+def to_latex(text: pd.DataFrame, caption: str, label: str, rules_before: tuple[int, ...] = ()) -> str:
+    """Write a table of texts as a booktabs table; a rule is drawn before each row numbered in ``rules_before``."""
+
+    def cell(value: object) -> str:
+        return "".join(_LATEX.get(letter, letter) for letter in str(value))
+
+    lines = [
+        r"\begin{table*}",
+        rf"\caption{{{cell(caption)}}}",
+        rf"\label{{{label}}}",
+        r"\small",
+        rf"\begin{{tabular}}{{ll l {'r' * (len(text.columns) - 3)}}}",
+        r"\toprule",
+        " & ".join(cell(name) for name in text.columns) + r" \\",
+        r"\midrule",
+    ]
+    for number, row in enumerate(text.to_numpy().tolist()):
+        if number in rules_before:
+            lines.append(r"\midrule")
+        lines.append(" & ".join(cell(value) for value in row) + r" \\")
+    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
+    return "\n".join(lines) + "\n"
+
+
+def save_table_1(table: pd.DataFrame, folder: Path, database: str) -> Path:
+    """Write Table 1 of one database as CSV, Markdown and LaTeX into ``folder``; return the Markdown file."""
+    title = DATABASE_TITLES.get(database, database)
+    rendered = bool((table["source"] == "rendered").any())
+    caption = (
+        f"Recognition accuracy on {title} as reported by the paper, and ours as measured"
+        + (f" on the {title} stand-in (rendered stand-in: not comparable with the rows above)" if rendered else "")
+        + ". Accuracy of the last epoch, mean of folds ± standard deviation between folds. "
+        "Best epoch: optimistic, chosen on the test fold. "
+        "An asterisk marks neutral faces in training and none at validation."
+    )
+    text = readable(table)
+    first_measured = int((table["source"] == "reported by the paper").sum())
+    write_csv(table, folder / "table1.csv")
+    write_text(folder / "table1.tex", to_latex(text, caption, f"tab:{database}", (first_measured,)))
+    write_text(folder / "table1.md", to_markdown(text, caption))
+    return folder / "table1.md"
