@@ -1,0 +1,203 @@
+"""Subject-independent folds: nobody is ever in training and in test at once (section 4.1, ledger L13)."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gndl.errors import GndlError
+from gndl.files import write_json
+
+PAPER_FOLDS = 10
+"""Folds of the paper's cross-validation (section 4.1); fewer where there are fewer subjects."""
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Who is tested in which fold.
+
+    Parameters
+    ----------
+    test_subjects : tuple of tuple of str
+        For each fold its test subjects, sorted; every other subject trains.
+    """
+
+    test_subjects: tuple[tuple[str, ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.test_subjects)
+
+    def train_test(self, fold: int, subjects: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the samples that train and the samples that are tested in ``fold``.
+
+        Parameters
+        ----------
+        fold : int
+            Counted from 0.
+        subjects : sequence of P str
+            The subject of each sample.
+
+        Returns
+        -------
+        train_index, test_index : int arrays
+            Positions in ``subjects``, ascending, together every sample once.
+
+        Raises
+        ------
+        GndlError
+            Where there is no such fold, a side is empty, a sample's subject is in no fold, or a subject is found on
+            both sides; the last is checked on every call, whatever made the folds.
+        """
+        if not 0 <= fold < len(self):
+            raise GndlError(f"There is no fold {fold}: folds are numbered 0 to {len(self) - 1}.")
+        known = {subject for tested in self.test_subjects for subject in tested}
+        unknown = sorted({str(subject) for subject in subjects} - known)
+        if unknown:
+            raise GndlError(f"Subject {unknown[0]} is in no fold; deal the folds again for these samples.")
+        tested = set(self.test_subjects[fold])
+        is_test = np.array([str(subject) in tested for subject in subjects], dtype=bool)
+        train_index, test_index = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        _require_disjoint(fold, [str(subjects[i]) for i in train_index], [str(subjects[i]) for i in test_index])
+        if not len(train_index) or not len(test_index):
+            side = "test" if len(train_index) else "train on"
+            raise GndlError(f"Fold {fold} has nothing to {side}.")
+        return train_index, test_index
+
+
+def _require_disjoint(fold: int, train_subjects: Sequence[str], test_subjects: Sequence[str]) -> None:
+    """Raise where a subject is on both sides; no assert statement, so that ``python -O`` checks it too."""
+    shared = sorted(set(train_subjects) & set(test_subjects))
+    if shared:
+        raise GndlError(
+            f"Fold {fold} has subject {shared[0]} in training and in test: its accuracy would mean nothing."
+        )
+
+
+def deal_folds(subjects: Sequence[str], labels: Sequence[Hashable], n_folds: int | None = None, seed: int = 0) -> Folds:
+    """Deal subjects to folds, each fold with a like share of every class and of all samples (ledger L13).
+
+    Subjects are sorted, shuffled by ``seed`` and dealt one by one, those with most samples first, each to the fold
+    that so far has least of what this subject shows.
+
+    Parameters
+    ----------
+    subjects : sequence of P str
+        The subject of each sample.
+    labels : sequence of P
+        The class of each sample.
+    n_folds : int, optional
+        None: 10, or the number of subjects where that is smaller.
+    seed : int
+        Other seeds deal other folds.
+
+    Raises
+    ------
+    GndlError
+        Where fewer than two folds, or more folds than there are subjects, are asked for.
+    """
+    names = sorted({str(subject) for subject in subjects})
+    if len(names) < 2:
+        raise GndlError(f"Cross-validation over subjects needs at least two of them; found {len(names)}.")
+    n_folds = min(PAPER_FOLDS, len(names)) if n_folds is None else n_folds
+    if n_folds < 2:
+        raise GndlError(f"{n_folds} folds were asked for; at least 2 are needed.")
+    if n_folds > len(names):
+        raise GndlError(f"{n_folds} folds were asked for, but there are only {len(names)} subjects: ask for fewer.")
+
+    classes = {label: column for column, label in enumerate(sorted(set(labels), key=str))}
+    row = {name: index for index, name in enumerate(names)}
+    shown = np.zeros((len(names), len(classes)))  # samples of each subject and class
+    for subject, label in zip(subjects, labels, strict=True):
+        shown[row[str(subject)], classes[label]] += 1
+
+    # A class counts by its share, so that rare ones are spread as carefully as frequent ones; the last column, all
+    # samples together, weighs as much as the classes do.
+    share = np.column_stack([shown / shown.sum(0), np.sqrt(len(classes)) * shown.sum(1) / shown.sum()])
+    shuffled = np.random.default_rng(seed).permutation(len(names))
+    order = sorted(shuffled, key=lambda subject: -shown[subject].sum())  # a stable sort: ties stay shuffled
+    held = np.zeros((n_folds, share.shape[1]))
+    dealt: list[list[str]] = [[] for _ in range(n_folds)]
+    for subject in order:
+        overlap = held @ share[subject]
+        # Rounded, so that equal overlaps tie on every machine; ties go to the fold with fewest samples.
+        fold = min(range(n_folds), key=lambda k: (round(overlap[k], 12), round(held[k, -1], 12), k))
+        held[fold] += share[subject]
+        dealt[fold].append(names[subject])
+    return Folds(tuple(tuple(sorted(tested)) for tested in dealt))
+
+
+def write_folds(path: Path, folds: Folds) -> None:
+    """Write ``folds`` to ``path`` as JSON, ``{"0": [test subjects], …}``, for :func:`read_folds` and for others."""
+    write_json(path, {str(fold): list(tested) for fold, tested in enumerate(folds.test_subjects)})
+
+
+def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
+    """Read a fold file and check it against the subjects of a database.
+
+    Parameters
+    ----------
+    path : Path
+        JSON as :func:`write_folds` writes it, or CSV with the columns ``subject,fold``.
+    subjects : sequence of str
+        The database's subjects, or the subject of each sample.
+
+    Raises
+    ------
+    GndlError
+        Naming the file and the subject, where one is in two folds, in none, or unknown to the database.
+    """
+    tested = _folds_of_csv(path) if path.suffix.lower() == ".csv" else _folds_of_json(path)
+    if sorted(tested) != list(range(len(tested))) or len(tested) < 2:
+        raise GndlError(f"{path}: folds are numbered {sorted(tested)}; expected 0, 1, … without a gap, at least two.")
+    seen: dict[str, int] = {}
+    for fold in sorted(tested):
+        if not tested[fold]:
+            raise GndlError(f"{path}: fold {fold} has no test subject.")
+        for subject in tested[fold]:
+            if subject in seen:
+                raise GndlError(
+                    f"{path}: subject {subject} is in fold {seen[subject]} and in fold {fold}; keep it in one."
+                )
+            seen[subject] = fold
+    expected = {str(subject) for subject in subjects}
+    unknown, missing = sorted(set(seen) - expected), sorted(expected - set(seen))
+    if unknown:
+        raise GndlError(f"{path}: subject {unknown[0]} is not in the database ({len(unknown)} such in the file).")
+    if missing:
+        raise GndlError(f"{path}: subject {missing[0]} is in no fold ({len(missing)} such in the database).")
+    return Folds(tuple(tuple(sorted(tested[fold])) for fold in range(len(tested))))
+
+
+def _folds_of_json(path: Path) -> dict[int, list[str]]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {int(fold): [str(subject) for subject in _list(tested)] for fold, tested in content.items()}
+    except OSError as error:
+        raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (ValueError, AttributeError, TypeError) as error:
+        raise GndlError(f'{path}: is no fold file; expected JSON {{"0": ["subject", …], …}}.') from error
+
+
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _folds_of_csv(path: Path) -> dict[int, list[str]]:
+    tested: dict[int, list[str]] = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for entry in csv.DictReader(file):
+                tested.setdefault(int(entry["fold"]), []).append(entry["subject"].strip())
+    except OSError as error:
+        raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise GndlError(f"{path}: is no fold file; expected CSV with the columns subject,fold.") from error
+    return tested
