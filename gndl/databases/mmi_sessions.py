@@ -1,0 +1,146 @@
+"""The recordings in MMI's session folders: which files belong together, whatever the folders are called."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from gndl.databases.folders import CLIP_SUFFIXES, PICTURE_SUFFIXES, contents, walk
+from gndl.databases.reading import Findings
+
+_NAME = re.compile(r"(S\d{3})[-_](\d+)", re.IGNORECASE)
+_NUMBER_AT_END = re.compile(r"(\d+)$")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One clip, or one series of pictures, with the files that describe it.
+
+    Parameters
+    ----------
+    name : str
+        ``S001-001``: subject, then number.
+    clip : Path or None
+        The video; None for a series of pictures.
+    pictures : tuple of Path
+        Frames in the order of their numbers; empty for a clip.
+    session, metadata, action_units : Path or None
+        ``session.xml``, ``S001-001.xml`` and ``S001-001-oao_aucs.xml`` beside it, where they exist.
+    """
+
+    name: str
+    clip: Path | None
+    pictures: tuple[Path, ...]
+    session: Path | None
+    metadata: Path | None
+    action_units: Path | None
+
+    @property
+    def subject(self) -> str:
+        """The SNNN of the name."""
+        return self.name[:4]
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The clip, or all pictures."""
+        return (self.clip,) if self.clip else self.pictures
+
+    @property
+    def place(self) -> Path:
+        """The clip, or the folder of the pictures: what a finding about the recording names."""
+        return self.clip or self.pictures[0].parent
+
+
+def _name_of(path: Path) -> str | None:
+    """``S001-001`` from the name of any file of that recording."""
+    match = _NAME.match(path.stem)
+    return f"{match[1].upper()}-{match[2]}" if match else None
+
+
+def _is_named(path: Path) -> bool:
+    return _name_of(path) is not None and path.suffix.lower() in CLIP_SUFFIXES | {".xml"}
+
+
+def session_folders(root: Path) -> list[Path]:
+    """Every folder below ``root`` that is a session, sorted: told by ``session.xml``, or by a file named as a clip.
+
+    Folders that lie beside a session in a folder called ``Sessions`` count as sessions too, even where nothing in
+    them is known, so that they are reported.
+    """
+    sessions: set[Path] = set()
+    for folder, subfolders, files in walk(root, 6):
+        if any(file.name.lower() == "session.xml" or _is_named(file) for file in files):
+            sessions.add(folder)
+            subfolders.clear()
+    for parent in {session.parent for session in sessions if session.parent.name.lower() == "sessions"}:
+        sessions.update(contents(parent)[0])
+    return sorted(sessions, key=_by_number)
+
+
+def _by_number(session: Path) -> tuple[str, int, str]:
+    """Sessions of one download in the order of their numbers: ``9`` before ``10``, ``4__123`` after its number 123."""
+    numbers = re.findall(r"\d+", session.name)
+    number = int(numbers[-1]) if numbers else -1
+    return (str(session.parent), number, session.name)
+
+
+def recordings_in(session: Path, findings: Findings) -> list[Recording]:
+    """The recordings of one session folder; what holds none is named in a finding."""
+    files = contents(session)[1]
+    xml = [file for file in files if file.suffix.lower() == ".xml"]
+    session_file = next((file for file in xml if file.name.lower() == "session.xml"), None)
+    described = {name for file in xml if (name := _name_of(file))}
+    clips: dict[str, list[Path]] = defaultdict(list)
+    pictures: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        kind = file.suffix.lower()
+        if kind not in CLIP_SUFFIXES | PICTURE_SUFFIXES:
+            continue
+        # A series of pictures may be named anyhow (img_001.jpg); the session's one metadata file then names it.
+        name = _name_of(file) or (next(iter(described)) if len(described) == 1 else None)
+        if name is None:
+            findings.skip(file, "its name does not begin with subject and clip (S001-001); left out")
+        elif kind in CLIP_SUFFIXES:
+            clips[name].append(file)
+        else:
+            pictures[name].append(file)
+    recordings = []
+    for name in sorted({*clips, *pictures}):
+        for other in clips[name][1:]:
+            findings.skip(other, f"the same clip in a second format; {clips[name][0].name} is used")
+        if clips[name] and pictures[name]:
+            findings.skip(
+                session, f"{len(pictures[name])} pictures beside the clip {clips[name][0].name}, which is used; ignored"
+            )
+        own = [file for file in xml if _name_of(file) == name]
+        coded = sorted(
+            (file for file in own if file.stem.lower().endswith("aucs")),
+            key=lambda file: "oao" not in file.stem.lower(),
+        )
+        recordings.append(
+            Recording(
+                name=name,
+                clip=clips[name][0] if clips[name] else None,
+                pictures=() if clips[name] else _in_order(pictures[name]),
+                session=session_file,
+                metadata=next((file for file in own if file.stem.upper().replace("_", "-") == name), None),
+                action_units=coded[0] if coded else None,
+            )
+        )
+    for name in sorted(described - {recording.name for recording in recordings}):
+        findings.skip(session, f"metadata of {name} without a clip; left out")
+    if not recordings and not described:
+        findings.skip(session, "a session without a clip")
+    return recordings
+
+
+def _in_order(pictures: list[Path]) -> tuple[Path, ...]:
+    """Pictures by the number at the end of their names."""
+
+    def number(picture: Path) -> tuple[int, str]:
+        match = _NUMBER_AT_END.search(picture.stem)
+        return (int(match[1]) if match else -1, picture.name)
+
+    return tuple(sorted(pictures, key=number))
