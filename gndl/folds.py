@@ -63,16 +63,17 @@ class Folds:
         tested = set(self.test_subjects[fold])
         is_test = np.array([str(subject) in tested for subject in subjects], dtype=bool)
         train_index, test_index = np.flatnonzero(~is_test), np.flatnonzero(is_test)
-        _require_disjoint(fold, [str(subjects[i]) for i in train_index], [str(subjects[i]) for i in test_index])
+        train_subjects, test_subjects = ({str(subjects[int(i)]) for i in index} for index in (train_index, test_index))
+        _require_disjoint(fold, train_subjects, test_subjects)
         if not len(train_index) or not len(test_index):
             side = "test" if len(train_index) else "train on"
             raise GndlError(f"Fold {fold} has nothing to {side}.")
         return train_index, test_index
 
 
-def _require_disjoint(fold: int, train_subjects: Sequence[str], test_subjects: Sequence[str]) -> None:
+def _require_disjoint(fold: int, train_subjects: set[str], test_subjects: set[str]) -> None:
     """Raise where a subject is on both sides; no assert statement, so that ``python -O`` checks it too."""
-    shared = sorted(set(train_subjects) & set(test_subjects))
+    shared = sorted(train_subjects & test_subjects)
     if shared:
         raise GndlError(
             f"Fold {fold} has subject {shared[0]} in training and in test: its accuracy would mean nothing."

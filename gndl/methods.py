@@ -1,0 +1,222 @@
+"""The methods that can be trained, by name: the paper's two, one variant per ledger option, and one's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gndl.errors import GndlError
+from gndl.model import GNDL, Method, ResNetBaseline
+from gndl.weights import load_backbone_weights, weights_name
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """One named method with its options: all that is needed to build it, but for λ and the number of classes.
+
+    Parameters
+    ----------
+    name : str
+        Names the variant in folders and tables, such as ``"gndl-stop-gradient"``.
+    base : str
+        ``"baseline"``, ``"gndl"`` or the name under which a method of one's own was registered.
+    factory : callable
+        ``factory(n_classes, **options)``, or ``factory(n_classes, lam, **options)`` where ``uses_lam``, returns a
+        :class:`gndl.model.Method`. It travels with the settings, so that a method defined in a notebook cell also
+        trains in other processes.
+    options : dict
+        Keyword arguments of the factory; values that JSON can hold.
+    purpose : str
+        What the variant is there to show, in one line, as reports print it.
+    uses_lam : bool
+        Whether λ (Eq. 11) enters the loss.
+    images_per_pair : int
+        1 where training looks at examined faces only, else 2.
+    needs_neutral_at_test : bool
+        Whether evaluation is given the neutral faces too; such a row is set apart in every table.
+    """
+
+    name: str
+    base: str
+    factory: Callable[..., Method] = field(compare=False, repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    purpose: str = ""
+    uses_lam: bool = False
+    images_per_pair: int = 2
+    needs_neutral_at_test: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what run.json keeps of the method: everything but its factory."""
+        return {
+            "name": self.name,
+            "base": self.base,
+            "options": dict(self.options),
+            "uses_lam": self.uses_lam,
+            "images_per_pair": self.images_per_pair,
+            "needs_neutral_at_test": self.needs_neutral_at_test,
+        }
+
+
+def _gndl(suffix: str, purpose: str, **options: Any) -> MethodSettings:
+    return MethodSettings(f"gndl{suffix}", "gndl", GNDL, options, purpose, uses_lam=True)
+
+
+_REGISTRY: dict[str, MethodSettings] = {
+    settings.name: settings
+    for settings in (
+        MethodSettings("baseline", "baseline", ResNetBaseline, {}, "ResNet-18 on the examined face", images_per_pair=1),
+        MethodSettings(
+            "baseline-joint-norm",
+            "baseline",
+            ResNetBaseline,
+            {"joint_norm": True},
+            "baseline whose batch-norm sees the neutral faces too, nothing else (L21)",
+        ),
+        _gndl("", "the paper's method"),
+        _gndl("-stop-gradient", "Eq. 8 does not reach the real neutral feature (L3)", stop_gradient="target"),
+        _gndl("-channel-sum", "Eq. 8 summed over channels, averaged over samples (L2)", reduction="channel-sum"),
+        _gndl("-sum", "Eq. 8 summed over channels and samples, as printed (L2)", reduction="sum"),
+        _gndl("-no-joint-norm", "examined and neutral faces normalised separately (L4)", joint_norm=False),
+        _gndl("-decoder-1", "one layer after the generator's interpolation (L6)", decoder_layers=1),
+        _gndl("-no-bias", "classifier without bias, as Eq. 10 is printed (L20)", bias=False),
+    )
+}  # fmt: skip
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the names of every registered method, the built-in ones first."""
+    return tuple(_REGISTRY)
+
+
+def method_settings(name: str | MethodSettings) -> MethodSettings:
+    """Return the settings registered as ``name``; settings are returned as they are.
+
+    Raises
+    ------
+    GndlError
+        Naming the known methods, where ``name`` is not one of them.
+    """
+    if isinstance(name, MethodSettings):
+        return name
+    if name not in _REGISTRY:
+        raise GndlError(f'Method "{name}" is unknown; known are {", ".join(_REGISTRY)}. Your own: register_method.')
+    return _REGISTRY[name]
+
+
+def register_method(
+    name: str,
+    factory: Callable[..., Method],
+    *,
+    options: Mapping[str, Any] | None = None,
+    purpose: str = "",
+    uses_lam: bool | None = None,
+    images_per_pair: int | None = None,
+    needs_neutral_at_test: bool | None = None,
+) -> MethodSettings:
+    """Make a method of one's own known, or a further variant of a known one.
+
+    Registering a name again replaces what it meant, so a notebook cell can be run twice. Runs are not mixed up by
+    that: the source of ``factory`` (of the class, where it is one) is part of their identity.
+
+    Parameters
+    ----------
+    name : str
+        Lower-case letters, digits and hyphens; it names folders.
+    factory : callable
+        Best the class itself: ``factory(n_classes, **options)``, with ``lam`` second where λ is used.
+    options, purpose
+        As for :class:`MethodSettings`.
+    uses_lam, images_per_pair, needs_neutral_at_test : optional
+        Where left out, the factory's attributes of these names; failing those, the defaults of :class:`Method`.
+
+    Raises
+    ------
+    GndlError
+        Where the name is not usable, or belongs to a method of this package.
+
+    Examples
+    --------
+    >>> from gndl.model import GNDL
+    >>> register_method("gndl-slope-0.2", GNDL, options={"slope": 0.2}).uses_lam
+    True
+    """
+    if not re.fullmatch(r"[a-z0-9]+([-.][a-z0-9]+)*", name):
+        raise GndlError(f'"{name}" cannot name a method: use lower-case letters, digits and hyphens.')
+    if name in _BUILT_IN:
+        raise GndlError(f'"{name}" is a method of this package; register yours under another name.')
+
+    def attribute(given: Any, attribute_name: str) -> Any:
+        return getattr(factory, attribute_name, getattr(Method, attribute_name)) if given is None else given
+
+    bases = {known.factory: known.base for known in _REGISTRY.values() if known.name in _BUILT_IN}
+    settings = MethodSettings(
+        name=name,
+        base=bases.get(factory, name),
+        factory=factory,
+        options=dict(options or {}),
+        purpose=purpose,
+        uses_lam=attribute(uses_lam, "uses_lam"),
+        images_per_pair=attribute(images_per_pair, "images_per_pair"),
+        needs_neutral_at_test=attribute(needs_neutral_at_test, "needs_neutral_at_test"),
+    )
+    _REGISTRY[name] = settings
+    return settings
+
+
+_BUILT_IN = frozenset(_REGISTRY)
+
+
+def variant_name(method: str | MethodSettings, weights: Path | None = None) -> str:
+    """Return METHOD of the run folders: the method's name and that of its ``weights``, such as ``"gndl-imagenet"``."""
+    name = method_settings(method).name
+    return name if weights is None else f"{name}-{weights_name(weights)}"
+
+
+def lam_folder(lam: float | None) -> str:
+    """Return the folder of a value of λ: ``"lam-5"``, ``"lam-0.5"``, and ``"lam-none"`` for methods without it."""
+    return "lam-none" if lam is None else f"lam-{lam:g}"
+
+
+def build_method(
+    settings: str | MethodSettings,
+    n_classes: int,
+    lam: float | None = None,
+    weights: Path | None = None,
+    seed: int = 0,
+) -> Method:
+    """Build a method, its weights drawn from ``seed``; the global random state is left as it was.
+
+    Parameters
+    ----------
+    settings : str or MethodSettings
+    n_classes : int
+        K.
+    lam : float, optional
+        λ of Eq. 11; needed by methods that use it, refused by the others.
+    weights : Path, optional
+        Starts the backbone from this file (ledger L8), see :func:`gndl.weights.load_backbone_weights`.
+    seed : int
+        The same seed gives the same weights; baseline and GNDL share those that both have.
+
+    Raises
+    ------
+    GndlError
+        Where λ is missing, superfluous or negative, or the weights do not fit.
+    """
+    settings = method_settings(settings)
+    if settings.uses_lam and (lam is None or not 0 <= lam < float("inf")):
+        raise GndlError(f"{settings.name} needs λ, a number of at least 0; got {lam}.")
+    if not settings.uses_lam and lam is not None:
+        raise GndlError(f"{settings.name} has no λ; leave it out.")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        arguments = (n_classes, lam) if settings.uses_lam else (n_classes,)
+        method = settings.factory(*arguments, **settings.options)
+    if weights is not None:
+        load_backbone_weights(method, weights)
+    return method
