@@ -1,0 +1,285 @@
+"""A rendered face: identity, expression, pose, light and camera in; picture and exact landmarks out."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gndl.standins.expressions import RECIPES, perform, perform_unlabelled
+from gndl.standins.head import SKIN, Floats, load_head
+from gndl.standins.identity import Identity, draw_identity
+from gndl.standins.raycast import Camera, Light, Raycaster
+from gndl.standins.skin import around_head, hair_mask, paint
+
+# fmt: off
+LANDMARKS = (
+    5745, 5538, 5753, 912, 5240, 741, 3694, 5167, 5171, 11780, 10362, 7461, 11849, 7614, 12350, 12137, 12342,
+    207, 231, 229, 223, 228, 7001, 6997, 7002, 7004, 6982,
+    133, 5063, 291, 297, 360, 314, 343, 7077, 7121,
+    1087, 1081, 1073, 1103, 1070, 1068, 7795, 7765, 7773, 7779, 7760, 7762,
+    424, 5351, 450, 455, 7210, 11953, 7184, 11939, 7241, 492, 486, 5335, 434, 470, 474, 7226, 7194, 7265, 540, 518,
+)
+# fmt: on
+"""Vertices of MakeHuman's base mesh at the 68 points of the iBUG scheme, in its order: jaw from the left of the
+picture, brows, nose, eyes, outer and inner lips."""
+
+NECK = np.array([0.0, 6.45, 0.35], np.float32)
+"""Where the head turns on the neck (dm)."""
+FACE_CENTRE = np.array([0.0, 7.10, 1.0], np.float32)
+"""Point of the head that the camera is aimed at (dm)."""
+DISTANCE = 14.0
+"""From the camera to the face (dm)."""
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Turn of the head on its neck, in degrees; positive yaw turns to the subject's left, positive pitch looks down,
+    positive roll leans to the subject's left shoulder. ``body`` turns the whole figure."""
+
+    yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
+    body: float = 0.0
+
+
+@dataclass(frozen=True)
+class View:
+    """Where the face stands in the picture.
+
+    Parameters
+    ----------
+    size : (int, int)
+        Width and height of the picture in pixels.
+    scale : float
+        Pixels per dm at the face; the eyes are about 0.62 dm apart.
+    centre : (float, float)
+        Where the centre of the face lies, in pixels.
+    """
+
+    size: tuple[int, int]
+    scale: float
+    centre: tuple[float, float]
+
+    @property
+    def camera(self) -> Camera:
+        """The camera that sees the face in this way."""
+        return Camera(self.size, self.scale * DISTANCE, self.centre)
+
+
+@dataclass(frozen=True)
+class Shading:
+    """Share (N,) of the lamp and of the light from all round that reaches each vertex."""
+
+    lit: Floats
+    open_sky: Floats
+
+    def towards(self, other: Shading, share: float) -> Shading:
+        """What lies between this shading and ``other``."""
+        return Shading(
+            self.lit * (1 - share) + other.lit * share, self.open_sky * (1 - share) + other.open_sky * share
+        )
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One rendered face.
+
+    Parameters
+    ----------
+    picture, coverage : array (height, width, 3), (height, width)
+        Linear RGB (black outside the head) and the share of each pixel that the head covers.
+    landmarks : array (68, 2)
+        Points of the iBUG scheme, in pixels (x, y) from the upper left corner.
+    eyes : array (2, 2)
+        Centres of the eye on the left and on the right of the picture.
+    """
+
+    picture: Floats
+    coverage: Floats
+    landmarks: Floats
+    eyes: Floats
+
+    @property
+    def five_points(self) -> Floats:
+        """Left and right eye centre, nose tip, left and right mouth corner (left as seen in the picture), (5, 2)."""
+        return np.vstack([self.eyes, self.landmarks[[30, 48, 54]]])
+
+
+class Face:
+    """One identity, ready to be rendered with any expression.
+
+    Parameters
+    ----------
+    identity : Identity
+
+    Notes
+    -----
+    A subject's vertices and painting are made once; a frame then costs one matrix product and the casting of rays.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        head = load_head()
+        self.identity = identity
+        self._head = head
+        shape = head.rest + np.tensordot(identity.macro, head.macro, 1) + np.tensordot(identity.local, head.local, 2)
+        self.skin = paint(identity.complexion, np.random.default_rng(identity.pattern))
+        self._neutral = (shape + self._hair(shape)).astype(np.float32)
+        self._flat_actions = head.actions.reshape(len(head.action_names), -1)
+        follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
+        self._follows_head = (follows * follows * (3 - 2 * follows)).astype(np.float32)
+        self._landmarks = np.searchsorted(head.base_index, LANDMARKS)
+        self._eyes = [np.flatnonzero(head.eye_side == side) for side in (-1, 1)]
+        # Every subject's eyes look at the camera from the same height in the picture.
+        self._aim = FACE_CENTRE + (shape[head.eye_side != 0].mean(axis=0) - head.rest[head.eye_side != 0].mean(axis=0))
+
+    def vertices(self, actions: Floats, pose: Pose) -> Floats:
+        """Vertices (N, 3) in camera space for amounts (52,) of the facial actions."""
+        shape = self._neutral + (actions.astype(np.float32) @ self._flat_actions).reshape(-1, 3)
+        turned = (shape - NECK) @ _rotation(pose.yaw, pose.pitch, pose.roll).T + NECK
+        shape = shape + (turned - shape) * self._follows_head
+        if pose.body:
+            shape = (shape - NECK) @ _rotation(pose.body, 0, 0).T + NECK
+        return (shape - self._aim - np.array([0, 0, DISTANCE], np.float32)).astype(np.float32)
+
+    def shading(self, actions: Floats, pose: Pose, light: Light) -> Shading:
+        """How the head shades itself; the dear part of a picture, and nearly the same from frame to frame."""
+        caster = _raycaster()
+        caster.place(self.vertices(actions, pose))
+        lamp = np.array(light.key_direction) + 0.16 * _spread(14)
+        lamp /= np.linalg.norm(lamp, axis=1, keepdims=True)
+        lit = caster.visibility(lamp, 10.0, by_cosine=False)
+        return Shading(lit.copy(), caster.visibility(_spread(40), 1.3, by_cosine=True).copy())
+
+    def show(
+        self, actions: Floats, pose: Pose, light: Light, view: View, shading: Shading | None = None
+    ) -> Shot:
+        """Render one picture; ``shading`` is computed where it is not given."""
+        shading = shading or self.shading(actions, pose, light)
+        caster, camera = _raycaster(), view.camera
+        vertices = self.vertices(actions, pose)
+        caster.place(vertices)
+        picture, coverage = caster.render(
+            self.skin, self.identity.colours, light, camera, shading.lit, shading.open_sky
+        )
+        eyes = np.stack([vertices[eye].mean(axis=0) for eye in self._eyes])
+        return Shot(picture, coverage, camera.project(vertices[self._landmarks]), camera.project(eyes))
+
+    def _hair(self, shape: Floats) -> Floats:
+        """Offsets (N, 3) that lift the hair off the scalp, away from the middle of the head."""
+        head = self._head
+        height, angle = around_head(head.rest)
+        mask = hair_mask(self.identity.complexion, height, angle) * (1 - np.clip(head.ear * 2, 0, 1))
+        outwards = shape - np.array([0.0, 7.45, 0.45], np.float32)
+        outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
+        on_skin = np.zeros(len(head.rest), bool)
+        on_skin[head.triangles[head.part == SKIN].ravel()] = True
+        return outwards * (mask * on_skin * self.identity.hair_volume)[:, None]
+
+
+def encode(linear: Floats, exposure: float = 1.0) -> Floats:
+    """Linear light to display values in [0, 1], with a soft shoulder so that nothing burns out."""
+    value = np.maximum(linear * exposure, 0)
+    value = value * (1 + value / 3.2) / (1 + value)
+    return np.clip(value, 0, 1) ** (1 / 2.2)
+
+
+def draw_light(rng: np.random.Generator, *, spread: float = 1.0) -> Light:
+    """Draw a lamp somewhere in front of the face, with ``spread`` times the usual variation of direction."""
+    azimuth = np.radians(rng.normal(0, 28) * spread)
+    height = np.radians(np.clip(28 + rng.normal(0, 14) * spread, -5, 65))
+    key = np.array([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)])
+    fill = np.array([-np.sign(azimuth) * rng.uniform(0.4, 0.9), rng.uniform(-0.2, 0.3), 0.7])
+    warmth = np.exp(rng.normal(0, 0.05)) ** np.array([1.0, 0.0, -1.0])
+    key_amount, fill_amount, ambient = rng.uniform(1.0, 1.6), rng.uniform(0.25, 0.6), rng.uniform(0.35, 0.65)
+    return Light(
+        key_direction=_triple(key / np.linalg.norm(key)),
+        key=_triple(key_amount * warmth),
+        fill_direction=_triple(fill / np.linalg.norm(fill)),
+        fill=_triple(np.full(3, fill_amount)),
+        ambient=_triple(np.full(3, ambient)),
+    )
+
+
+def backdrop(size: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """A plain wall with an uneven light on it: linear RGB (height, width, 3)."""
+    width, height = size
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    slope = rng.normal(0, 0.25, 2)
+    level = rng.uniform(0.04, 0.6) * np.exp(slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5))
+    bump = np.exp(-((x / width - rng.uniform(0, 1)) ** 2 + (y / height - rng.uniform(0, 1)) ** 2) / rng.uniform(0.1, 0.5))
+    return (level * (1 + rng.uniform(-0.3, 0.3) * bump))[..., None] * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
+
+
+def finish(shot: Shot, wall: Floats, rng: np.random.Generator, exposure: float, noise: float) -> NDArray[np.uint8]:
+    """Picture as a camera stores it: head before the wall, encoded for display, with a sensor's noise, uint8."""
+    display = encode(shot.picture + wall * (1 - shot.coverage[..., None]), exposure)
+    display = display + rng.standard_normal(display.shape, dtype=np.float32) * noise
+    return np.clip(np.round(display * 255), 0, 255).astype(np.uint8)
+
+
+def render_training_face(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], Floats]:
+    """Render one face for the training of the landmark predictor, everything about it drawn from ``rng``.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    size : int
+        Side of the square picture in pixels.
+
+    Returns
+    -------
+    picture : array (size, size, 3), uint8
+        A face that fills 40 to 75 % of the picture's height, yaw within 25°, pitch within 15°, roll within 20°.
+    landmarks : array (68, 2)
+        Points of the iBUG scheme in pixels.
+    """
+    shot, wall = training_shot(rng, size)
+    return finish(shot, wall, rng, float(rng.uniform(0.8, 1.3)), float(rng.uniform(0.005, 0.03))), shot.landmarks
+
+
+def training_shot(rng: np.random.Generator, size: int) -> tuple[Shot, Floats]:
+    """The rendered face of :func:`render_training_face` with its five exact points, and the wall behind it."""
+    face = Face(draw_identity(load_head(), rng))
+    names = load_head().action_names
+    emotion = rng.choice([*RECIPES, "unlabelled", "neutral"])
+    actions = np.zeros(len(names), np.float32)
+    if emotion == "unlabelled":
+        actions = perform_unlabelled(names, rng).apex
+    elif emotion != "neutral":
+        actions = perform(emotion, names, rng).apex * float(rng.uniform(0.2, 1.0))
+    pose = Pose(float(rng.uniform(-25, 25)), float(rng.uniform(-15, 15)), float(rng.uniform(-20, 20)))
+    scale = size * rng.uniform(0.18, 0.32)
+    centre = size * (0.5 + rng.uniform(-0.08, 0.08, 2))
+    view = View((size, size), float(scale), (float(centre[0]), float(centre[1])))
+    shot = face.show(actions, pose, draw_light(rng, spread=1.4), view)
+    return shot, backdrop((size, size), rng)
+
+
+@functools.cache
+def _raycaster() -> Raycaster:
+    return Raycaster(load_head())
+
+
+@functools.cache
+def _spread(count: int) -> Floats:
+    """Directions (count, 3) spread evenly over the sphere (golden spiral)."""
+    k = np.arange(count) + 0.5
+    height, turn = 1 - 2 * k / count, np.pi * (1 + 5**0.5) * k
+    across = np.sqrt(1 - height**2)
+    return np.stack([across * np.cos(turn), height, across * np.sin(turn)], axis=1).astype(np.float32)
+
+
+def _rotation(yaw: float, pitch: float, roll: float) -> Floats:
+    y, p, r = np.radians([yaw, pitch, roll])
+    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
+    about_x = np.array([[1, 0, 0], [0, np.cos(p), -np.sin(p)], [0, np.sin(p), np.cos(p)]])
+    about_z = np.array([[np.cos(r), -np.sin(r), 0], [np.sin(r), np.cos(r), 0], [0, 0, 1]])
+    return (about_z @ about_y @ about_x).astype(np.float32)
+
+
+def _triple(values: NDArray) -> tuple[float, float, float]:
+    x, y, z = (float(value) for value in values)
+    return x, y, z
