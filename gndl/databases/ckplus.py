@@ -19,7 +19,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gndl.databases.folders import PICTURE_SUFFIXES, archives_in, contents, how_to_unpack, relative, walk
+from gndl.databases.folders import PICTURE_SUFFIXES, archives_in, contents, how_to_unpack, walk
 from gndl.databases.found_instead import explain
 from gndl.databases.reading import Findings, ReadOptions, first_and_last_three, source_of, too_few
 from gndl.paper import EXPRESSIONS
@@ -322,8 +322,3 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
         for sequence in database.sequences
     )
     return replace(database, sequences=sequences, findings=tuple(findings.items))
-
-
-def describe_folders(database: Database) -> str:
-    """The folders that were resolved, one a line."""
-    return "\n".join(f"{role}: {relative(folder, database.root)}" for role, folder in database.folders.items())

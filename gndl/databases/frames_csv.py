@@ -79,18 +79,19 @@ def choose_frames(database: Database, path: Path) -> Database:
 
 
 def _chosen(sequence: Sequence, row: Row, where: str) -> Sequence:
+    names = [name.strip() for name in row["examined"].split(";") if name.strip()]
+    before = [frame_name(sequence, frame) for frame in (sequence.neutral, *sequence.examined)]
+    if [row["neutral"], *names] == before:
+        return sequence
     by_name = {frame_name(sequence, frame): frame for frame in sequence.frames}
     order = {frame: n for n, frame in enumerate(sequence.frames)}
     neutral = _frame(sequence, row["neutral"], by_name, where)
-    names = [name.strip() for name in row["examined"].split(";") if name.strip()]
     examined = [_frame(sequence, name, by_name, where) for name in names]
     if len(set(examined)) < len(examined):
         raise GndlError(f"{where}: an examined frame is named twice")
-    if neutral in examined and not (neutral == sequence.neutral and neutral in sequence.examined):
+    if neutral in examined:
         raise GndlError(f"{where}: the neutral frame {row['neutral']} is among the examined ones")
     in_order = tuple(sorted(examined, key=lambda frame: order.get(frame, frame.index)))
-    if neutral == sequence.neutral and set(in_order) == set(sequence.examined):
-        return sequence
     return replace(sequence, neutral=neutral, examined=in_order, frames_chosen_by="frames.csv")
 
 

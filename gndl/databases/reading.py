@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from gndl.databases.folders import relative
 from gndl.sequences import STAND_IN_LABEL, Database, Finding, FrameRef, Sequence, Source
 
 EXAMINED_FRAMES = 3
@@ -125,8 +124,3 @@ def checked(database: Database) -> Database:
         elif missing := [expression for expression, count in classes.items() if not count]:
             findings.problem(database.root, f"no sequence of {', '.join(missing)}")
     return with_counts(replace(database, sequences=sequences, findings=tuple(findings.items)))
-
-
-def describe(finding: Finding, root: Path) -> str:
-    """One finding as one line: the path relative to ``root``, then the message."""
-    return f"{relative(finding.path, root)}: {finding.message}"

@@ -1,0 +1,77 @@
+"""One way in for all databases: read a copy, take the frames that a ``frames.csv`` names, check it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from gndl.databases import ckplus, manifest, mmi, oulu_casia
+from gndl.databases.frames_csv import choose_frames
+from gndl.databases.reading import THE_PAPERS, ReadOptions, checked
+from gndl.errors import GndlError
+from gndl.sequences import Database
+
+READERS: dict[str, Callable[[Path, ReadOptions], Database]] = {
+    "ckplus": ckplus.read,
+    "oulu_casia": oulu_casia.read,
+    "mmi": mmi.read,
+    "manifest": manifest.read,
+}
+
+
+def inspect_database(
+    name: str, root: Path, *, frames_csv: Path | None = None, options: ReadOptions = THE_PAPERS
+) -> Database:
+    """Read a database as `read_database` does, but keep errors as findings, so that all of them can be seen at once.
+
+    Raises
+    ------
+    GndlError
+        Only where the database has no such name, ``root`` does not exist or cannot be listed, or ``frames_csv`` is
+        wrong.
+    """
+    if name not in READERS:
+        raise GndlError(f"no database is called {name!r}; there are {', '.join(READERS)}")
+    if not root.exists():
+        raise GndlError(f"{root}: no such file or folder")
+    database = READERS[name](root, options)
+    if frames_csv is not None:
+        database = choose_frames(database, frames_csv)
+    if name == "ckplus":
+        database = ckplus.with_landmarks_for_all_or_none(database)
+    return checked(database)
+
+
+def read_database(
+    name: str, root: Path, *, frames_csv: Path | None = None, options: ReadOptions = THE_PAPERS
+) -> Database:
+    """Read a database in its official layout.
+
+    Parameters
+    ----------
+    name : {"ckplus", "oulu_casia", "mmi", "manifest"}
+    root : Path
+        Folder into which it was unpacked; for a manifest the CSV file or its folder.
+    frames_csv : Path, optional
+        Overrides the frames taken (`gndl.databases.frames_csv`).
+    options : ReadOptions
+        Which part of it is taken.
+
+    Returns
+    -------
+    Database
+        Sequences sorted by name, and a finding for everything that was left out or is wrong.
+
+    Raises
+    ------
+    GndlError
+        Where the study could not run, with every reason.
+    """
+    database = inspect_database(name, root, frames_csv=frames_csv, options=options)
+    errors = [finding for finding in database.findings if finding.kind == "error"]
+    if errors:
+        lines = [f"{finding.path}: {finding.message}" for finding in errors[:10]]
+        if len(errors) > 10:
+            lines.append(f"and {len(errors) - 10} more; list them with gndl check {root} --database {name}")
+        raise GndlError("\n".join(lines))
+    return database
