@@ -18,15 +18,15 @@ from numpy.typing import NDArray
 
 from gndl.errors import GndlError
 from gndl.files import hash_file, hash_json
-from gndl.methods import MethodSettings
+from gndl.methods import MethodSettings, build_method
 from gndl.pairs import FacePairs
 from gndl.profiles import TrainSettings
 
 _WITHOUT_EFFECT = ("min_steps", "checkpoint_every", "keep_state")
 """Training settings that leave every number as it is; ``min_steps`` acts through ``epochs``."""
 
-_MODULES = ("model", "pairs", "methods", "device", "train")
-"""Modules that every number passes through."""
+_MODULES = ("model", "pairs", "trainer", "device")
+"""Modules that every number passes through; a further variant in ``methods`` leaves other runs what they are."""
 
 
 def code_hash(source: str) -> str:
@@ -95,7 +95,7 @@ def run_identity(
         "pairs": pairs.content_hash,
         "train_samples": hash_json([int(i) for i in train_index]),
         "test_samples": hash_json([int(i) for i in test_index]),
-        "code": _code(method),
+        "code": _code(method, weights),
         "extra": dict(extra or {}),
     }
     return _as_json(identity)
@@ -123,10 +123,12 @@ def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> 
         )
 
 
-def _code(method: MethodSettings) -> dict[str, str]:
+def _code(method: MethodSettings, weights: Path | None) -> dict[str, str]:
     """Hash the modules that every number passes through, and the source of a method from elsewhere."""
     folder = Path(__file__).parent
-    hashes = {name: code_hash((folder / f"{name}.py").read_text(encoding="utf-8")) for name in _MODULES}
+    modules = _MODULES if weights is None else (*_MODULES, "weights")
+    hashes = {name: code_hash((folder / f"{name}.py").read_text(encoding="utf-8")) for name in modules}
+    hashes["build_method"] = _source_hash(build_method)
     factory = method.factory
     own = [kind for kind in inspect.getmro(factory) if _is_own(kind)] if inspect.isclass(factory) else [factory]
     own = [part for part in own if _is_own(part)]

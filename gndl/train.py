@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import platform
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,35 +17,31 @@ import numpy as np
 import torch
 import torchvision
 from numpy.typing import NDArray
-from torch import Tensor
 
 from gndl import __version__
 from gndl.checkpoint import (
     CONTINUE,
     RECORD,
     RESUME,
-    State,
     load_state,
     read_record,
     read_weights,
     save_state,
     write_weights,
 )
-from gndl.device import autocast, choose_device, computing_on
+from gndl.device import choose_device, computing_on
 from gndl.errors import GndlError
 from gndl.files import hash_json, write_json
 from gndl.identity import require_same, run_identity
 from gndl.methods import MethodSettings, build_method, method_settings, variant_name
 from gndl.model import Method
-from gndl.pairs import DevicePairs, FacePairs
-from gndl.profiles import Precision, TrainSettings
+from gndl.pairs import FacePairs
+from gndl.profiles import TrainSettings
 from gndl.progress import progress
 from gndl.record import read_epochs, write_epochs, write_predictions
-from gndl.weights import WeightsReport, load_backbone_weights
+from gndl.trainer import Trainer, evaluate, steps_per_epoch
 
-EVALUATION_BATCH = 256
-EVALUATION_PIXELS = 64 * 224 * 224
-"""Pixels in an evaluation batch at most, so that 224-pixel faces stay well below a gibibyte of activations."""
+__all__ = ["FitResult", "evaluate", "find_run", "fit", "load_method", "raise_epochs", "steps_per_epoch"]
 
 OnEpoch = Callable[[dict[str, Any]], None]
 
@@ -77,14 +72,8 @@ class FitResult:
         return float(self.record["accuracy_last"])
 
 
-def steps_per_epoch(n_pairs: int, batch_size: int) -> int:
-    """Return the optimiser steps of one epoch; a last batch of a single pair is none (ledger L20)."""
-    full, rest = divmod(n_pairs, batch_size)
-    return (full if batch_size > 1 else 0) + (rest > 1)
-
-
 def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
-    """Return ``settings`` with ``epochs`` raised to ``min_steps`` steps for the fold with ``fewest_pairs`` to train on."""
+    """Return ``settings`` with ``epochs`` raised until ``fewest_pairs`` training pairs give ``min_steps`` steps."""
     steps = steps_per_epoch(fewest_pairs, settings.batch_size)
     if not steps:
         raise GndlError(f"{fewest_pairs} training pairs in batches of {settings.batch_size} give no step.")
@@ -180,7 +169,7 @@ def fit(
     if finished is not None:
         return finished
     with computing_on(device, settings.precision, settings.threads, seed):
-        run = _Run(method, pairs, train_index, test_index, settings, lam, seed, device, weights)
+        run = Trainer(method, pairs, train_index, test_index, settings, lam, seed, device, weights)
         state = load_state(run_folder, full_identity)
         if state is not None:
             if state.epoch > settings.epochs:
@@ -199,32 +188,9 @@ def fit(
                 save_state(run_folder / RESUME, run.state(full_identity))
             if on_epoch is not None:
                 on_epoch(row)
-        record = {"fold": fold, **run.record(full_identity)}
+        record = _record(run, fold, full_identity)
         _write_run(run_folder, run, record, full_identity)
     return FitResult(run_folder, record, run.history)
-
-
-def evaluate(
-    method: Method,
-    data: DevicePairs,
-    index: NDArray[np.int64],
-    precision: Precision = "fp32",
-    *,
-    with_neutral: bool = False,
-) -> Tensor:
-    """Return the logits (T, K) of the pairs in ``index``, in float32, by running statistics (ledger L5).
-
-    Only examined faces are given to the method, unless ``with_neutral`` (for methods that declare
-    ``needs_neutral_at_test``). The method is left in evaluation mode.
-    """
-    method.eval()
-    side = data.images.shape[1]
-    batch_size = max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // side**2))
-    logits = []
-    with torch.no_grad(), autocast(data.device, precision):
-        for batch in data.evaluation_batches(index, batch_size, with_neutral=with_neutral):
-            logits.append(method(batch.examined, batch.neutral).logits.float())
-    return torch.cat(logits)
 
 
 def load_method(folder: Path) -> tuple[Method, dict[str, Any]]:
@@ -244,13 +210,6 @@ def load_method(folder: Path) -> tuple[Method, dict[str, Any]]:
     return method.eval(), record
 
 
-def learning_rate(settings: TrainSettings, epoch: int) -> float:
-    """Return the learning rate of ``epoch``, counted from 1 (ledger L7: constant)."""
-    if settings.schedule == "constant":
-        return settings.learning_rate
-    return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * (epoch - 1) / settings.epochs))
-
-
 def _check_split(
     pairs: FacePairs, train_index: NDArray[np.int64], test_index: NDArray[np.int64], settings: TrainSettings
 ) -> None:
@@ -267,158 +226,59 @@ def _check_split(
         raise GndlError(f"{settings.epochs} epochs were asked for; at least 1 is needed.")
 
 
-class _Run:
-    """One training in memory: network, optimiser, data, and what came of each epoch."""
-
-    def __init__(
-        self,
-        method: MethodSettings,
-        pairs: FacePairs,
-        train_index: NDArray[np.int64],
-        test_index: NDArray[np.int64],
-        settings: TrainSettings,
-        lam: float | None,
-        seed: int,
-        device: torch.device,
-        weights: Path | None,
-    ) -> None:
-        self.method_settings, self.pairs, self.settings, self.lam, self.seed = method, pairs, settings, lam, seed
-        self.device, self.weights = device, weights
-        self.train_index, self.test_index = train_index, test_index
-        self.network = build_method(method, len(pairs.expressions), lam, seed=seed)
-        self.report: WeightsReport | None = load_backbone_weights(self.network, weights) if weights else None
-        self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(),
-            lr=settings.learning_rate,
-            betas=settings.betas,
-            weight_decay=settings.weight_decay,
-            fused=True,
-        )
-        self.generator = torch.Generator().manual_seed(seed)
-        self.data = pairs.on(device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
-        self.history: list[dict[str, Any]] = []
-        self.seconds = 0.0
-        self.epochs_here = 0
-
-    def train_epoch(self, epoch: int) -> dict[str, Any]:
-        """Train for one epoch, evaluate, and return the row of epochs.csv."""
-        start = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, epoch)
-        losses = self._optimise()
-        logits = self.test_logits()
-        correct = logits.argmax(1) == self.data.label[torch.from_numpy(self.test_index).to(self.device)]
-        row = {"epoch": epoch, **losses, "accuracy_test": float(correct.double().mean())}
-        self.history.append(row)
-        self.seconds += time.perf_counter() - start
-        self.epochs_here += 1
-        return row
-
-    def _optimise(self) -> dict[str, float | None]:
-        """Take one epoch of steps; losses and accuracy are summed on the device and read once, at the end."""
-        self.network.train()
-        settings, optimizer = self.settings, self.optimizer
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)  # loss, loss_cls, loss_neu, correct; per pair
-        seen, has_neu = 0, False
-        for batch in self.data.training_batches(
-            self.train_index, settings.batch_size, self.generator, settings.augmentation,
-            with_neutral=self.method_settings.images_per_pair > 1,
-        ):  # fmt: skip
-            optimizer.zero_grad(set_to_none=True)
-            with autocast(self.device, settings.precision):
-                output = self.network(batch.examined, batch.neutral)
-                losses = self.network.loss(output, batch.label)
-            losses.total.backward()
-            optimizer.step()
-            with torch.no_grad():
-                size, has_neu = len(batch.label), losses.neu is not None
-                neu = losses.total.new_zeros(()) if losses.neu is None else losses.neu
-                correct = (output.logits.argmax(1) == batch.label).double().mean()
-                sums += size * torch.stack([losses.total.double(), losses.cls.double(), neu.double(), correct])
-                seen += size
-        total, cls, neu_mean, accuracy = (sums / seen).tolist()
-        if not math.isfinite(total):
-            raise GndlError(
-                f"{self.method_settings.name}: the loss became {total} in epoch {len(self.history) + 1}. Lower the "
-                "learning rate or λ, or use fp32; the last checkpoint is from before."
-            )
-        return {"loss": total, "loss_cls": cls, "loss_neu": neu_mean if has_neu else None, "accuracy_train": accuracy}
-
-    def test_logits(self) -> Tensor:
-        """Return the logits (T, K) of the test fold."""
-        needs_neutral = self.method_settings.needs_neutral_at_test
-        return evaluate(self.network, self.data, self.test_index, self.settings.precision, with_neutral=needs_neutral)
-
-    def state(self, identity: dict[str, Any]) -> State:
-        """Return everything that this training goes on from."""
-        random = [torch.get_rng_state()]
-        if self.device.type == "cuda":
-            random.append(torch.cuda.get_rng_state(self.device))
-        model, optimizer = self.network.state_dict(), self.optimizer.state_dict()
-        return State(identity, model, optimizer, self.generator.get_state(), random, list(self.history), self.seconds)
-
-    def restore(self, state: State) -> None:
-        """Go back to ``state``."""
-        self.network.load_state_dict(state.model)
-        self.optimizer.load_state_dict(state.optimizer)
-        self.generator.set_state(state.generator)
-        torch.set_rng_state(state.torch_random[0])
-        if self.device.type == "cuda":
-            torch.cuda.set_rng_state(state.torch_random[1], self.device)
-        self.history, self.seconds = list(state.history), state.seconds
-
-    def record(self, identity: dict[str, Any]) -> dict[str, Any]:
-        """Return run.json."""
-        method, settings = self.method_settings, self.settings
-        best = max(self.history, key=lambda row: row["accuracy_test"])  # the first of equals
-        n_train, steps = len(self.train_index), steps_per_epoch(len(self.train_index), settings.batch_size)
-        rest = n_train % settings.batch_size
-        images = method.images_per_pair * (n_train - (rest == 1))
-        return {
-            "method": method.as_json(),
-            "variant": variant_name(method, self.weights),
-            "lam": self.lam,
-            "seed": self.seed,
-            "epochs": len(self.history),
-            "needs_neutral_at_test": method.needs_neutral_at_test,
-            "accuracy_last": self.history[-1]["accuracy_test"],
-            "accuracy_best": best["accuracy_test"],
-            "epoch_best": best["epoch"],
-            "n_train": n_train,
-            "n_test": len(self.test_index),
-            "steps": steps * len(self.history),
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "images_per_epoch": images,
-            "expressions": list(self.pairs.expressions),
-            "settings": asdict(settings),
-            "weights": None if self.report is None else asdict(self.report),
-            "identity": identity,
-            "identity_hash": hash_json(identity),
-            "time": {
-                "seconds": round(self.seconds, 3),
-                "images_per_second": round(images * len(self.history) / max(self.seconds, 1e-9), 1),
-            },
-            "versions": {
-                "gndl": __version__,
-                "python": platform.python_version(),
-                "torch": torch.__version__,
-                "torchvision": torchvision.__version__,
-                "device": torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.machine(),
-            },
-        }
+def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]:
+    """Return run.json."""
+    method, settings = run.method_settings, run.settings
+    best = max(run.history, key=lambda row: row["accuracy_test"])  # the first of equals
+    n_train, steps = len(run.train_index), steps_per_epoch(len(run.train_index), settings.batch_size)
+    rest = n_train % settings.batch_size
+    images = method.images_per_pair * (n_train - (rest == 1))
+    return {
+        "method": method.as_json(),
+        "variant": variant_name(method, run.weights),
+        "lam": run.lam,
+        "fold": fold,
+        "seed": run.seed,
+        "epochs": len(run.history),
+        "needs_neutral_at_test": method.needs_neutral_at_test,
+        "accuracy_last": run.history[-1]["accuracy_test"],
+        "accuracy_best": best["accuracy_test"],
+        "epoch_best": best["epoch"],
+        "n_train": n_train,
+        "n_test": len(run.test_index),
+        "steps": steps * len(run.history),
+        "parameters": sum(parameter.numel() for parameter in run.network.parameters()),
+        "images_per_epoch": images,
+        "expressions": list(run.pairs.expressions),
+        "colour": run.pairs.images.ndim == 4,
+        "settings": asdict(settings),
+        "weights": None if run.report is None else asdict(run.report),
+        "identity": identity,
+        "identity_hash": hash_json(identity),
+        "time": {
+            "seconds": round(run.seconds, 3),
+            "images_per_second": round(images * len(run.history) / max(run.seconds, 1e-9), 1),
+        },
+        "versions": {
+            "gndl": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "torchvision": torchvision.__version__,
+            "device": torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else platform.machine(),
+        },
+    }
 
 
-def _write_run(folder: Path, run: _Run, record: dict[str, Any], identity: dict[str, Any]) -> None:
+def _write_run(folder: Path, run: Trainer, record: dict[str, Any], identity: dict[str, Any]) -> None:
     """Write the files of a finished run, run.json last; until then the run counts as unfinished."""
-    (folder / RECORD).unlink(missing_ok=True)  # of fewer epochs: never beside the files of more
+    # Files of fewer epochs never lie beside the files of more: killed here, the run resumes or starts again.
+    (folder / RECORD).unlink(missing_ok=True)
+    (folder / CONTINUE).unlink(missing_ok=True)
     write_weights(folder, run.network.state_dict())
     probabilities = run.test_logits().softmax(1).cpu().numpy()
     write_predictions(folder, run.pairs, run.test_index, probabilities)
     write_epochs(folder, run.history)
     if run.settings.keep_state:
         save_state(folder / CONTINUE, run.state(identity), with_model=False)
-    else:
-        (folder / CONTINUE).unlink(missing_ok=True)
     write_json(folder / RECORD, record)
     (folder / RESUME).unlink(missing_ok=True)

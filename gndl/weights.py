@@ -63,7 +63,7 @@ class WeightsReport:
 
 
 def weights_name(path: Path) -> str:
-    """Return a weights file's short name: ``"msceleb"`` for ``resnet18_msceleb.pth``, ``"imagenet"`` for torchvision's."""
+    """Return a file's short name: ``"msceleb"`` for ``resnet18_msceleb.pth``, ``"imagenet"`` for torchvision's."""
     stem = path.name.lower()
     for suffix in (".tar", ".pth", ".pt", ".safetensors", ".bin"):
         stem = stem.removesuffix(suffix)
