@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -37,7 +38,7 @@ CLASS_COLOURS = {
 
 METHOD_COLOURS = {"baseline": "#7F7F7F", "gndl": "#0072B2"}
 
-STYLE = {
+STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 7.5,
     "axes.titlesize": 8,
@@ -260,3 +261,21 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
         figure.legend(loc="outside right upper")
         add_note(figure, source)
     return figure
+
+
+def write_training_figures(
+    counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path
+) -> list[Path]:
+    """Write the confusion matrices (Fig. 6) and learning curves of one database; return the two PNG files."""
+    matrices = confusion_matrices(counts, source=source)
+    panels = [
+        table.rename_axis("truth")
+        .reset_index()
+        .melt("truth", var_name="predicted", value_name="count")
+        .assign(panel=name)
+        for name, table in counts.items()
+    ]
+    return [
+        save_figure(matrices, folder, "confusion_matrices", pd.concat(panels, ignore_index=True)),
+        save_figure(learning_curves(epochs, source=source), folder, "learning_curves", epochs),
+    ]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gndl.databases import ReadOptions
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.paths import resolve
@@ -42,6 +43,8 @@ class StudyRequest:
         Backbone weights, ``""`` for random initialisation (ledger L8).
     allow_missing_faces : bool
         Leave out, and count, sequences in which no face is found.
+    read_options : ReadOptions
+        Which part of a database is taken (camera, light, views).
     precision_explicit : bool
         The precision was named by the user, not by the profile.
     """
@@ -54,6 +57,7 @@ class StudyRequest:
     folds_file: str = ""
     weights: str = ""
     allow_missing_faces: bool = False
+    read_options: ReadOptions = field(default_factory=ReadOptions)
     precision_explicit: bool = False
 
     @property
@@ -158,6 +162,7 @@ def save_request(request: StudyRequest) -> None:
         "folds_file": request.folds_file,
         "weights": request.weights,
         "allow_missing_faces": request.allow_missing_faces,
+        "read_options": dataclasses.asdict(request.read_options),
     }
     data_roots = dict(request.data_roots)
     if path.exists():
@@ -256,6 +261,7 @@ def request_for_notebook(
         folds_file=asked["folds_file"],
         weights=asked["weights"],
         allow_missing_faces=asked["allow_missing_faces"],
+        read_options=ReadOptions(**asked["read_options"]),
         precision_explicit=True,
     )
     known = asked["data_roots"].get(database)

@@ -80,7 +80,7 @@ def accuracy_table(out: Path, database: str | None = None) -> pd.DataFrame:
     for run in finished_runs(out):
         if database is not None and run.database != database:
             continue
-        named = {name: getattr(run, name) for name in RUN_KEY}
+        named = {name: getattr(run, name) for name in RUN_KEY} | {"source": run.record["identity"]["extra"]["source"]}
         rows.append({name: named.get(name, run.record.get(name)) for name in ACCURACY_COLUMNS})
     return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS))
 
@@ -208,3 +208,36 @@ def summarise(out: Path, database: str, accuracy: pd.DataFrame | None = None) ->
             }
         )
     return pd.DataFrame(rows)
+
+
+def in_plain_words(summary: pd.DataFrame, accuracy: pd.DataFrame) -> str:
+    """Say in one or two sentences how every variant compares with the baseline, fold by fold, in Markdown.
+
+    Fewer than seven folds carry no test: effect and spread are stated, and nothing is called shown.
+    """
+    if "baseline" not in set(summary["method"]):
+        return "No baseline was run, so there is nothing to compare with."
+    base = accuracy[accuracy["method"] == "baseline"].groupby("fold")["accuracy_last"].mean()
+    lines = []
+    for row in summary.itertuples():
+        if row.method == "baseline":
+            continue
+        own = accuracy[(accuracy["method"] == row.method) & (accuracy["lam"] == row.lam)]
+        difference = (own.groupby("fold")["accuracy_last"].mean() - base).dropna()
+        lam = "" if row.lam == "none" else f" (λ = {row.lam})"
+        spread = f", standard deviation {100 * difference.std(ddof=1):.1f}" if len(difference) > 1 else ""
+        better, worse = int((difference > 0).sum()), int((difference < 0).sum())
+        rendered = row.source == "rendered"
+        stand_in = " This was measured on rendered faces and says nothing about people." if rendered else ""
+        folds = f"{len(difference)} fold{'' if len(difference) == 1 else 's'}"
+        lines.append(
+            f"- **{row.method}{lam}** differs from the baseline by {100 * difference.mean():+.1f} points on average "
+            f"over {folds}{spread}: better in {better}, worse in {worse}. "
+            + (
+                "So few folds show no difference either way."
+                if len(difference) < 7
+                else "The folds share most of their training samples, so this is a description and not a test."
+            )
+            + stand_in
+        )
+    return "\n".join(lines)

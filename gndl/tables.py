@@ -7,6 +7,7 @@ face with the paper's numbers.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -101,24 +102,24 @@ def table_1(summary: pd.DataFrame, database: str) -> pd.DataFrame:
     return pd.concat([part.astype(object) for part in parts], ignore_index=True) if parts else reported
 
 
-def percent(value: object, decimals: int = 2) -> str:
+def percent(value: Any, decimals: int = 2) -> str:
     """Print a fraction as percent; what is missing as a dash."""
-    return "–" if value is None or pd.isna(value) else f"{100 * float(value):.{decimals}f}"  # type: ignore[arg-type, call-overload]
+    return "–" if pd.isna(value) else f"{100 * float(value):.{decimals}f}"
 
 
 def readable(table: pd.DataFrame) -> pd.DataFrame:
     """Turn Table 1 into text as a reader sees it: percent, spread between folds, best epoch marked."""
 
-    def number(value: object) -> str:
-        return "–" if value is None or pd.isna(value) else f"{int(value):,}"  # type: ignore[arg-type, call-overload]
+    def number(value: Any) -> str:
+        return "–" if pd.isna(value) else f"{int(value):,}"
 
     def accuracy(row: pd.Series) -> str:
-        spread = "" if row["sd"] is None or pd.isna(row["sd"]) else f" ± {percent(row['sd'])}"
+        spread = "" if pd.isna(row["sd"]) else f" ± {percent(row['sd'])}"
         return percent(row["accuracy"]) + spread
 
     def method(row: pd.Series) -> str:
         lam = row["lam"]
-        return str(row["method"]) if lam is None or pd.isna(lam) or lam == "none" else f"{row['method']}, λ = {lam}"
+        return str(row["method"]) if pd.isna(lam) or lam == "none" else f"{row['method']}, λ = {lam}"
 
     return pd.DataFrame(
         {

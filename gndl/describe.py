@@ -1,0 +1,127 @@
+"""Say in words and tables what a study reads, what it trains and what it does otherwise than the paper."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from gndl.methods import build_method, method_settings
+from gndl.paper import COUNTS, DATABASE_TITLES, LEDGER
+from gndl.prepare import Prepared
+
+SOURCE_TEXTS = {
+    "rendered": (
+        "**{title}: rendered stand-in.** These faces were rendered by `gndl render`; they belong to nobody, and this "
+        "is not {original}. What may be concluded: the code runs from pictures on disk to a confusion matrix, and the "
+        "two methods can be compared on faces whose making is known. What may not: any accuracy on people, the "
+        "ranking of methods on {original}, fairness."
+    ),
+    "licensed": (
+        "**{title}: licensed copy.** Pictures of people: keep to the database's agreement before you publish any of "
+        "the figures below."
+    ),
+    "own": "**{title}.** Faces of your own, read from a manifest; the paper has no numbers for them.",
+}
+
+
+def source_box(study: Prepared) -> str:
+    """Say, in Markdown, what the numbers that follow were measured on, and what they can tell."""
+    database, settings = study.database, study.request.settings
+    text = SOURCE_TEXTS[database.source].format(
+        title=database.title, original=DATABASE_TITLES.get(database.name, database.name)
+    )
+    folds = f"folds {', '.join(map(str, study.run_folds))} of {len(study.folds)}"
+    return f"> {text}\n>\n> Profile `{settings.name}`: {settings.purpose}. Runs {folds}."
+
+
+def found_beside_paper(prepared: Prepared) -> pd.DataFrame:
+    """Count what is on disk beside what the paper counts; a dash where the paper states nothing."""
+    database, pairs = prepared.database, prepared.pairs
+    counts = COUNTS.get(database.name)
+    taken = pd.Series([sequence.expression for sequence in database.sequences]).value_counts()
+    rows = [
+        ("sequences on disk", database.found.get("sequences", len(database.sequences)), counts and counts.sequences),
+        ("labelled sequences taken", len(database.sequences), counts and counts.labelled),
+        ("subjects in them", len(database.subjects), counts and counts.labelled_subjects),
+        ("pairs", len(pairs), counts and counts.pairs),
+    ]
+    per_class = (counts and counts.per_class) or {}
+    rows += [(f"  {name}", int(taken.get(name, 0)), per_class.get(name)) for name in database.expressions]
+    return pd.DataFrame(
+        [(what, found, "–" if paper is None else paper) for what, found, paper in rows],
+        columns=["what", database.title, "paper"],
+    )
+
+
+def fold_table(prepared: Prepared) -> pd.DataFrame:
+    """Count the pairs of each class that every fold tests; the index is the fold."""
+    rows = {}
+    for fold in range(len(prepared.folds)):
+        _, tested = prepared.folds.train_test(fold, prepared.pairs.subject)
+        counts = np.bincount(np.asarray(prepared.pairs.label)[tested], minlength=len(prepared.pairs.expressions))
+        rows[fold] = dict(zip(prepared.pairs.expressions, counts.tolist(), strict=True))
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def findings_table(study: Prepared) -> pd.DataFrame:
+    """List what was left out or is wrong, by file; what the crops have to say stands at the end."""
+    rows = [(found.kind, str(found.path), found.message) for found in study.database.findings]
+    rows += [("crops", study.database.name, note) for note in study.crops.notes]
+    return pd.DataFrame(rows, columns=["kind", "file", "what was found"])
+
+
+def how_eyes_were_found(study: Prepared) -> pd.DataFrame:
+    """Count the crops by the way in which their eyes were found."""
+    crops = study.crops.table.drop_duplicates("crop")
+    how = crops["how"].str.replace(r"^nearest frame .*", "borrowed from the nearest frame with a face", regex=True)
+    return how.value_counts().rename_axis("how the eyes were found").rename("crops").reset_index()
+
+
+def settings_table(study: Prepared) -> pd.DataFrame:
+    """List the settings of the trainings beside the paper's, with the ledger entry where the paper is silent."""
+    train, augmentation = study.train, study.train.augmentation
+    rows = [
+        ("image size", f"{train.image_size} × {train.image_size}", "224 × 224", "section 4.2"),
+        ("epochs", train.epochs, 150, "section 4.2"),
+        ("batch", f"{train.batch_size} pairs", "128 pairs", "section 4.2"),
+        ("optimiser", f"Adam, lr {train.learning_rate:g}, betas {train.betas}", "Adam, lr 0.001, (0.9, 0.999)", "4.2"),
+        ("schedule", train.schedule, "not stated", "L7"),
+        ("λ", f"{study.request.settings.lam:g}", "5.0", "section 4.2, L19"),
+        ("backbone starts from", study.request.weights or "random weights", "not stated", "L8"),
+        (
+            "augmentation",
+            f"flip {augmentation.flip_probability:g}, noise {augmentation.noise_probability:g} "
+            f"with σ = {augmentation.noise_sigma:g}",
+            "flip or Gaussian noise",
+            "L14",
+        ),
+        ("folds", f"{len(study.run_folds)} of {len(study.folds)} run", "10, subject-independent", "L13"),
+        ("precision", train.precision, "not stated", ""),
+    ]
+    return pd.DataFrame(rows, columns=["setting", "here", "paper", "where"]).set_index("setting").astype(str)
+
+
+def methods_table(study: Prepared) -> pd.DataFrame:
+    """List the methods trained with what each costs: images per epoch and parameters (ledger L21)."""
+    largest = max(len(study.folds.train_test(fold, study.pairs.subject)[0]) for fold in study.run_folds)
+    rows = []
+    for name in study.request.settings.methods:
+        settings = method_settings(name)
+        model = build_method(
+            settings, len(study.pairs.expressions), lam=study.request.settings.lam if settings.uses_lam else None
+        )
+        rows.append(
+            {
+                "method": settings.name,
+                "what it is": settings.purpose,
+                "images per epoch": largest * settings.images_per_pair,
+                "parameters": sum(parameter.numel() for parameter in model.parameters()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def ledger_table() -> pd.DataFrame:
+    """The ledger of the paper's ambiguities and slips, with the choice made here."""
+    rows = [(choice.number, choice.paper, choice.default, choice.option) for choice in LEDGER]
+    return pd.DataFrame(rows, columns=["#", "the paper", "here", "as an option"])

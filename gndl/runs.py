@@ -1,0 +1,138 @@
+"""One run is one training: database × method × λ × fold × seed. Which there are to do, and doing one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gndl.device import choose_device
+from gndl.identity import run_identity
+from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
+from gndl.paths import resolve
+from gndl.prepare import Prepared
+from gndl.train import FitResult, find_run, fit
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a study.
+
+    Parameters
+    ----------
+    method : MethodSettings
+    variant : str
+        The method's name with that of its starting weights: METHOD of the run's folder.
+    lam : float or None
+        None for methods without λ.
+    fold, seed : int
+    folder : Path
+        ``OUT/DATABASE/METHOD/lam-L/fold-K/seed-S``.
+    images : int
+        Images that one epoch trains on.
+    """
+
+    method: MethodSettings
+    variant: str
+    lam: float | None
+    fold: int
+    seed: int
+    folder: Path
+    images: int
+
+    @property
+    def lam_text(self) -> str:
+        """λ as folders and tables print it."""
+        return lam_folder(self.lam).removeprefix("lam-")
+
+    @property
+    def name(self) -> str:
+        """The run in a few words, for progress lines."""
+        lam = "" if self.lam is None else f" λ={self.lam_text}"
+        return f"{self.folder.relative_to(self.folder.parents[4]).parts[0]} {self.variant}{lam} fold {self.fold}"
+
+
+def plan_runs(
+    study: Prepared,
+    methods: Iterable[str | MethodSettings] | None = None,
+    lams: Iterable[float] | None = None,
+    folds: Iterable[int] | None = None,
+    seeds: Iterable[int] | None = None,
+) -> list[Run]:
+    """List the runs of one database: by default the headline's, every method at the profile's λ.
+
+    The first fold's runs come first, so that a first confusion matrix is soon there; within a fold the costly ones.
+    """
+    request = study.request
+    weights = weights_path(study)
+    asked = [method_settings(method) for method in (request.settings.methods if methods is None else methods)]
+    runs = []
+    for fold in study.run_folds if folds is None else folds:
+        train_index, _ = study.folds.train_test(fold, study.pairs.subject)
+        for seed in request.seeds if seeds is None else seeds:
+            for method in asked:
+                variant = variant_name(method, weights)
+                values = (request.settings.lam,) if lams is None else tuple(lams)
+                for lam in values if method.uses_lam else (None,):
+                    folder = study.folder / variant / lam_folder(lam) / f"fold-{fold}" / f"seed-{seed}"
+                    images = len(train_index) * method.images_per_pair
+                    runs.append(Run(method, variant, lam, fold, seed, folder, images))
+    first = runs[0].fold if runs else 0
+    return sorted(runs, key=lambda run: (run.fold != first, run.fold, -run.images))
+
+
+def weights_path(study: Prepared) -> Path | None:
+    """The file that backbones start from, None for random initialisation (ledger L8)."""
+    return resolve(study.request.weights) if study.request.weights else None
+
+
+def headline_variants(study: Prepared) -> list[tuple[str, str]]:
+    """Method and λ, as results name them, of the runs behind the headline, in the order asked."""
+    runs = plan_runs(study, folds=study.run_folds[:1], seeds=study.request.seeds[:1])
+    order = {name: number for number, name in enumerate(study.request.settings.methods)}
+    return [(run.variant, run.lam_text) for run in sorted(runs, key=lambda run: order.get(run.method.name, 99))]
+
+
+def find_finished(study: Prepared, run: Run) -> FitResult | None:
+    """The run as it lies on disk; None where it is missing, unfinished or shorter than asked.
+
+    Raises
+    ------
+    GndlError
+        Where another configuration lies in the run's folder; the field that differs is named.
+    """
+    train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
+    identity = run_identity(
+        run.method,
+        study.pairs,
+        train_index,
+        test_index,
+        study.train,
+        lam=run.lam,
+        fold=run.fold,
+        seed=run.seed,
+        device=choose_device(study.request.device),
+        weights=weights_path(study),
+        extra=study.identity(run.fold),
+    )
+    return find_run(run.folder, identity, study.train.epochs)
+
+
+def fit_run(study: Prepared, run: Run) -> FitResult:
+    """Train one run from where it stands; silent, for it may be one of many side by side."""
+    train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
+    return fit(
+        run.method,
+        study.pairs,
+        train_index,
+        test_index,
+        study.train,
+        run_folder=run.folder,
+        lam=run.lam,
+        fold=run.fold,
+        seed=run.seed,
+        device=study.request.device,
+        weights=weights_path(study),
+        identity=study.identity(run.fold),
+        show_progress=False,
+    )
