@@ -1,0 +1,292 @@
+"""CK+ is read as it is distributed, with everything that copies of it are known to have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from layouts import landmark_lines, write_ckplus, write_ckplus_frame, write_picture, write_text
+
+from gndl.databases import inspect_database, read_database
+from gndl.databases.ckplus import LABELS
+from gndl.errors import GndlError
+from gndl.sequences import STAND_IN_LABEL, Database
+
+IMAGES = "cohn-kanade-images"
+
+
+def messages(database: Database, kind: str) -> dict[str, str]:
+    """Findings of one kind: file name → message."""
+    return {finding.path.name: finding.message for finding in database.findings if finding.kind == kind}
+
+
+def one(database: Database, name: str):
+    """The sequence of that name."""
+    return next(sequence for sequence in database.sequences if sequence.sequence == name)
+
+
+def test_first_frame_is_neutral_and_the_last_three_are_examined(tmp_path):
+    """A plain copy gives every sequence with its label, first frame and last three, each with its landmarks."""
+    database = read_database("ckplus", write_ckplus(tmp_path))
+    assert [(s.sequence, s.subject, s.expression) for s in database.sequences] == [
+        (f"{subject}_{number}", subject, expression)
+        for subject in ("S005", "S010")
+        for number, expression in (("001", "anger"), ("002", "happiness"), ("003", "surprise"))
+    ]
+    for sequence in database.sequences:
+        folder = tmp_path / IMAGES / sequence.subject / sequence.sequence[5:]
+        assert sequence.neutral.path == folder / f"{sequence.sequence}_00000001.png"
+        assert [f.path.name[-6:] for f in sequence.examined] == ["04.png", "05.png", "06.png"]
+        assert len(sequence.frames) == 6
+        for frame in sequence.frames:
+            assert frame.landmarks is not None
+            assert frame.landmarks.name == f"{frame.path.stem}_landmarks.txt"
+    assert database.found == {
+        **{"sequences": 6, "subjects": 2, "frames": 36},
+        **{"labelled": 6, "labelled_subjects": 2, "pairs": 18},
+    }
+    assert database.source == "licensed"
+    assert set(database.folders) == {"images", "labels", "landmarks"}
+
+
+@pytest.mark.parametrize(("number", "expression"), LABELS.items())
+def test_label_numbers_are_the_databases_own(tmp_path, number, expression):
+    """Label k is the class that the database's notes give it."""
+    write_ckplus(tmp_path)
+    write_text(tmp_path / "Emotion/S005/001/S005_001_00000006_emotion.txt", f"   {number}.0000000e+00\n")
+    assert one(read_database("ckplus", tmp_path), "S005_001").expression == expression
+
+
+def test_wrapper_folders_are_passed_through_and_named(tmp_path):
+    """The wrappers that unpacking leaves change nothing, and the folders found inside them are reported."""
+    write_ckplus(tmp_path / "plain")
+    for folder, inside in (
+        (IMAGES, f"extended-cohn-kanade-images/{IMAGES}"),
+        ("Emotion", "Emotion_labels/Emotion"),
+        ("Landmarks", "Landmarks/Landmarks"),
+    ):
+        target = tmp_path / "wrapped" / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "plain" / folder).rename(target)
+    write_text(tmp_path / "wrapped/FACS_labels/FACS/S005/001/S005_001_00000006_facs.txt", "12 3\n")
+    database = read_database("ckplus", tmp_path / "wrapped")
+    assert len(database.sequences) == 6
+    assert database.folders == {
+        "images": tmp_path / "wrapped/extended-cohn-kanade-images" / IMAGES,
+        "labels": tmp_path / "wrapped/Emotion_labels/Emotion",
+        "landmarks": tmp_path / "wrapped/Landmarks/Landmarks",
+        "facs": tmp_path / "wrapped/FACS_labels/FACS",
+    }
+
+
+def test_what_macos_leaves_is_never_entered(tmp_path):
+    """``__MACOSX``, ``._`` files and ``.DS_Store`` are neither read nor reported."""
+    before = read_database("ckplus", write_ckplus(tmp_path))
+    write_ckplus(tmp_path / "__MACOSX", subjects=("S999",))
+    write_picture(tmp_path / IMAGES / "S005/001/._S005_001_00000007.png")
+    write_text(tmp_path / IMAGES / "S005/.DS_Store", "x")
+    write_text(tmp_path / "Emotion/S005/001/.DS_Store", "x")
+    write_text(tmp_path / "Emotion/S005/001/._S005_001_00000006_emotion.txt", "x")
+    assert read_database("ckplus", tmp_path) == before
+
+
+def test_derived_pictures_are_ignored_and_listed_by_name(tmp_path):
+    """Only ``Sxxx_yyy_dddddddd.png`` in its own folder is a frame; every other picture is named in a finding."""
+    write_ckplus(tmp_path)
+    strays = [
+        "S005/001/S005_001_00000009aligned.png",
+        "S005/001/S005_001_00000008_flipped.png",
+        "S005/001/S005_001_0000009.png",
+        "S005/001/S010_001_00000009.png",
+        "S005/001/S005_002_00000009.png",
+        "S005/001/S005_001_00000009.jpg",
+        "S005/face.png",
+    ]
+    for stray in strays:
+        write_picture(tmp_path / IMAGES / stray)
+    database = read_database("ckplus", tmp_path)
+    skipped = {f.path for f in database.findings if f.kind == "skip" and "not a frame" in f.message}
+    assert skipped == {tmp_path / IMAGES / stray for stray in strays}
+    assert [f.path.name[-6:] for f in one(database, "S005_001").examined] == ["04.png", "05.png", "06.png"]
+
+
+@given(st.sets(st.integers(1, 99_999_999), min_size=4, max_size=8))
+def test_frames_follow_their_numbers_whatever_the_gaps(tmp_path_factory, numbers):
+    """Frames are in the order of their numbers; gaps are allowed."""
+    root = tmp_path_factory.mktemp("ck")
+    for subject in ("S005", "S010"):
+        write_text(root / f"Emotion/{subject}/001/{subject}_001_{max(numbers):08d}_emotion.txt", f"{1 + len(subject)}")
+    for number in numbers:
+        write_text(root / IMAGES / "S005/001" / f"S005_001_{number:08d}.png", "not opened")
+    frames = one(inspect_database("ckplus", root), "S005_001").frames
+    assert [int(frame.path.stem[-8:]) for frame in frames] == sorted(numbers)
+
+
+def test_a_sequence_without_label_is_no_error(tmp_path):
+    """Missing and empty label folders both mean no label; such sequences are counted and take no part."""
+    write_ckplus(tmp_path)
+    for frame in range(1, 7):
+        write_ckplus_frame(tmp_path, "S011", "001", frame)
+        write_ckplus_frame(tmp_path, "S011", "002", frame)
+    (tmp_path / "Emotion/S011/001").mkdir(parents=True)
+    database = read_database("ckplus", tmp_path)
+    assert (database.found["sequences"], database.found["labelled"]) == (8, 6)
+    assert (database.found["subjects"], database.found["labelled_subjects"]) == (3, 2)
+    assert "2 sequences have no emotion label" in messages(database, "note")["Emotion"]
+
+
+def test_one_missing_landmark_file_means_none_is_used(tmp_path):
+    """Landmarks are used for all frames taken or for none, never a mixture, and the missing file is named."""
+    write_ckplus(tmp_path)
+    (tmp_path / "Landmarks/S010/002/S010_002_00000005_landmarks.txt").unlink()
+    database = read_database("ckplus", tmp_path)
+    assert all(frame.landmarks is None for s in database.sequences for frame in (s.neutral, *s.examined, *s.frames))
+    found = messages(database, "problem")
+    assert found["S010_002_00000005.png"] == "no landmark file"
+    assert "1 of the 24 frames taken" in found["Landmarks"] and "found by detection" in found["Landmarks"]
+
+
+def test_a_landmark_file_missing_from_a_frame_not_taken_changes_nothing(tmp_path):
+    """Frames between the first and the last three need no landmarks."""
+    write_ckplus(tmp_path)
+    (tmp_path / "Landmarks/S010/002/S010_002_00000002_landmarks.txt").unlink()
+    database = read_database("ckplus", tmp_path)
+    assert all(f.landmarks for s in database.sequences for f in (s.neutral, *s.examined))
+
+
+def test_a_copy_without_landmarks_is_read(tmp_path):
+    """Landmarks are a download of their own; without it the copy is usable and says that faces are detected."""
+    write_ckplus(tmp_path)
+    (tmp_path / "Landmarks").rename(tmp_path.parent / f"{tmp_path.name}-landmarks")
+    database = read_database("ckplus", tmp_path)
+    assert len(database.sequences) == 6
+    assert any("found by detection" in f.message for f in database.findings)
+
+
+@pytest.mark.parametrize(
+    "content", [landmark_lines(67), landmark_lines(69), landmark_lines(67) + "nan 1\n", "x y\n", ""]
+)
+def test_a_malformed_landmark_file_counts_as_missing(tmp_path, content):
+    """A file without 68 finite points is named, and no landmarks are used at all."""
+    write_ckplus(tmp_path)
+    write_text(tmp_path / "Landmarks/S005/001/S005_001_00000001_landmarks.txt", content)
+    database = read_database("ckplus", tmp_path)
+    assert messages(database, "problem")["S005_001_00000001_landmarks.txt"].startswith("not a landmark file")
+    assert one(database, "S010_001").neutral.landmarks is None
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "words"),
+    [
+        ("   8.0000000e+00", "problem", "out of range"),
+        ("-1", "problem", "out of range"),
+        ("2.5", "problem", "out of range"),
+        ("nan", "problem", "out of range"),
+        ("1e999", "problem", "out of range"),
+        ("happy", "problem", "one number"),
+        ("", "problem", "one number"),
+        ("0.0000000e+00", "skip", "neutral"),
+    ],
+)
+def test_a_label_that_is_no_expression_leaves_its_sequence_out_by_name(tmp_path, content, kind, words):
+    """Labels out of range, unreadable or neutral leave out that sequence alone, with the label's file named."""
+    write_ckplus(tmp_path)
+    write_text(tmp_path / "Emotion/S005/001/S005_001_00000006_emotion.txt", content)
+    database = read_database("ckplus", tmp_path)
+    assert "S005_001" not in {s.sequence for s in database.sequences}
+    assert len(database.sequences) == 5
+    assert words in messages(database, kind)["S005_001_00000006_emotion.txt"]
+
+
+def test_labels_that_disagree_leave_the_sequence_out(tmp_path):
+    """Two label files of one sequence must say the same."""
+    write_ckplus(tmp_path)
+    write_text(tmp_path / "Emotion/S005/001/S005_001_00000005_emotion.txt", "2")
+    write_text(tmp_path / "Emotion/S005/002/S005_002_00000005_emotion.txt", "5")
+    database = read_database("ckplus", tmp_path)
+    assert len(database.sequences) == 5 and one(database, "S005_002").expression == "happiness"
+    assert "disagree" in messages(database, "problem")["S005_001_00000005_emotion.txt"]
+
+
+def test_a_label_named_after_another_frame_is_tolerated_and_noted(tmp_path):
+    """The label counts for its sequence whichever frame it is named after."""
+    write_ckplus(tmp_path)
+    folder = tmp_path / "Emotion/S005/001"
+    (folder / "S005_001_00000006_emotion.txt").rename(folder / "S005_001_00000004_emotion.txt")
+    database = read_database("ckplus", tmp_path)
+    assert one(database, "S005_001").expression == "anger"
+    assert "00000006" in messages(database, "note")["S005_001_00000004_emotion.txt"]
+
+
+def test_a_label_in_another_sequences_folder_is_not_believed(tmp_path):
+    """Where folder and file name disagree about the subject, the label is named and ignored."""
+    write_ckplus(tmp_path)
+    folder = tmp_path / "Emotion/S005/001"
+    (folder / "S005_001_00000006_emotion.txt").rename(folder / "S010_001_00000006_emotion.txt")
+    database = read_database("ckplus", tmp_path)
+    assert "S005_001" not in {s.sequence for s in database.sequences}
+    assert "another subject" in messages(database, "problem")["S010_001_00000006_emotion.txt"]
+
+
+def test_a_label_without_frames_is_named(tmp_path):
+    """A label whose pictures are missing is a problem by its name."""
+    write_ckplus(tmp_path)
+    write_text(tmp_path / "Emotion/S020/001/S020_001_00000010_emotion.txt", "3")
+    assert "without frames" in messages(read_database("ckplus", tmp_path), "problem")["S020_001_00000010_emotion.txt"]
+
+
+def test_too_short_a_sequence_is_left_out_by_name(tmp_path):
+    """A neutral and three examined frames need four frames."""
+    write_ckplus(tmp_path)
+    for frame in (1, 2, 3):
+        write_ckplus_frame(tmp_path, "S010", "009", frame)
+    write_text(tmp_path / "Emotion/S010/009/S010_009_00000003_emotion.txt", "3")
+    database = read_database("ckplus", tmp_path)
+    assert len(database.sequences) == 6
+    assert "too short: 3 frames" in messages(database, "skip")["009"]
+
+
+def test_the_label_of_a_stand_in_makes_the_source_rendered(tmp_path):
+    """``STAND-IN.txt`` at the root, or at a wrapper on the way to the frames, is the only difference."""
+    write_ckplus(tmp_path / "wrapper")
+    licensed = read_database("ckplus", tmp_path)
+    write_text(tmp_path / "wrapper" / STAND_IN_LABEL, "rendered")
+    rendered = read_database("ckplus", tmp_path)
+    assert (licensed.source, rendered.source) == ("licensed", "rendered")
+    assert replace(rendered, source="licensed") == licensed
+
+
+def test_reading_writes_nothing(tmp_path):
+    """A read-only copy is left as it was, and can be read without permission to write."""
+    write_ckplus(tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    read_database("ckplus", tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+
+
+def test_a_second_copy_of_the_frames_is_named(tmp_path):
+    """Of two folders of frames the larger one is used, and the other one named."""
+    write_ckplus(tmp_path)
+    write_picture(tmp_path / "old" / IMAGES / "S005/001/S005_001_00000001.png")
+    database = read_database("ckplus", tmp_path)
+    assert database.folders["images"] == tmp_path / IMAGES
+    assert any(f.path == tmp_path / "old" / IMAGES and "second folder" in f.message for f in database.findings)
+
+
+def test_missing_labels_stop_the_study_with_what_to_fetch(tmp_path):
+    """Without any label the error names the download, and the command that unpacks it where it lies there."""
+    write_ckplus(tmp_path)
+    (tmp_path / "Emotion").rename(tmp_path.parent / f"{tmp_path.name}-emotion")
+    with pytest.raises(GndlError, match=r"Emotion_labels\.zip"):
+        read_database("ckplus", tmp_path)
+    write_text(tmp_path / "Emotion_labels.zip", "")
+    with pytest.raises(GndlError, match=r"unzip -d .*Emotion_labels"):
+        read_database("ckplus", tmp_path)
+
+
+def test_one_subject_is_not_enough_for_a_study(tmp_path):
+    """Subject-independent folds need two subjects."""
+    with pytest.raises(GndlError, match="one subject"):
+        read_database("ckplus", write_ckplus(tmp_path, subjects=("S005",)))
