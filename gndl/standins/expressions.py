@@ -153,7 +153,9 @@ class Performance:
 
     def intensities(self) -> dict[int, int]:
         """FACS intensity of each action unit, from 1 (A, a trace) to 5 (E, maximum)."""
-        return {unit: int(np.clip(np.ceil(amount * 5), 1, 5)) for unit, amount in zip(self.units, self.amounts, strict=True)}
+        return {
+            unit: int(np.clip(np.ceil(amount * 5), 1, 5)) for unit, amount in zip(self.units, self.amounts, strict=True)
+        }
 
 
 def perform(emotion: str, action_names: tuple[str, ...], rng: np.random.Generator) -> Performance:
@@ -190,7 +192,9 @@ def _draw(movements: list[Movement], action_names: tuple[str, ...], rng: np.rand
                 row[action] = amount * share
         amounts.append(amount)
         rows.append(list(row.values()))
-    return Performance(tuple(movement.unit for movement in movements), np.array(amounts, np.float32), np.array(rows, np.float32))
+    return Performance(
+        tuple(movement.unit for movement in movements), np.array(amounts, np.float32), np.array(rows, np.float32)
+    )
 
 
 @dataclass(frozen=True)
@@ -221,7 +225,9 @@ def rise(n_frames: int, n_movements: int, rng: np.random.Generator) -> Timing:
 
 def rise_and_fall(n_frames: int, n_movements: int, rng: np.random.Generator) -> Timing:
     """Neutral, onset, an apex round the middle of the clip, offset and neutral again (MMI)."""
-    shared = np.array([rng.uniform(0.10, 0.20), rng.uniform(0.34, 0.42), rng.uniform(0.60, 0.68), rng.uniform(0.82, 0.92)])
+    shared = np.array(
+        [rng.uniform(0.10, 0.20), rng.uniform(0.34, 0.42), rng.uniform(0.60, 0.68), rng.uniform(0.82, 0.92)]
+    )
     moments = shared + rng.uniform(-0.02, 0.02, (n_movements, 4))
     time = np.linspace(0, 1, n_frames)[:, None]
     up = _smooth((time - moments[:, 0]) / (moments[:, 1] - moments[:, 0]))

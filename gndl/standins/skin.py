@@ -75,7 +75,9 @@ def hair_mask(complexion: Complexion, height: Floats, angle: Floats, ragged: Flo
     turn = np.abs(angle)
     front = complexion.hairline - 0.10 * (turn / 0.5) ** 2 + complexion.parting * _bump(turn, 0.55, 0.22)
     temple = complexion.hairline - 0.10 - (turn - 0.5) * 1.25
-    edge = np.where(turn < 0.5, front, np.maximum(temple, 7.10)) + complexion.parting * np.where(turn < 0.5, 0, _bump(turn, 0.55, 0.22))
+    edge = np.where(turn < 0.5, front, np.maximum(temple, 7.10)) + complexion.parting * np.where(
+        turn < 0.5, 0, _bump(turn, 0.55, 0.22)
+    )
     edge = np.where(turn > 1.42, 7.10 + (complexion.nape - 7.10) * np.clip((turn - 1.42) / 0.5, 0, 1), edge)
     return _step(height + ragged, edge - 0.02, edge + 0.045)
 
@@ -107,7 +109,9 @@ def _beard_region(height: Floats, angle: Floats) -> Floats:
 def _flush(height: Floats, angle: Floats) -> Floats:
     """Redder cheeks and nose, darker sockets and paler forehead."""
     turn = np.abs(angle)
-    red = 0.16 * _bump(turn, 0.50, 0.24) * _bump(height, 6.98, 0.20) + 0.14 * _bump(angle, 0, 0.12) * _bump(height, 6.92, 0.12)
+    red = 0.16 * _bump(turn, 0.50, 0.24) * _bump(height, 6.98, 0.20) + 0.14 * _bump(angle, 0, 0.12) * _bump(
+        height, 6.92, 0.12
+    )
     socket = 0.15 * _bump(turn, 0.34, 0.22) * _bump(height, 7.30, 0.09)
     tint = np.stack([1 + 0.2 * red - socket, 1 - red - 1.2 * socket, 1 - 0.9 * red - socket], axis=-1)
     return tint.astype(np.float32)
