@@ -22,14 +22,14 @@ from pathlib import Path
 from gndl.databases.folders import PICTURE_SUFFIXES, archives_in, contents, how_to_unpack, walk
 from gndl.databases.found_instead import explain
 from gndl.databases.reading import Findings, ReadOptions, first_and_last_three, source_of, too_few
+from gndl.errors import GndlError
+from gndl.frames_reading import read_landmarks
 from gndl.paper import EXPRESSIONS
 from gndl.sequences import Database, FrameRef, Sequence
 
 NEUTRAL_LABEL = 0
 LABELS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
 """Numbers in the emotion files (the database's own notes)."""
-
-LANDMARK_POINTS = 68
 
 _SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
 _NUMBER = re.compile(r"\d{3}")
@@ -258,30 +258,6 @@ def _label(file: Path, findings: Findings) -> int | None:
     return int(value)
 
 
-def read_landmarks(file: Path) -> list[tuple[float, float]]:
-    """Read the points of one landmark file.
-
-    Returns
-    -------
-    list of tuple of float
-        68 points x, y in pixels of the frame.
-
-    Raises
-    ------
-    ValueError
-        Where the file does not hold 68 points of two finite numbers.
-    OSError
-        Where it cannot be read.
-    """
-    lines = file.read_text(encoding="utf-8-sig", errors="replace").split("\n")
-    points = [tuple(float(number) for number in line.split()) for line in lines if line.strip()]
-    if len(points) != LANDMARK_POINTS:
-        raise ValueError(f"{len(points)} points, {LANDMARK_POINTS} expected")
-    if not all(len(point) == 2 and all(map(math.isfinite, point)) for point in points):
-        raise ValueError("two finite numbers a line expected")
-    return [(point[0], point[1]) for point in points]
-
-
 def with_landmarks_for_all_or_none(database: Database) -> Database:
     """Keep the landmark files only if every frame taken has a valid one, so that all crops are made the same way.
 
@@ -296,8 +272,9 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
         try:
             read_landmarks(frame.landmarks)
             usable += 1
-        except (ValueError, OSError) as error:
-            findings.problem(frame.landmarks, f"not a landmark file: {error}")
+        except GndlError as error:
+            reason = str(error).removeprefix(f"{frame.landmarks}: ")
+            findings.problem(frame.landmarks, f"not a landmark file: {reason}")
     if not taken or usable == len(taken):
         return replace(database, findings=tuple(findings.items))
     missing = [frame.path for frame in taken if frame.landmarks is None]

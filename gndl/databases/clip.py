@@ -17,7 +17,11 @@ ONE_PACKET_PER_FRAME = frozenset(
 
 
 class UnreadableClip(ValueError):
-    """A video that cannot be decoded, with the reason."""
+    """A video that cannot be decoded, with the reason and the number of frames before the one that fails."""
+
+    def __init__(self, reason: str, decoded: int = 0) -> None:
+        super().__init__(reason)
+        self.decoded = decoded
 
 
 def count_frames(path: Path) -> int:
@@ -40,6 +44,8 @@ def count_frames(path: Path) -> int:
         # A second pass: decoding has taken packets from the first one.
         with av.open(str(path)) as container:
             return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+    except UnreadableClip:
+        raise
     except (FFmpegError, OSError, ValueError) as error:
         raise UnreadableClip(_reason(error)) from error
 
@@ -61,8 +67,10 @@ def decode_all(path: Path) -> tuple[int, set[tuple[int, int]]]:
             for frame in container.decode(container.streams.video[0]):
                 sizes.add((frame.width, frame.height))
                 count += 1
+    except UnreadableClip:
+        raise
     except (FFmpegError, OSError, ValueError) as error:
-        raise UnreadableClip(f"frame {count + 1} does not decode: {_reason(error)}") from error
+        raise UnreadableClip(f"frame {count + 1} does not decode: {_reason(error)}", count) from error
     if count == 0:
         raise UnreadableClip("no frame in it decodes")
     return count, sizes

@@ -89,6 +89,9 @@ def _check_clip(path: Path, last: int, findings: Findings) -> None:
     try:
         count, sizes = decode_all(path)
     except UnreadableClip as error:
+        if error.decoded > last:
+            findings.problem(path, f"{error}; the frames taken lie before it")
+            return
         findings.error(path, f"{error}; download it again, or leave its sequence out by a frames.csv")
         return
     if last >= count:

@@ -7,12 +7,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gndl.databases.ckplus import read_landmarks
 from gndl.databases.folders import relative
 from gndl.databases.pictures import Size, check_pictures
 from gndl.databases.reader import inspect_database
 from gndl.databases.reading import THE_PAPERS, Findings, ReadOptions, per_class
 from gndl.errors import GndlError
+from gndl.frames_reading import read_landmarks
 from gndl.paper import COUNTS, DATABASE_TITLES
 from gndl.sequences import Database, Finding, Sequence
 
