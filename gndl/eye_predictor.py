@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import tempfile
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -18,7 +19,7 @@ import tyro
 from joblib import Parallel, delayed
 from PIL import Image, ImageDraw, ImageFilter
 
-from gndl.align import CropGeometry, Eyes, cut
+from gndl.align import Eyes
 from gndl.eyes import (
     BOX_IN_PATCH,
     PATCH,
@@ -40,10 +41,12 @@ from gndl.progress import progress
 class PredictorTraining:
     """How the predictor is trained."""
 
-    renders: int = 2000
-    """Rendered faces to train on."""
-    held_out: int = 300
-    """Further faces, of other identities, on which the error is measured."""
+    people: int = 500
+    """Rendered people to train on."""
+    held_out: int = 75
+    """Further people, on whom the error is measured."""
+    shots: int = 4
+    """Pictures of each person: other pose, expression and light in each."""
     size: int = 288
     """Side of a rendered picture in pixels."""
     aligned_patches: int = 2
@@ -65,25 +68,26 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
     )
 
 
-def training_face(seed: int, number: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Render one face and photograph it badly: rolled, with glasses at times, through many cameras.
+def training_faces(settings: PredictorTraining, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Render one person a few times and photograph each badly: glasses at times, any light, many cameras.
 
-    Returns
-    -------
+    Yields
+    ------
     grey : ndarray of uint8, shape (size, size)
     landmarks : ndarray, shape (68, 2)
     """
-    from gndl.standins import render_training_face
+    from gndl.standins.faces import Face, render_training_face
+    from gndl.standins.head import load_head
+    from gndl.standins.identity import draw_identity
 
-    rng = np.random.default_rng([seed, number])
-    image, landmarks = render_training_face(rng, size)
-    grey = as_grey(image)
-    if rng.random() < 0.35:
-        grey = _with_glasses(grey, landmarks, rng)
-    turn = np.exp(1j * np.deg2rad(rng.normal(0, 7)))
-    middle = complex(*landmarks[27])
-    geometry = CropGeometry(turn, middle - turn * middle, size)
-    return _as_photographed(cut(grey, geometry, order=1), rng), geometry.to_crop(landmarks)
+    rng = np.random.default_rng([settings.seed, number])
+    face = Face(draw_identity(load_head(), rng))
+    for _ in range(settings.shots):
+        image, landmarks = render_training_face(rng, settings.size, face)
+        grey, landmarks = as_grey(image), landmarks - 0.5  # the renderer counts from the corner of the first pixel
+        if rng.random() < 0.35:
+            grey = _with_glasses(grey, landmarks, rng)
+        yield _as_photographed(grey, rng), landmarks
 
 
 def _with_glasses(grey: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -125,18 +129,18 @@ def _as_photographed(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _patches(settings: PredictorTraining, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Cut the patches of one face that the predictor learns from, with the five points in each."""
-    grey, landmarks = training_face(settings.seed, number, settings.size)
+    """Cut the patches of one person that the predictor learns from, with the five points in each."""
     rng = np.random.default_rng([settings.seed, number, 1])
-    points, eyes = five_points(landmarks), Eyes.from_landmarks(landmarks)
-    geometries = []
-    found = [face for face in find_faces(grey) if _holds(face, points)]
-    if found:
-        geometries.append(patch_of_box(main_face(found)))
-    for _ in range(settings.aligned_patches + (not found)):
-        change = np.exp(rng.normal(0, 0.07) + 1j * np.deg2rad(rng.normal(0, 5)))
-        geometries.append(patch_of_eyes(eyes, complex(change), complex(*rng.normal(0, 5, 2))))
-    return [(read_patch(grey, geometry), geometry.to_crop(points)) for geometry in geometries]
+    patches = []
+    for grey, landmarks in training_faces(settings, number):
+        points, eyes = five_points(landmarks), Eyes.from_landmarks(landmarks)
+        found = [face for face in find_faces(grey) if _holds(face, points)]
+        geometries = [patch_of_box(main_face(found))] if found else []
+        for _ in range(settings.aligned_patches + (not found)):
+            change = np.exp(rng.normal(0, 0.07) + 1j * np.deg2rad(rng.normal(0, 5)))
+            geometries.append(patch_of_eyes(eyes, complex(change), complex(*rng.normal(0, 5, 2))))
+        patches += [(read_patch(grey, geometry), geometry.to_crop(points)) for geometry in geometries]
+    return patches
 
 
 def _holds(face: FaceBox, points: np.ndarray) -> bool:
@@ -147,10 +151,10 @@ def _holds(face: FaceBox, points: np.ndarray) -> bool:
 
 def train(settings: PredictorTraining) -> None:
     """Render, train, write the predictor, and measure it on held-out faces."""
-    numbers = progress(range(settings.renders), "rendering faces", unit="face")
+    numbers = progress(range(settings.people), "rendering faces", unit="person")
     made = Parallel(n_jobs=settings.jobs, return_as="generator")(delayed(_patches)(settings, n) for n in numbers)
     with tempfile.TemporaryDirectory() as folder:
-        images = []
+        images: list[str] = []
         for patches in made:
             for patch, points in patches:
                 name = f"{len(images):06d}.png"
@@ -188,13 +192,14 @@ def train(settings: PredictorTraining) -> None:
 def measure(settings: PredictorTraining) -> dict[str, float | int]:
     """Measure the distance of found eye centres from the true ones, as a fraction of the eyes' distance.
 
-    The faces are those numbered from 10⁶: none of them was trained on. Detector and predictor run as they do in use.
+    The people are those numbered from 10⁶: none of them was trained on. Detector and predictor run as they do in use.
     """
-    numbers = progress(range(10**6, 10**6 + settings.held_out), "measuring", unit="face")
-    errors = Parallel(n_jobs=settings.jobs)(delayed(_error)(settings, number) for number in numbers)
+    numbers = progress(range(10**6, 10**6 + settings.held_out), "measuring", unit="person")
+    lists = Parallel(n_jobs=settings.jobs)(delayed(_errors)(settings, number) for number in numbers)
+    errors = [error for some in lists for error in some]
     found = np.array([error for error in errors if error is not None])
     return {
-        "held_out_faces": settings.held_out,
+        "held_out_faces": len(errors),
         "held_out_faces_found": len(found),
         "eye_error_mean": round(float(found.mean()), 4),
         "eye_error_95th_percentile": round(float(np.percentile(found, 95)), 4),
@@ -202,15 +207,20 @@ def measure(settings: PredictorTraining) -> dict[str, float | int]:
     }
 
 
-def _error(settings: PredictorTraining, number: int) -> float | None:
-    """The mean error of both eyes of one face; None where the detector does not find it."""
-    grey, landmarks = training_face(settings.seed, number, settings.size)
-    points, true = five_points(landmarks), Eyes.from_landmarks(landmarks)
-    found = [face for face in find_faces(grey) if _holds(face, points)]
-    if not found:
-        return None
-    eyes = locate_eyes(grey, main_face(found), dlib.shape_predictor(str(settings.out)))
-    return (Eyes(eyes.left, true.left).distance + Eyes(eyes.right, true.right).distance) / 2 / true.distance
+def _errors(settings: PredictorTraining, number: int) -> list[float | None]:
+    """The mean error of both eyes in each picture of one person; None where the detector does not find the face."""
+    predictor = dlib.shape_predictor(str(settings.out))
+    errors: list[float | None] = []
+    for grey, landmarks in training_faces(settings, number):
+        true = Eyes.from_landmarks(landmarks)
+        found = [face for face in find_faces(grey) if _holds(face, five_points(landmarks))]
+        if found:
+            eyes = locate_eyes(grey, main_face(found), predictor)
+            error = (Eyes(eyes.left, true.left).distance + Eyes(eyes.right, true.right).distance) / 2
+            errors.append(error / true.distance)
+        else:
+            errors.append(None)
+    return errors
 
 
 def _xml_of_image(name: str, points: np.ndarray) -> str:
