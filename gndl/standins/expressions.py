@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from gndl.standins.head import Floats
 
 TWO_SIDED = (
-    "browDown browOuterUp cheekSquint eyeBlink eyeSquint eyeWide mouthDimple mouthFrown mouthLowerDown mouthPress "
-    "mouthSmile mouthStretch mouthUpperUp noseSneer"
-).split()
+    *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeSquint", "eyeWide", "noseSneer"),
+    *("mouthDimple", "mouthFrown", "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp"),
+)
 """Facial actions that a face may do on either side alone."""
 
 
@@ -85,7 +85,7 @@ RECIPES: dict[str, tuple[Movement, ...]] = {
     "happiness": (
         Movement(12, {"mouthSmile": 1.0}),
         Movement(6, {"cheekSquint": 0.8, "eyeSquint": 0.35}),
-        Movement(25, {"mouthUpperUp": 0.35, "mouthLowerDown": 0.3}, 0.75),
+        Movement(25, {"mouthUpperUp": 0.45, "mouthLowerDown": 0.45}, 0.75),
         Movement(26, {"jawOpen": 0.18}, 0.35),
     ),
     # 1 + 4 + 15, mostly 17

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import norm
 
 from gndl.standins.expressions import RECIPES, perform, perform_unlabelled
 from gndl.standins.head import SKIN, Floats, load_head
@@ -172,14 +173,23 @@ class Face:
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         on_skin = np.zeros(len(head.rest), bool)
         on_skin[head.triangles[head.part == SKIN].ravel()] = True
-        return outwards * (mask * on_skin * self.identity.hair_volume)[:, None]
+        # Beside the ears hair lies flat, or it would swallow them.
+        beside_ears = np.exp(-0.5 * (((np.abs(angle) - 1.6) / 0.45) ** 2 + ((height - 7.15) / 0.33) ** 2))
+        volume = self.identity.hair_volume * (1 - 0.85 * beside_ears)
+        return outwards * (mask * on_skin * volume)[:, None]
 
 
-def encode(linear: Floats, exposure: float = 1.0) -> Floats:
-    """Linear light to display values in [0, 1], with a soft shoulder so that nothing burns out."""
-    value = np.maximum(linear * exposure, 0)
-    value = value * (1 + value / 3.2) / (1 + value)
-    return np.clip(value, 0, 1) ** (1 / 2.2)
+def encode(linear: Floats) -> Floats:
+    """Linear light to display values in [0, 1]: the sRGB power law with a shoulder, so that nothing burns out."""
+    bent = np.where(linear < 0.55, linear, 0.55 + 0.45 * (1 - np.exp(-(linear - 0.55) / 0.45)))
+    return (np.clip(bent, 0, 1) ** (1 / 2.2)).astype(np.float32)
+
+
+ENCODED = encode(np.arange(4096, dtype=np.float32) / 1024)
+"""Display values of linear light from 0 to 4, in steps of 1/1024: a look-up is ten times faster than the power."""
+
+SENSOR_NOISE = norm.ppf((np.arange(256) + 0.5) / 256).astype(np.float32)
+"""Normal deviates by a random byte, which is drawn much faster than a normal deviate."""
 
 
 def draw_light(rng: np.random.Generator, *, spread: float = 1.0) -> Light:
@@ -189,7 +199,7 @@ def draw_light(rng: np.random.Generator, *, spread: float = 1.0) -> Light:
     key = np.array([np.sin(azimuth) * np.cos(height), np.sin(height), np.cos(azimuth) * np.cos(height)])
     fill = np.array([-np.sign(azimuth) * rng.uniform(0.4, 0.9), rng.uniform(-0.2, 0.3), 0.7])
     warmth = np.exp(rng.normal(0, 0.05)) ** np.array([1.0, 0.0, -1.0])
-    key_amount, fill_amount, ambient = rng.uniform(1.0, 1.6), rng.uniform(0.25, 0.6), rng.uniform(0.35, 0.65)
+    key_amount, fill_amount, ambient = rng.uniform(0.75, 1.15), rng.uniform(0.10, 0.30), rng.uniform(0.16, 0.34)
     return Light(
         key_direction=_triple(key / np.linalg.norm(key)),
         key=_triple(key_amount * warmth),
@@ -204,7 +214,7 @@ def backdrop(size: tuple[int, int], rng: np.random.Generator) -> Floats:
     width, height = size
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     slope = rng.normal(0, 0.25, 2)
-    level = rng.uniform(0.04, 0.6) * np.exp(slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5))
+    level = rng.uniform(0.03, 0.45) * np.exp(slope[0] * (x / width - 0.5) + slope[1] * (y / height - 0.5))
     bump = np.exp(
         -((x / width - rng.uniform(0, 1)) ** 2 + (y / height - rng.uniform(0, 1)) ** 2) / rng.uniform(0.1, 0.5)
     )
@@ -213,9 +223,10 @@ def backdrop(size: tuple[int, int], rng: np.random.Generator) -> Floats:
 
 def finish(shot: Shot, wall: Floats, rng: np.random.Generator, exposure: float, noise: float) -> NDArray[np.uint8]:
     """Picture as a camera stores it: head before the wall, encoded for display, with a sensor's noise, uint8."""
-    display = encode(shot.picture + wall * (1 - shot.coverage[..., None]), exposure)
-    display = display + rng.standard_normal(display.shape, dtype=np.float32) * noise
-    return np.clip(np.round(display * 255), 0, 255).astype(np.uint8)
+    linear = shot.picture + wall * (1 - shot.coverage[..., None])
+    display = ENCODED[np.clip(linear * (1024 * exposure), 0, 4095).astype(np.int16)]
+    grain = np.frombuffer(rng.bytes(display.size), np.uint8).reshape(display.shape)
+    return np.clip(display * 255 + SENSOR_NOISE[grain] * (255 * noise) + 0.5, 0, 255).astype(np.uint8)
 
 
 def render_training_face(

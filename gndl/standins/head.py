@@ -194,7 +194,8 @@ class _Targets:
     kept: NDArray
 
     def read(self, path: Path) -> Floats:
-        text = gzip.open(path, "rt").read() if path.suffix == ".gz" else path.read_text()
+        packed = path.read_bytes()
+        text = (gzip.decompress(packed) if path.suffix == ".gz" else packed).decode()
         lines = [line for line in text.splitlines() if line and not line.startswith("#")]
         rows = np.array(" ".join(lines).split(), np.float32).reshape(-1, 4)
         offsets = np.zeros((self.n_vertices, 3), np.float32)

@@ -151,13 +151,13 @@ def _appearance(
         hair=_colour(hair),
         brow=_colour(np.minimum(brow, skin * 0.38)),
         cloth=_colour(np.array(rng.choice([0.03, 0.12, 0.4, 0.65])) * np.exp(rng.normal(0, 0.35, 3))),
-        brow_thickness=float(rng.uniform(0.042, 0.062) if man else rng.uniform(0.028, 0.045)),
+        brow_thickness=float(rng.uniform(0.040, 0.060) if man else rng.uniform(0.028, 0.042)),
         brow_density=float(rng.uniform(0.70, 1.0)),
         stubble=float(max(rng.normal(0.15, 0.22), 0)) if man else 0.0,
         freckles=float(rng.uniform(0.1, 0.35)) if european > 0.6 and rng.random() < 0.3 else 0.0,
         hairline=float(rng.normal(7.98, 0.05) + (0.08 * age if man else 0.0)),
         parting=float(abs(rng.normal(0, 0.10)) if man else abs(rng.normal(0, 0.04))),
-        nape=float(rng.uniform(6.6, 6.9) if man else rng.uniform(5.9, 6.8)),
+        nape=float(rng.uniform(6.7, 7.0)),
     )
     colours = Colours(
         iris=_colour(iris),

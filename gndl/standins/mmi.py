@@ -61,17 +61,16 @@ def _pictures(
 
 def _write_clip(path: Path, pictures: Iterable[NDArray[np.uint8]]) -> None:
     """Write an MPEG-4 clip whose bytes depend on nothing but the pictures."""
-    with written_aside(path) as aside:
-        with av.open(str(aside), "w", options={"fflags": "+bitexact"}) as container:
-            stream = container.add_stream("mpeg4", rate=FRAMES_PER_SECOND)
-            stream.width, stream.height = STUDIO.size
-            stream.pix_fmt = "yuv420p"
-            stream.bit_rate = 6_000_000
-            stream.codec_context.thread_count = 1
-            stream.codec_context.options = {"flags": "+bitexact", "g": "12"}
-            for picture in pictures:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
-            container.mux(stream.encode())
+    with written_aside(path) as aside, av.open(str(aside), "w", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("mpeg4", rate=FRAMES_PER_SECOND)
+        stream.width, stream.height = STUDIO.size
+        stream.pix_fmt = "yuv420p"
+        stream.bit_rate = 6_000_000
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"flags": "+bitexact", "g": "12"}
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")))
+        container.mux(stream.encode())
 
 
 def _metadata(clip: str, name: str, sequence: PlannedSequence, code: int) -> str:

@@ -1,4 +1,4 @@
-"""What a stand-in database contains: subjects, sequences, classes and lengths, all drawn before anything is rendered."""
+"""What a stand-in database contains: subjects, sequences, classes and lengths, drawn before anything is rendered."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def planned_frames(name: str, size: StandInSize, seed: int = 0) -> int:
 
 
 def class_counts(labelled: int) -> dict[str, int]:
-    """Labelled CK+ sequences by class: the database's own counts, in proportion, at least two of each where possible."""
+    """Labelled CK+ sequences by class, in proportion to the database's own, at least two of each where possible."""
     paper = COUNTS["ckplus"].per_class or {}
     least = min(2, labelled // len(paper))
     counts = dict.fromkeys(paper, least)
@@ -130,11 +130,11 @@ def _plan_mmi(size: StandInSize, rng: np.random.Generator) -> tuple[PlannedSubje
     turned = set(rng.choice(size.sequences, size.sequences - size.labelled, replace=False).tolist())
     numbers = sorted(rng.choice(np.arange(1, max(60, size.subjects + 1)), size.subjects, replace=False).tolist())
     sequences: list[list[PlannedSequence]] = [[] for _ in range(size.subjects)]
-    start = rng.permutation(size.subjects)
+    start = int(rng.integers(len(expressions)))
     for clip in range(size.sequences):
         subject = clip * size.subjects // size.sequences
         number = len(sequences[subject]) + 1
-        emotion = expressions[(int(start[subject]) + number) % len(expressions)]
+        emotion = expressions[(start + clip) % len(expressions)]
         view = 1 + clip % 2 if clip in turned else 0
         coded = bool(rng.random() < 0.75)
         sequences[subject].append(PlannedSequence(number, emotion, _length(size, rng), clip + 1, view, coded))

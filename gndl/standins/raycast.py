@@ -136,8 +136,8 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
 
     albedo = wp.vec3(0.5, 0.5, 0.5)
     wrap = wp.vec3(0.0, 0.0, 0.0)
-    shine = float(0.0)
-    sharpness = float(20.0)
+    shine = float(0.0)  # noqa: UP018
+    sharpness = float(20.0)  # noqa: UP018
     if part == _SKIN:
         skin = skin_at(scene, rest)
         albedo = wp.vec3(skin[0], skin[1], skin[2])
@@ -191,7 +191,7 @@ def look(scene: Scene, x: float, y: float) -> wp.vec4:
     """Colour along the ray through picture point (x, y), and whether it met the head."""
     direction = wp.normalize(wp.vec3((x - scene.centre_x) / scene.focal, (scene.centre_y - y) / scene.focal, -1.0))
     origin = wp.vec3(0.0, 0.0, 0.0)
-    through = float(1.0)
+    through = float(1.0)  # noqa: UP018
     colour = wp.vec3(0.0, 0.0, 0.0)
     # At most two lashes lie before whatever is behind them.
     for _ in range(4):
@@ -242,11 +242,11 @@ def openness(
     n = wp.tid()
     normal = normals[n]
     start = points[n] + normal * 0.012
-    total = float(0.0)
-    free = float(0.0)
+    total = float(0.0)  # noqa: UP018
+    free = float(0.0)  # noqa: UP018
     for k in range(directions.shape[0]):
         direction = directions[k]
-        weight = float(1.0)
+        weight = float(1.0)  # noqa: UP018
         if by_cosine == 1:
             weight = wp.max(wp.dot(normal, direction), 0.0)
         if weight > 0.0:

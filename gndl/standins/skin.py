@@ -62,8 +62,9 @@ def paint(complexion: Complexion, rng: np.random.Generator) -> Floats:
     colour = _over(colour, np.array(complexion.hair, np.float32) * 0.8, np.clip(beard, 0, 0.75))
     hairs = _brows(complexion, height, angle, rng)
     colour = _over(colour, np.array(complexion.brow, np.float32), hairs)
-    hair = hair_mask(complexion, height, angle, 0.05 * _noise(rng, (5, 2.5)) + 0.02 * _noise(rng, (2.5, 0.6)))
-    strands = 0.75 + 0.55 * _noise(rng, (14, 1.1)) + 0.35 * _noise(rng, (40, 3.0))
+    fringe = 0.030 * _noise(rng, (9, 1.2)) + 0.018 * _noise(rng, (30, 9))
+    hair = hair_mask(complexion, height, angle, fringe)
+    strands = 0.9 + 0.22 * _noise(rng, (22, 0.8)) + 0.16 * _noise(rng, (40, 2.2))
     colour = _over(colour, np.array(complexion.hair, np.float32) * np.clip(strands, 0.15, 2.2)[..., None], hair)
     cloth = _step(height + 0.05 * np.cos(angle), 5.90, 5.87) * np.ones_like(hair)
     colour = _over(colour, np.array(complexion.cloth, np.float32), cloth)
@@ -73,13 +74,12 @@ def paint(complexion: Complexion, rng: np.random.Generator) -> Floats:
 def hair_mask(complexion: Complexion, height: Floats, angle: Floats, ragged: Floats | float = 0.0) -> Floats:
     """How much of the head at ``height`` (dm) and ``angle`` (radians) is covered by hair, in [0, 1]."""
     turn = np.abs(angle)
-    front = complexion.hairline - 0.10 * (turn / 0.5) ** 2 + complexion.parting * _bump(turn, 0.55, 0.22)
-    temple = complexion.hairline - 0.10 - (turn - 0.5) * 1.25
-    edge = np.where(turn < 0.5, front, np.maximum(temple, 7.10)) + complexion.parting * np.where(
-        turn < 0.5, 0, _bump(turn, 0.55, 0.22)
-    )
-    edge = np.where(turn > 1.42, 7.10 + (complexion.nape - 7.10) * np.clip((turn - 1.42) / 0.5, 0, 1), edge)
-    return _step(height + ragged, edge - 0.02, edge + 0.045)
+    receding = complexion.parting * _bump(turn, 0.55, 0.22)
+    forehead = complexion.hairline - 0.10 * (turn / 0.5) ** 2
+    temple = np.maximum(complexion.hairline - 0.10 - (turn - 0.5) * 1.05, 7.22)
+    behind_the_ear = 7.22 + (complexion.nape - 7.22) * np.clip((turn - 1.75) / 0.35, 0, 1)
+    edge = np.where(turn < 0.5, forehead, np.where(turn < 1.6, temple, behind_the_ear)) + receding * (turn < 1.3)
+    return _step(height + ragged, edge - 0.03, edge + 0.05)
 
 
 def around_head(points: Floats) -> tuple[Floats, Floats]:
@@ -90,12 +90,12 @@ def around_head(points: Floats) -> tuple[Floats, Floats]:
 def _brows(complexion: Complexion, height: Floats, angle: Floats, rng: np.random.Generator) -> Floats:
     """Density of brow hairs: an arch that is full near the nose and thins out to the temple."""
     turn = np.abs(angle)
-    along = np.clip((turn - 0.085) / (0.60 - 0.085), 0, 1)
-    middle = 7.435 + 0.125 * np.sin(np.pi * np.clip(along * 0.92, 0, 1) ** 0.9) ** 1.0 - 0.03 * along
-    half = complexion.brow_thickness * (1.0 - 0.62 * along**1.5)
+    along = np.clip((turn - 0.15) / (0.63 - 0.15), 0, 1)
+    middle = 7.462 + 0.075 * np.sin(np.pi * np.clip(along, 0, 1) ** 1.3) - 0.045 * along**2
+    half = complexion.brow_thickness * (1.0 - 0.60 * along**1.5)
     across = np.abs(height - middle) / half
-    inside = np.clip(1.25 - across, 0, 1) * _step(turn, 0.075, 0.13) * _step(turn, 0.62, 0.56)
-    hairs = 0.80 + 0.55 * _noise(rng, (1.6, 0.8))
+    inside = _step(across, 1.25, 0.55) * _step(turn, 0.135, 0.20) * _step(turn, 0.65, 0.56)
+    hairs = 0.86 + 0.22 * _noise(rng, (1.3, 0.8))
     return np.clip(inside * hairs * complexion.brow_density, 0, 1)
 
 
@@ -118,7 +118,7 @@ def _flush(height: Floats, angle: Floats) -> Floats:
 
 
 def _mottled(rng: np.random.Generator) -> Floats:
-    return 1 + 0.030 * _noise(rng, 18) + 0.028 * _noise(rng, 5) + 0.022 * _noise(rng, 1.0)
+    return 1 + 0.035 * _noise(rng, 18) + 0.030 * _noise(rng, 5) + 0.045 * _noise(rng, 1.0)
 
 
 def _noise(rng: np.random.Generator, scale: float | tuple[float, float]) -> Floats:
