@@ -22,7 +22,7 @@ from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
 from gndl.request import StudyRequest, read_study_json, save_request
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
-from gndl.standins import preview_sheet
+from gndl.standins import planned_frames, preview_sheet
 from gndl.study import train_missing
 from gndl.train import FitResult
 
@@ -41,11 +41,11 @@ class Batch:
         self.estimate = Estimate(jobs)
         self.seconds: dict[str, float] = {}
         self.failed: list[Executed] = []
+        self.first_faces_shown = False
         self.first_matrix_shown = False
         for name in request.data_roots:
             if self._must_render(name):
-                size = request.settings.standins[name]
-                self.estimate.plan("render", size.sequences * sum(size.frames) / 2)
+                self.estimate.plan("render", self._frames(name))
             self.estimate.plan("notebooks", len(notebook_sources()))
 
     def run(self) -> int:
@@ -65,6 +65,9 @@ class Batch:
         folder = standin_folder(self.request.settings.name, name)
         return self.request.data_roots[name] == "" and not (folder / STAND_IN_LABEL).exists()
 
+    def _frames(self, name: str) -> int:
+        return planned_frames(name, self.request.settings.standins[name], STAND_IN_SEED)
+
     def _timed(self, stage: str, started: float, units: float = 0.0) -> None:
         seconds = time.monotonic() - started
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
@@ -77,13 +80,12 @@ class Batch:
         say(f"\n{title}  {self.estimate.line()}")
         started = time.monotonic()
         if self._must_render(name):
-            size = request.settings.standins[name]
-            sheet = preview_sheet(
-                name, request.out / name / "figures" / "first_faces.png", size=size, seed=STAND_IN_SEED
-            )
-            say(f"  first contact sheet: {sheet}")
+            if not self.first_faces_shown:
+                self.first_faces_shown = True
+                sheet = preview_sheet(request.out / "figures" / "first_faces.png", seed=STAND_IN_SEED)
+                say(f"  first contact sheet, rendered stand-in faces: {sheet}")
             database_root(request, name, self.jobs)
-            self._timed("render", started, size.sequences * sum(size.frames) / 2)
+            self._timed("render", started, self._frames(name))
         started = time.monotonic()
         study = prepare(request, name, self.jobs)
         self._timed("crop", started)
@@ -180,9 +182,7 @@ class Batch:
         say(f"\nTook {took}.")
         say(f"Accuracies: {out / 'accuracy.csv'}")
         for name in self.request.data_roots:
-            say(
-                f"{DATABASE_TITLES[name]}: {out / name / 'notebooks'}, {out / name / 'figures'}, {out / name / 'tables'}"
-            )
+            say(f"{DATABASE_TITLES[name]}: {out / name}/notebooks, figures, tables")
         for failure in self.failed:
             say(f"FAILED: {failure.path}: {failure.error}")
 

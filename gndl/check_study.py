@@ -76,7 +76,8 @@ def _check_fold(out: Path, run: FinishedRun, predictions: pd.DataFrame) -> list[
     problems = []
     if not tested <= own:
         problems.append(
-            f"{run.folder / 'predictions.csv'}: tests {sorted(tested - own)[0]}, who is not in fold {run.fold} of {path}"
+            f"{run.folder / 'predictions.csv'}: tests {sorted(tested - own)[0]}, who is not in fold {run.fold} "
+            f"of {path}"
         )
     trained = {subject for fold, subjects in folds.items() if fold != str(run.fold) for subject in subjects}
     if tested & trained:

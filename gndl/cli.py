@@ -383,7 +383,7 @@ def run(command: Command) -> int:
 
 def main() -> None:
     """Entry point of ``gndl``: an error that the user can mend is one message, without a traceback."""
-    command: Command = tyro.cli(Command, prog="gndl", description=__doc__)  # type: ignore[call-overload]
+    command: Command = tyro.cli(Command, prog="gndl", description=__doc__)
     try:
         sys.exit(run(command))
     except GndlError as error:

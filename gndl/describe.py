@@ -65,7 +65,9 @@ def fold_table(prepared: Prepared) -> pd.DataFrame:
 
 def findings_table(study: Prepared) -> pd.DataFrame:
     """List what was left out or is wrong, by file; what the crops have to say stands at the end."""
-    rows = [(found.kind, str(found.path), found.message) for found in study.database.findings]
+    rows: list[tuple[str, str, str]] = [
+        (found.kind, str(found.path), found.message) for found in study.database.findings
+    ]
     rows += [("crops", study.database.name, note) for note in study.crops.notes]
     return pd.DataFrame(rows, columns=["kind", "file", "what was found"])
 

@@ -55,6 +55,7 @@ def execute_notebook(source: Path, folder: Path, parameters: dict[str, Any]) -> 
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(source.parent),
+                extra_arguments=["--IPKernelApp.log_level=ERROR"],
             )
     except papermill.exceptions.PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}"

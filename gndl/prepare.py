@@ -148,7 +148,7 @@ def _folds(request: StudyRequest, folder: Path, pairs: FacePairs) -> Folds:
         if asked is not None and asked != len(folds):
             raise GndlError(f"{request.folds_file} has {len(folds)} folds and --n-folds asks for {asked}.")
     else:
-        folds = deal_folds(pairs.subject, pairs.label, n_folds=asked, seed=0)
+        folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=asked, seed=0)
     write_folds(path, folds)
     return folds
 

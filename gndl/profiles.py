@@ -20,9 +20,9 @@ class CropSettings:
 
     size: int = 224
     """Side of the square crop in pixels (section 4.2)."""
-    eye_distance: float = 0.40
+    eye_distance: float = 0.37
     """Distance between the two eye centres, as a fraction of the crop's side."""
-    eye_height: float = 0.38
+    eye_height: float = 0.35
     """Height of the eyes below the crop's upper edge, as a fraction of its side."""
 
 
@@ -103,7 +103,7 @@ QUICK_SIZE = {
 SMOKE_SIZE = {
     "ckplus": StandInSize(subjects=5, sequences=15, labelled=14, frames=(10, 10)),
     "oulu_casia": StandInSize(subjects=3, sequences=18, labelled=18, frames=(8, 8)),
-    "mmi": StandInSize(subjects=3, sequences=6, labelled=6, frames=(40, 40)),
+    "mmi": StandInSize(subjects=3, sequences=7, labelled=6, frames=(40, 40)),
 }
 
 

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TextIO, TypeVar, cast
 
 from tqdm import tqdm
 
 Item = TypeVar("Item")
+
+
+class _Lines:
+    """Standard error for logs: every state of the bar is a line of its own, nothing is drawn over."""
+
+    def write(self, text: str) -> None:
+        line = text.replace("\r", "").strip()
+        if line:
+            print(line, file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def progress(items: Iterable[Item], description: str, *, total: int | None = None, unit: str = "it") -> tqdm[Item]:
@@ -19,6 +31,7 @@ def progress(items: Iterable[Item], description: str, *, total: int | None = Non
     interactive = sys.stderr.isatty()
     return tqdm(
         items,
+        file=None if interactive else cast(TextIO, _Lines()),
         desc=description,
         total=total,
         unit=unit,

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
+from tqdm import tqdm
 
 from gndl import results
 from gndl.device import check_precision, choose_device
@@ -121,7 +122,7 @@ class _EpochBar:
     def __init__(self, runs: list[Run], study: Prepared) -> None:
         self._files = [run.folder / EPOCHS for run in runs]
         title = f"Training {study.database.title}, {len(runs)} runs"
-        self._bar = progress([], title, total=len(runs) * study.train.epochs, unit="epoch")
+        self._bar: tqdm[int] = progress([], title, total=len(runs) * study.train.epochs, unit="epoch")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 

@@ -186,6 +186,7 @@ def fit(
             every = settings.checkpoint_every
             if every and (epoch % every == 0 or epoch == settings.epochs):
                 save_state(run_folder / RESUME, run.state(full_identity))
+            write_epochs(run_folder, run.history)  # who watches a run reads this file
             if on_epoch is not None:
                 on_epoch(row)
         record = _record(run, fold, full_identity)

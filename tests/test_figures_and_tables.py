@@ -1,0 +1,154 @@
+"""Figures and tables say what they are made of, and the same numbers give the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gndl import figures, paper, tables
+from gndl.results import ACCURACY_COLUMNS
+
+EXPRESSIONS = paper.EXPRESSIONS["ckplus"]
+
+
+def counts(seed: int = 0) -> pd.DataFrame:
+    """A confusion matrix of random counts."""
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(rng.integers(0, 30, (7, 7)), index=list(EXPRESSIONS), columns=list(EXPRESSIONS))
+
+
+def summary(source: str = "rendered") -> pd.DataFrame:
+    """Two rows as `gndl.results.summarise` returns them."""
+    common = {
+        "database": "ckplus",
+        "source": source,
+        "needs_neutral_at_test": False,
+        "sd": 0.02,
+        "folds": 10,
+        "seeds": 1,
+        "pooled": 0.9,
+        "per_sequence": 0.91,
+        "optimistic": 0.95,
+        "chance": 0.25,
+        "n_test": 981,
+        "parameters": 11_180_103,
+    }
+    return pd.DataFrame(
+        [
+            {**common, "method": "baseline", "lam": "none", "accuracy": 0.9, "images_per_epoch": 883},
+            {**common, "method": "gndl", "lam": "5", "accuracy": 0.92, "images_per_epoch": 1766},
+        ]
+    )
+
+
+def texts(figure: object) -> str:
+    """Every text that a figure shows."""
+    from matplotlib.text import Text
+
+    return " | ".join(text.get_text() for text in figure.findobj(Text))  # type: ignore[attr-defined]
+
+
+def test_confusion_matrix_shows_percent_counts_and_the_papers_order() -> None:
+    """Cells hold row percent and count; the axes run in Fig. 6's order; the stand-in is named."""
+    table = counts()
+    figure = figures.confusion_matrices({"CK+ stand-in: gndl": table}, source="rendered")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["Ha", "Sa", "Su", "Fe", "Di", "An", "Co"]
+    share = 100 * table.loc["happiness", "happiness"] / table.loc["happiness"].sum()
+    assert f"{share:.0f}%\n{table.loc['happiness', 'happiness']}" in texts(figure)
+    assert "rendered stand-in" in texts(figure)
+
+
+def test_a_licensed_figure_carries_no_stand_in_note() -> None:
+    """The words belong to rendered faces alone."""
+    figure = figures.confusion_matrices({"CK+: gndl": counts()}, source="licensed")
+    assert "stand-in" not in texts(figure)
+
+
+def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
+    """PDF, SVG, PNG and CSV of one figure do not depend on when they were drawn."""
+    for folder in ("a", "b"):
+        figure = figures.confusion_matrices({"CK+ stand-in: gndl": counts()}, source="rendered")
+        figures.save_figure(figure, tmp_path / folder, "matrix", counts())
+    for kind in ("pdf", "svg", "png", "csv"):
+        assert (tmp_path / "a" / f"matrix.{kind}").read_bytes() == (tmp_path / "b" / f"matrix.{kind}").read_bytes()
+
+
+def test_figures_embed_truetype_and_draw_svg_text_as_paths(tmp_path: Path) -> None:
+    """No Type 3 font in the PDF, no text element in the SVG."""
+    figure = figures.fold_balance(pd.DataFrame({"anger": [1, 2], "fear": [2, 1]}), source="rendered")
+    figures.save_figure(figure, tmp_path, "folds", pd.DataFrame())
+    pdf = (tmp_path / "folds.pdf").read_bytes()
+    assert b"/Type3" not in pdf
+    assert b"/FontFile2" in pdf
+    assert b"<text" not in (tmp_path / "folds.svg").read_bytes()
+
+
+def test_face_grid_leaves_missing_faces_empty() -> None:
+    """None is an empty cell; grey and colour faces are both drawn."""
+    grey, colour = np.zeros((8, 8), np.uint8), np.zeros((8, 8, 3), np.uint8)
+    figure = figures.face_grid(
+        [[grey, None], [colour, colour]], row_labels=["a", "b"], column_labels=["neutral", "fear"], source="own"
+    )
+    assert sum(len(axes.images) for axes in figure.axes) == 3
+
+
+def test_every_class_has_a_colour_of_its_own() -> None:
+    """The same class has the same colour everywhere, and no two share one."""
+    assert set(figures.CLASS_COLOURS) == set(EXPRESSIONS)
+    assert len(set(figures.CLASS_COLOURS.values())) == len(EXPRESSIONS)
+
+
+def test_table_1_keeps_the_papers_thirteen_rows_and_sets_ours_apart(tmp_path: Path) -> None:
+    """Reported rows stand first and unaltered; a measured row is called a stand-in, in every form."""
+    table = tables.table_1(summary(), "ckplus")
+    reported = table[table["source"] == "reported by the paper"]
+    assert len(reported) == 13
+    assert reported["accuracy"].max() == pytest.approx(0.9969)
+    measured = table[table["source"] == "rendered"]
+    assert set(measured["measured_on"]) == {"CK+ stand-in"}
+    assert list(measured["paper"]) == [0.9755, 0.9969]
+    tables.save_table_1(table, tmp_path, "ckplus")
+    for kind in ("tex", "md"):
+        text = (tmp_path / f"table1.{kind}").read_text()
+        assert "CK+ stand-in (rendered)" in text
+        assert "rendered stand-in" in text
+        assert "textbf" not in text
+        assert "**" not in text
+    assert "optimistic" in (tmp_path / "table1.md").read_text()
+
+
+def test_a_licensed_row_is_called_by_the_databases_name() -> None:
+    """Only rendered faces make a stand-in."""
+    measured = tables.measured_rows(summary("licensed"))
+    assert set(measured["measured_on"]) == {"CK+"}
+
+
+def test_the_best_of_a_sweep_is_not_compared_with_the_paper() -> None:
+    """Another λ than 5 has no number of the paper beside it (ledger L19)."""
+    other = summary().assign(lam=["none", "0.5"])
+    rows = tables.measured_rows(other).set_index("method")
+    assert rows.loc["baseline", "paper"] == 0.9755
+    assert pd.isna(rows.loc["gndl", "paper"])
+
+
+@given(st.lists(st.sampled_from(EXPRESSIONS), min_size=1, unique=True))
+def test_the_figures_order_loses_no_class(expressions: list[str]) -> None:
+    """Whatever classes there are, Fig. 6's order is a permutation of them."""
+    assert sorted(paper.figure_order(tuple(expressions))) == sorted(expressions)
+
+
+def test_the_papers_counts_add_up() -> None:
+    """Class counts sum to the sequences, three pairs a sequence."""
+    for name, stated in paper.COUNTS.items():
+        assert stated.pairs == 3 * stated.labelled
+        if stated.per_class is not None:
+            assert sum(stated.per_class.values()) == stated.labelled
+            assert set(stated.per_class) == set(paper.EXPRESSIONS[name])
+    assert [choice.number for choice in paper.LEDGER] == [f"L{n}" for n in range(1, 22)]
+    assert ACCURACY_COLUMNS[0] == "database"
