@@ -134,7 +134,7 @@ def test_a_sequence_without_label_is_no_error(tmp_path):
     database = read_database("ckplus", tmp_path)
     assert (database.found["sequences"], database.found["labelled"]) == (8, 6)
     assert (database.found["subjects"], database.found["labelled_subjects"]) == (3, 2)
-    assert "2 sequences have no emotion label" in messages(database, "note")["Emotion"]
+    assert "without an emotion label, which take no part: 2" in messages(database, "note")["Emotion"]
 
 
 def test_one_missing_landmark_file_means_none_is_used(tmp_path):

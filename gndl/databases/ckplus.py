@@ -221,7 +221,7 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree,
             )
         )
     if unlabelled:
-        findings.note(labels.root, f"{unlabelled} sequences have no emotion label and take no part (266 in the paper)")
+        findings.note(labels.root, f"sequences without an emotion label, which take no part: {unlabelled}")
     return sequences
 
 
