@@ -41,9 +41,9 @@ from gndl.progress import progress
 class PredictorTraining:
     """How the predictor is trained."""
 
-    people: int = 500
+    people: int = 400
     """Rendered people to train on."""
-    held_out: int = 75
+    held_out: int = 60
     """Further people, on whom the error is measured."""
     shots: int = 4
     """Pictures of each person: other pose, expression and light in each."""
@@ -55,7 +55,7 @@ class PredictorTraining:
     cascades: int = 8
     trees: int = 500
     regularisation: float = 0.1
-    oversampling: int = 8
+    oversampling: int = 5
     seed: int = 5
     jobs: int = 2
     out: Path = PREDICTOR

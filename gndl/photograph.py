@@ -102,7 +102,7 @@ def predict_photographs(photographs: Sequence[str | Path], run: Path, device: st
     crops = [crop_photograph(photograph, settings) for photograph in photographs]
     if not crops:
         raise GndlError("No photograph was given.")
-    in_colour = record.get("colour", False)
+    in_colour = record["colour"]
     faces = np.stack([as_colour(crop.image) if in_colour else as_grey(crop.image) for crop in crops])
     index = np.arange(len(crops))
     names = tuple(str(photograph) for photograph in photographs)
