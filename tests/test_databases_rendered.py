@@ -94,7 +94,7 @@ def test_every_frame_of_ckplus_has_its_own_landmarks(rendered_trees):
 
 
 def test_every_coded_clip_is_taken_at_its_apex(rendered_trees):
-    """No frame has more action units at their apex than the three that are taken, counted from the XML's text."""
+    """The three frames are among those with most action units at their apex, counted from the XML's text."""
     root = rendered_trees["mmi"]
     study = taken("mmi", root)
     for sequence in read_database("mmi", root).sequences:
@@ -111,7 +111,9 @@ def test_every_coded_clip_is_taken_at_its_apex(rendered_trees):
             for unit in coded.read_text().split("<ActionUnit")[1:]:
                 frames = dict(re.findall(r'Type="([23])" Frame="(\d+)"', unit))
                 at_apex.update(range(int(frames["2"]) - 1, int(frames["3"]) - 1))
-            assert {at_apex[frame.index] for frame in sequence.examined} == {max(at_apex.values())}
+            most = {frame for frame, count in at_apex.items() if count == max(at_apex.values())}
+            longest = max(next(n for n in range(1, len(at_apex) + 2) if frame + n not in most) for frame in most)
+            assert len(most & {frame.index for frame in sequence.examined}) >= min(3, longest)
 
 
 def test_metadata_of_mmi_agrees_with_the_class(rendered_trees):
