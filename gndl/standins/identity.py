@@ -22,6 +22,7 @@ CALMER = {
     "eye-trans": 0.5,
     "eye-push": 0.4,
     "mouth-trans": 0.4,
+    "eyebrows": 0.5,
 }
 """Local changes that are drawn with a smaller deviation, by the beginning of their name without the side."""
 

@@ -74,7 +74,7 @@ def render_database(
     work = (delayed(_render_subject)(name, partial, subject, seed) for subject in waiting)
     title = description or f"Rendering the {DATABASE_TITLES[name]} stand-in"
     n_frames = sum(subject.n_frames for subject in subjects)
-    with progress([], title, total=n_frames, unit="frame") as bar:
+    with progress(list[int](), title, total=n_frames, unit="frame") as bar:
         bar.update(n_frames - sum(subject.n_frames for subject in waiting))
         pool = Parallel(n_jobs=min(jobs, max(len(waiting), 1)), return_as="generator_unordered")
         for rendered in pool(work):

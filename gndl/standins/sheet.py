@@ -44,8 +44,11 @@ def preview_sheet(name: str, path: Path, *, size: StandInSize, seed: int = 0, su
             view = View((TILE, TILE), TILE * 0.40, (TILE / 2, TILE * 0.52))
             apexes = [perform(expression, actions_of, rng).apex for expression in EXPRESSIONS[name]]
             row: list[Picture | None] = []
-            for actions in [np.zeros(len(actions_of), np.float32), *apexes]:
-                shot = subject.face.show(actions, Pose(*rng.uniform(-4, 4, 3).tolist()), subject.light, view)
+            neutral, pose = np.zeros(len(actions_of), np.float32), Pose(*rng.uniform(-4, 4, 3).tolist())
+            # One shading serves all expressions of a subject: a sheet that is looked at first has to be quick.
+            shading = subject.face.shading(neutral, pose, subject.light)
+            for actions in [neutral, *apexes]:
+                shot = subject.face.show(actions, pose, subject.light, view, shading)
                 row.append(finish(shot, wall, rng, 1.0, 0.004))
             rows.append(row)
     return _write(
@@ -85,8 +88,8 @@ def contact_sheet(database: Path | Database, path: Path, *, subjects: int = 4, n
         for apex in (False, True):
             row = list[Picture | None]()
             for expression in database.expressions:
-                sequence = classes[subject].get(expression)
-                frame = None if sequence is None else sequence.examined[-1] if apex else sequence.neutral
+                shown = classes[subject].get(expression)
+                frame = None if shown is None else shown.examined[-1] if apex else shown.neutral
                 row.append(None if frame is None else _tile(as_colour(pictures[frame])))
             rows.append(row)
     return _write(path, rows, list(database.expressions), database.title)

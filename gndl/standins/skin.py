@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from gndl.standins.head import Floats
-from gndl.standins.raycast import MAP_AXIS, MAP_HEIGHTS
+from gndl.standins.kernels import MAP_AXIS, MAP_HEIGHTS
 
 ROWS, COLUMNS = 704, 1280
 
