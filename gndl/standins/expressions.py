@@ -45,7 +45,7 @@ class Movement:
 RECIPES: dict[str, tuple[Movement, ...]] = {
     # 4 + 5 + 7 + 23, often 24 and 17
     "anger": (
-        Movement(4, {"browDown": 1.0}),
+        Movement(4, {"browDown": 1.2}),
         Movement(5, {"eyeWide": 0.45}),
         Movement(7, {"eyeSquint": 0.55}),
         Movement(23, {"mouthRollUpper": 0.35, "mouthRollLower": 0.35}),
@@ -73,7 +73,7 @@ RECIPES: dict[str, tuple[Movement, ...]] = {
     ),
     # 1 + 2 + 4 + 5 + 20 + 25 or 26
     "fear": (
-        Movement(1, {"browInnerUp": 1.0}),
+        Movement(1, {"browInnerUp": 1.3}),
         Movement(2, {"browOuterUp": 0.3}),
         Movement(4, {"browDown": 0.3}, 0.9),
         Movement(5, {"eyeWide": 0.9}),
@@ -90,7 +90,7 @@ RECIPES: dict[str, tuple[Movement, ...]] = {
     ),
     # 1 + 4 + 15, mostly 17
     "sadness": (
-        Movement(1, {"browInnerUp": 0.95}),
+        Movement(1, {"browInnerUp": 1.3}),
         Movement(4, {"browDown": 0.35}),
         Movement(15, {"mouthFrown": 1.0}),
         Movement(17, {"mouthShrugLower": 0.65}, 0.8),
@@ -98,8 +98,8 @@ RECIPES: dict[str, tuple[Movement, ...]] = {
     ),
     # 1 + 2 + 5 + 26 or 27
     "surprise": (
-        Movement(1, {"browInnerUp": 1.0}),
-        Movement(2, {"browOuterUp": 1.0}),
+        Movement(1, {"browInnerUp": 1.3}),
+        Movement(2, {"browOuterUp": 1.3}),
         Movement(5, {"eyeWide": 0.9}),
         Movement(26, {"jawOpen": 0.75}),
         Movement(25, {"mouthFunnel": 0.2}, 0.5),

@@ -116,5 +116,6 @@ def _moved(light: Light, rng: np.random.Generator) -> Light:
     """The subject's light, a little stronger or weaker and from slightly elsewhere."""
     direction = np.array(light.key_direction) + rng.normal(0, 0.06, 3)
     x, y, z = (float(value) for value in direction / np.linalg.norm(direction))
-    red, green, blue = (value * float(np.exp(rng.normal(0, 0.05))) for value in light.key)
+    brighter = float(np.exp(rng.normal(0, 0.06)))
+    red, green, blue = (value * brighter for value in light.key)
     return replace(light, key_direction=(x, y, z), key=(red, green, blue))
