@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from layouts import write_ckplus, write_mmi, write_oulu, write_text
+from layouts import write_ckplus, write_mmi, write_oulu, write_picture, write_text
 
 from gndl.databases import read_database, write_frames_csv
 from gndl.errors import GndlError
@@ -106,3 +108,17 @@ def test_a_wrong_row_is_an_error_that_names_it(tmp_path, name, rows, words):
     with pytest.raises(GndlError, match=words) as error:
         corrected(tmp_path, name, rows)
     assert "frames.csv" in str(error.value)
+
+
+def test_a_manifest_whose_pictures_lie_apart_keeps_its_frames(tmp_path, monkeypatch):
+    """Folders, semicolons in names, and absolute beside relative paths come back as they were."""
+    write_picture(tmp_path / "db/a/neutral;1.png")
+    away = write_picture(tmp_path / "away/joy.png")
+    write_picture(tmp_path / "db/b.png")
+    rows = f"ann,1,joy,a/neutral;1.png,{away}\nbob,2,anger,b.png,a/neutral;1.png\n"
+    write_text(tmp_path / "db/manifest.csv", "subject,sequence,expression,neutral,examined\n" + rows)
+    monkeypatch.chdir(tmp_path)
+    database = read_database("manifest", Path("db"))
+    write_frames_csv(database, tmp_path / "frames.csv")
+    assert "db/a/neutral;1.png" in (tmp_path / "frames.csv").read_text()
+    assert read_database("manifest", Path("db"), frames_csv=Path("frames.csv")).sequences == database.sequences

@@ -145,3 +145,13 @@ def test_anything_else_is_described(tmp_path):
     message = refusal("oulu_casia", tmp_path)
     assert "expected OriginalImg/VL/Strong" in message
     assert "holiday/, notes.txt" in message and "1 .jpg" in message and "unpacked" in message
+
+
+def test_a_file_given_as_a_database_is_explained(tmp_path):
+    """An archive is answered with its command, a table of pixels with why it is none, also as a manifest."""
+    packed = write_text(tmp_path / "ck.zip", "")
+    assert f'unzip -d "{tmp_path / "ck"}" "{packed}"' in refusal("ckplus", packed)
+    table = write_text(tmp_path / "fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n")
+    assert "FER2013" in refusal("ckplus", table)
+    assert "FER2013" in refusal("manifest", table)
+    assert "found a file" in refusal("mmi", write_text(tmp_path / "x.bin", ""))

@@ -40,7 +40,7 @@ def explain(root: Path, name: str) -> str:
     Parameters
     ----------
     root : Path
-        Folder in which nothing of the database was recognised.
+        Folder, or file, in which nothing of the database was recognised.
     name : str
         The database that was asked for.
 
@@ -51,7 +51,12 @@ def explain(root: Path, name: str) -> str:
     """
     expected = f"this is not {DATABASE_TITLES[name]} as it is distributed; expected {EXPECTED[name]}"
     try:
-        reason = _pixel_table(root) or _class_folders(root) or _packed(root) or _another(root, name) or _listing(root)
+        if root.is_file():
+            reason = _pixel_table(root) or _packed(root) or "found a file; give the folder that holds the database"
+        else:
+            reason = (
+                _pixel_table(root) or _class_folders(root) or _packed(root) or _another(root, name) or _listing(root)
+            )
     except GndlError as error:
         reason = str(error)
     return f"{expected}; {reason}"
@@ -59,16 +64,21 @@ def explain(root: Path, name: str) -> str:
 
 def _pixel_table(root: Path) -> str | None:
     """A CSV with one face per row, as FER2013 and the CK+ tables made after it."""
-    for _, _, files in walk(root, 2):
-        for file in files:
-            if file.suffix.lower() == ".csv" and "pixels" in _header(file):
-                return (
-                    f"found {relative(file, root)}, a table of pixels as in FER2013: one small face per row, with "
-                    "neither its subject nor that subject's neutral face. GNDL learns from pairs of an expressive "
-                    "and a neutral face of one subject and is tested on other subjects, so it cannot use this table. "
-                    "Ask for the original database"
-                )
+    files = [root] if root.is_file() else [file for _, _, files in walk(root, 2) for file in files]
+    for file in files:
+        if is_pixel_table(file):
+            return (
+                f"found {relative(file, root)}, a table of pixels as in FER2013: one small face per row, with "
+                "neither its subject nor that subject's neutral face. GNDL learns from pairs of an expressive "
+                "and a neutral face of one subject and is tested on other subjects, so it cannot use this table. "
+                "Ask for the original database"
+            )
     return None
+
+
+def is_pixel_table(file: Path) -> bool:
+    """Whether a file is a CSV with a column of pixels."""
+    return file.suffix.lower() == ".csv" and "pixels" in _header(file)
 
 
 def _header(file: Path) -> list[str]:

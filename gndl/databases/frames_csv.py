@@ -28,12 +28,12 @@ def frame_name(sequence: Sequence, frame: FrameRef) -> str:
     """Name of a frame in ``frames.csv``: its file below the folder of the sequence's frames, or its number from 1."""
     if frame.is_video:
         return str(frame.index + 1)
-    return frame.path.relative_to(_folder(sequence)).as_posix()
+    return frame.path.absolute().relative_to(_folder(sequence)).as_posix()
 
 
 def _folder(sequence: Sequence) -> Path:
     frames = sequence.frames or (sequence.neutral, *sequence.examined)
-    return Path(os.path.commonpath([frame.path.parent for frame in frames]))
+    return Path(os.path.commonpath([frame.path.absolute().parent for frame in frames]))
 
 
 def write_frames_csv(database: Database, path: Path) -> None:
@@ -81,7 +81,7 @@ def choose_frames(database: Database, path: Path) -> Database:
 def _chosen(sequence: Sequence, row: Row, where: str) -> Sequence:
     names = [name.strip() for name in row["examined"].split(";") if name.strip()]
     before = [frame_name(sequence, frame) for frame in (sequence.neutral, *sequence.examined)]
-    if [row["neutral"], *names] == before:
+    if [row["neutral"], row["examined"]] == [before[0], ";".join(before[1:])]:
         return sequence
     by_name = {frame_name(sequence, frame): frame for frame in sequence.frames}
     order = {frame: n for n, frame in enumerate(sequence.frames)}

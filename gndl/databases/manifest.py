@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from gndl.databases.found_instead import explain
+from gndl.databases.found_instead import explain, is_pixel_table
 from gndl.databases.reading import Findings, ReadOptions, source_of
 from gndl.databases.table import Row, read_table
 from gndl.errors import GndlError
@@ -44,7 +44,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     findings = Findings()
     file = root / "manifest.csv" if root.is_dir() else root
     pairs: list[_Pair] = []
-    if not file.is_file():
+    if not file.is_file() or is_pixel_table(file):
         findings.error(root, explain(root, "manifest"))
     else:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gndl.databases import ckplus, manifest, mmi, oulu_casia
+from gndl.databases.found_instead import explain
 from gndl.databases.frames_csv import choose_frames
 from gndl.databases.reading import THE_PAPERS, ReadOptions, checked
 from gndl.errors import GndlError
@@ -27,13 +28,15 @@ def inspect_database(
     Raises
     ------
     GndlError
-        Only where the database has no such name, ``root`` does not exist or cannot be listed, or ``frames_csv`` is
-        wrong.
+        Only where no database has this name, ``root`` does not exist, is a file or cannot be listed, or ``frames_csv``
+        is wrong.
     """
     if name not in READERS:
         raise GndlError(f"no database is called {name!r}; there are {', '.join(READERS)}")
     if not root.exists():
         raise GndlError(f"{root}: no such file or folder")
+    if root.is_file() and name != "manifest":
+        raise GndlError(f"{root}: {explain(root, name)}")
     database = READERS[name](root, options)
     if frames_csv is not None:
         database = choose_frames(database, frames_csv)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[Row]:
         raise GndlError(f"{path}: not in UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8") from error
     except OSError as error:
         raise GndlError(f"{path}: cannot be read ({error.strerror})") from error
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     header: list[str] | None = None
     try:
