@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gndl.databases.apex import apex_intervals, choose_examined, most_at_apex, spread
@@ -33,6 +33,7 @@ def active_frames(markers, length):
 markers = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 30)), max_size=8)
 
 
+@settings(deadline=None)
 @given(markers, st.integers(4, 30))
 def test_intervals_are_those_of_a_walk_through_the_clip(unit, length):
     """The apex of one action unit agrees with switching it on at every type 2 and off at every type 3."""
@@ -44,6 +45,7 @@ def test_intervals_are_those_of_a_walk_through_the_clip(unit, length):
         assert {f for first, last in intervals for f in range(first, last + 1)} == expected
 
 
+@settings(deadline=None)
 @given(st.lists(markers, min_size=1, max_size=5), st.integers(4, 30))
 def test_the_apex_is_the_longest_run_with_most_action_units(units, length):
     """Compared with counting the active units of every frame, one by one."""
@@ -64,6 +66,7 @@ def test_the_apex_is_the_longest_run_with_most_action_units(units, length):
     assert found == max(runs, key=lambda run: (run[1] - run[0], -run[0]))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=3), markers, max_size=4), st.integers(4, 40))
 def test_three_different_frames_of_the_clip_are_always_chosen(units, length):
     """In order of time, within the clip, and never the first frame, which is the neutral one."""
@@ -73,6 +76,7 @@ def test_three_different_frames_of_the_clip_are_always_chosen(units, length):
     assert chosen[0] >= 1 and chosen[-1] < length
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.integers(3, 50))
 def test_three_frames_are_spread_over_their_interval(first, length):
     """One in each third, symmetric about the middle to within a frame."""

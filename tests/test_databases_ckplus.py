@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import landmark_lines, write_ckplus, write_ckplus_frame, write_picture, write_text
 
@@ -112,6 +112,7 @@ def test_derived_pictures_are_ignored_and_listed_by_name(tmp_path):
     assert [f.path.name[-6:] for f in one(database, "S005_001").examined] == ["04.png", "05.png", "06.png"]
 
 
+@settings(deadline=None, max_examples=40)
 @given(st.sets(st.integers(1, 99_999_999), min_size=4, max_size=8))
 def test_frames_follow_their_numbers_whatever_the_gaps(tmp_path_factory, numbers):
     """Frames are in the order of their numbers; gaps are allowed."""
