@@ -26,10 +26,8 @@ class A:
 def test_comments_docstrings_and_layout_are_no_part_of_the_code() -> None:
     """Rewording and reformatting leave a run what it is."""
     other = SOURCE.replace("# why", "# wherefore, λ").replace('"""One."""', '"""Two\n        lines."""')
-    other = (
-        other.replace('"""Class "quoted" σ."""', '"""C."""').replace('"""Attribute."""', "")
+    other = other.replace('"""Class "quoted" σ."""', '"""C."""').replace('"""Attribute."""', "")
     other = other.replace("X = 1", "X  =  1")
-    )
     assert code_hash(other) == code_hash(SOURCE)
 
 
