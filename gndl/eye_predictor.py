@@ -28,6 +28,7 @@ from gndl.eyes import (
     find_faces,
     locate_eyes,
     main_face,
+    mirror,
     patch_of_box,
     patch_of_eyes,
     read_patch,
@@ -41,7 +42,7 @@ from gndl.progress import progress
 class PredictorTraining:
     """How the predictor is trained."""
 
-    people: int = 400
+    people: int = 250
     """Rendered people to train on."""
     held_out: int = 60
     """Further people, on whom the error is measured."""
@@ -50,7 +51,7 @@ class PredictorTraining:
     size: int = 288
     """Side of a rendered picture in pixels."""
     aligned_patches: int = 2
-    """Patches aligned by the eyes, each shifted, scaled and turned at random, beside the one of the detector's box."""
+    """Patches aligned by the eyes, shifted, scaled and turned at random, beside the detector's box; mirrored too."""
     depth: int = 3
     cascades: int = 8
     trees: int = 500
@@ -68,13 +69,13 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
     )
 
 
-def training_faces(settings: PredictorTraining, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Render one person a few times and photograph each badly: glasses at times, any light, many cameras.
+def rendered_faces(settings: PredictorTraining, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Render one person a few times.
 
-    Yields
-    ------
-    grey : ndarray of uint8, shape (size, size)
-    landmarks : ndarray, shape (68, 2)
+    Returns
+    -------
+    list of (grey, landmarks)
+        Pictures, uint8 (size, size), and their landmarks (68, 2), a whole number being the middle of a pixel.
     """
     from gndl.standins.faces import Face, render_training_face
     from gndl.standins.head import load_head
@@ -82,12 +83,22 @@ def training_faces(settings: PredictorTraining, number: int) -> Iterator[tuple[n
 
     rng = np.random.default_rng([settings.seed, number])
     face = Face(draw_identity(load_head(), rng))
-    for _ in range(settings.shots):
-        image, landmarks = render_training_face(rng, settings.size, face)
-        grey, landmarks = as_grey(image), landmarks - 0.5  # the renderer counts from the corner of the first pixel
-        if rng.random() < 0.35:
-            grey = _with_glasses(grey, landmarks, rng)
-        yield _as_photographed(grey, rng), landmarks
+    pictures = [render_training_face(rng, settings.size, face) for _ in range(settings.shots)]
+    return [(as_grey(picture), landmarks - 0.5) for picture, landmarks in pictures]  # from the first pixel's corner
+
+
+def training_faces(settings: PredictorTraining, number: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Photograph one person's renders badly: glasses at times, any light, many cameras.
+
+    Yields
+    ------
+    grey : ndarray of uint8, shape (size, size)
+    landmarks : ndarray, shape (68, 2)
+    """
+    rng = np.random.default_rng([settings.seed, number, 1])
+    for grey, landmarks in rendered_faces(settings, number):
+        with_glasses = rng.random() < 0.35
+        yield _as_photographed(_with_glasses(grey, landmarks, rng) if with_glasses else grey, rng), landmarks
 
 
 def _with_glasses(grey: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -130,16 +141,18 @@ def _as_photographed(grey: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _patches(settings: PredictorTraining, number: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Cut the patches of one person that the predictor learns from, with the five points in each."""
-    rng = np.random.default_rng([settings.seed, number, 1])
+    rng = np.random.default_rng([settings.seed, number, 2])
     patches = []
     for grey, landmarks in training_faces(settings, number):
         points, eyes = five_points(landmarks), Eyes.from_landmarks(landmarks)
         found = [face for face in find_faces(grey) if _holds(face, points)]
         geometries = [patch_of_box(main_face(found))] if found else []
         for _ in range(settings.aligned_patches + (not found)):
-            change = np.exp(rng.normal(0, 0.07) + 1j * np.deg2rad(rng.normal(0, 5)))
-            geometries.append(patch_of_eyes(eyes, complex(change), complex(*rng.normal(0, 5, 2))))
-        patches += [(read_patch(grey, geometry), geometry.to_crop(points)) for geometry in geometries]
+            change = np.exp(rng.normal(0, 0.10) + 1j * np.deg2rad(rng.normal(0, 6)))
+            geometries.append(patch_of_eyes(eyes, complex(change), complex(*rng.normal(0, 4.5, 2))))
+        for geometry in geometries:
+            patch, places = read_patch(grey, geometry), geometry.to_crop(points)
+            patches += [(patch, places), (patch[:, ::-1], mirror(places))]
     return patches
 
 

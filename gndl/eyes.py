@@ -21,10 +21,11 @@ from gndl.errors import GndlError
 PREDICTOR = Path(__file__).parent / "assets" / "eyes5.dat"
 """The shipped five-point predictor."""
 
-PATCH = 240
+PATCH = 160
 """Side in pixels of the upright patch that the predictor sees; the face box is its middle."""
-BOX_IN_PATCH = 150
-EYES_IN_PATCH = Eyes((87.0, 98.0), (153.0, 98.0))
+BOX_IN_PATCH = 100
+MIDDLE = complex(PATCH - 1, PATCH - 1) / 2
+EYES_IN_PATCH = Eyes((59.5, 62.0), (99.5, 62.0))
 """Where the eyes lie in a patch that is aligned by them."""
 
 ENLARGE_BELOW = 480
@@ -124,8 +125,9 @@ def main_face(faces: list[FaceBox]) -> FaceBox:
 def locate_eyes(grey: np.ndarray, face: FaceBox, predictor: dlib.shape_predictor | None = None) -> Eyes:
     """Locate the two eye centres of a face that the detector found.
 
-    The predictor looks at the detector's box, then nine times at patches aligned by the eyes found so far, each
-    shifted, turned or scaled a little; their median does not follow the box's jumps.
+    The predictor looks at the detector's box first, then twice at patches aligned by the eyes found so far. Each time
+    it sees several patches, shifted, turned or scaled a little, and each also in the mirror; the median of what it
+    says does not follow the box's jumps.
 
     Parameters
     ----------
@@ -135,39 +137,47 @@ def locate_eyes(grey: np.ndarray, face: FaceBox, predictor: dlib.shape_predictor
         The shipped one where none is given.
     """
     predictor = predictor or _predictor()
-    first = predict_in_patch(grey, patch_of_box(face), predictor)
-    second = predict_in_patch(grey, patch_of_eyes(first), predictor)
-    guesses = [predict_in_patch(grey, patch_of_eyes(second, *change), predictor) for change in SMALL_CHANGES]
-    left, right = (np.median([getattr(guess, side) for guess in guesses], axis=0) for side in ("left", "right"))
+    eyes = _median(grey, [patch_of_box(face, *change) for change in SMALL_CHANGES[:5]], predictor)
+    for changes in (SMALL_CHANGES[:5], SMALL_CHANGES):
+        eyes = _median(grey, [patch_of_eyes(eyes, *change) for change in changes], predictor)
+    return eyes
+
+
+def _median(grey: np.ndarray, patches: list[CropGeometry], predictor: dlib.shape_predictor) -> Eyes:
+    guesses = [guess for patch in patches for guess in predict_in_patch(grey, patch, predictor)]
+    left, right = np.median(guesses, axis=0)
     return Eyes((float(left[0]), float(left[1])), (float(right[0]), float(right[1])))
 
 
 SMALL_CHANGES: tuple[tuple[complex, complex], ...] = (
     (1, 0),
-    (1, 4),
-    (1, -4),
-    (1, 4j),
-    (1, -4j),
-    (1.05, 0),
-    (0.95, 0),
-    (1 + 0.05j, 0),
-    (1 - 0.05j, 0),
+    (1.06, 3),
+    (0.94, -3),
+    (1 + 0.06j, 3j),
+    (1 - 0.06j, -3j),
+    (1.06, -3j),
+    (0.94, 3j),
+    (1 + 0.06j, -3),
+    (1 - 0.06j, 3),
 )
-"""Factor (scale and turn) and shift in patch pixels of the nine patches whose predictions are put together."""
+"""Factor (scale and turn) and shift in patch pixels of the patches whose predictions are put together."""
 
 
-def patch_of_box(face: FaceBox) -> CropGeometry:
-    """Place the patch so that the detector's box is its middle part."""
+def patch_of_box(face: FaceBox, change: complex = 1, shift: complex = 0) -> CropGeometry:
+    """Place the patch so that the detector's box is its middle part, but for a small ``change`` and ``shift``."""
     factor = complex(face.side / BOX_IN_PATCH)
-    return CropGeometry(factor, complex(face.x, face.y) - factor * complex(PATCH - 1, PATCH - 1) / 2, PATCH)
+    return _changed(CropGeometry(factor, complex(face.x, face.y) - factor * MIDDLE, PATCH), change, shift)
 
 
 def patch_of_eyes(eyes: Eyes, change: complex = 1, shift: complex = 0) -> CropGeometry:
     """Place the patch so that the eyes lie at `EYES_IN_PATCH`, but for a small ``change`` and ``shift``."""
-    aligned = geometry_between(EYES_IN_PATCH, eyes, PATCH)
-    middle = complex(PATCH - 1, PATCH - 1) / 2
-    factor = aligned.factor * change
-    return CropGeometry(factor, aligned.factor * (middle + shift) + aligned.shift - factor * middle, PATCH)
+    return _changed(geometry_between(EYES_IN_PATCH, eyes, PATCH), change, shift)
+
+
+def _changed(patch: CropGeometry, change: complex, shift: complex) -> CropGeometry:
+    """Turn and scale a patch about its middle, then shift it by its own pixels."""
+    factor = patch.factor * change
+    return CropGeometry(factor, patch.factor * (MIDDLE + shift) + patch.shift - factor * MIDDLE, PATCH)
 
 
 def read_patch(grey: np.ndarray, geometry: CropGeometry) -> np.ndarray:
@@ -177,22 +187,26 @@ def read_patch(grey: np.ndarray, geometry: CropGeometry) -> np.ndarray:
     return np.clip(128 + (patch - inner.mean()) * (45 / max(float(inner.std()), 4.0)), 0, 255).astype(np.uint8)
 
 
-def predict_in_patch(grey: np.ndarray, geometry: CropGeometry, predictor: dlib.shape_predictor) -> Eyes:
-    """Run the predictor on one patch and give the eye centres in the picture."""
+def predict_in_patch(grey: np.ndarray, geometry: CropGeometry, predictor: dlib.shape_predictor) -> list[np.ndarray]:
+    """Run the predictor on one patch and on its mirror image; each gives both eye centres in the picture, (2, 2)."""
     low = (PATCH - BOX_IN_PATCH) // 2
     box = dlib.rectangle(low, low, low + BOX_IN_PATCH - 1, low + BOX_IN_PATCH - 1)
-    shape = predictor(read_patch(grey, geometry), box)
-    points = np.array([(shape.part(i).x, shape.part(i).y) for i in range(shape.num_parts)], dtype=np.float64)
-    left, right = geometry.to_source(eyes_from_five(points))
-    return Eyes((float(left[0]), float(left[1])), (float(right[0]), float(right[1])))
+    patch = read_patch(grey, geometry)
+    guesses = []
+    for seen, mirrored in ((patch, False), (np.ascontiguousarray(patch[:, ::-1]), True)):
+        shape = predictor(seen, box)
+        points = np.array([(shape.part(i).x, shape.part(i).y) for i in range(shape.num_parts)], dtype=np.float64)
+        guesses.append(geometry.to_source((mirror(points) if mirrored else points)[:2]))
+    return guesses
 
 
-def eyes_from_five(points: np.ndarray) -> np.ndarray:
-    """Take the predictor's five points to the two eye centres, shape (2, 2).
+def mirror(points: np.ndarray) -> np.ndarray:
+    """Take the five points of a patch to those of its mirror image.
 
-    The points are the left and the right eye centre, both outer eye corners and the nose base.
+    The points are the left and the right eye centre, the left and the right outer eye corner and the nose base, left
+    as seen in the picture.
     """
-    return points[:2]
+    return np.stack([PATCH - 1 - points[:, 0], points[:, 1]], axis=1)[[1, 0, 3, 2, 4]]
 
 
 @cache
