@@ -49,8 +49,8 @@ RECIPES: dict[str, tuple[Movement, ...]] = {
         Movement(5, {"eyeWide": 0.45}),
         Movement(7, {"eyeSquint": 0.55}),
         Movement(23, {"mouthRollUpper": 0.35, "mouthRollLower": 0.35}),
-        Movement(24, {"mouthPress": 0.75}, 0.8),
-        Movement(17, {"mouthShrugLower": 0.4}, 0.5),
+        Movement(24, {"mouthPress": 0.5, "mouthFrown": 0.35}, 0.8),
+        Movement(17, {"mouthShrugLower": 0.5}, 0.6),
         Movement(10, {"noseSneer": 0.3}, 0.5),
     ),
     # 14 (+ 12) on one side

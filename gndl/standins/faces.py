@@ -147,10 +147,10 @@ class Face:
         """How the head shades itself; the dear part of a picture, and nearly the same from frame to frame."""
         caster = _raycaster()
         caster.place(self.vertices(actions, pose))
-        lamp = np.array(light.key_direction) + 0.16 * _spread(14)
+        lamp = np.array(light.key_direction) + 0.16 * _spread(10)
         lamp /= np.linalg.norm(lamp, axis=1, keepdims=True)
         lit = caster.visibility(lamp, 10.0, by_cosine=False)
-        return Shading(lit.copy(), caster.visibility(_spread(40), 1.3, by_cosine=True).copy())
+        return Shading(lit.copy(), caster.visibility(_spread(28), 1.3, by_cosine=True).copy())
 
     def show(self, actions: Floats, pose: Pose, light: Light, view: View, shading: Shading | None = None) -> Shot:
         """Render one picture; ``shading`` is computed where it is not given."""

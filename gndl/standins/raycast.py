@@ -18,6 +18,9 @@ from scipy.sparse import coo_matrix, csr_matrix
 from gndl.standins.head import Floats, Head
 from gndl.standins.kernels import Scene, look_closely, look_through_pixels, openness
 
+NOTICEABLE = 0.09
+"""Difference of neighbouring pixels, in display brightness, from which on one ray a pixel is not enough."""
+
 
 @dataclass(frozen=True)
 class Colours:
@@ -175,7 +178,7 @@ def _needs_a_closer_look(picture: Floats) -> NDArray[np.bool_]:
     """Mark pixels that differ visibly from the next one to the right or below: outlines, lids, brows, lips, teeth."""
     shown = np.sqrt(np.maximum(picture[..., :3].mean(axis=2), 0)) + picture[..., 3]
     rough = np.zeros(shown.shape, bool)
-    across, down = np.abs(np.diff(shown, axis=1)) > 0.045, np.abs(np.diff(shown, axis=0)) > 0.045
+    across, down = (np.abs(np.diff(shown, axis=axis)) > NOTICEABLE for axis in (1, 0))
     rough[:, 1:] |= across
     rough[:, :-1] |= across
     rough[1:] |= down

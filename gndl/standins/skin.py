@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 from gndl.standins.head import Floats
 from gndl.standins.kernels import MAP_AXIS, MAP_HEIGHTS
 
-ROWS, COLUMNS = 704, 1280
+ROWS, COLUMNS = 576, 1024
 
 Colour = tuple[float, float, float]
 
