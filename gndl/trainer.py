@@ -100,7 +100,7 @@ class Trainer:
         start = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate(self.settings, epoch)
-        losses = self._optimise()
+        losses = self.optimise()
         logits = self.test_logits()
         correct = logits.argmax(1) == self.data.label[torch.from_numpy(self.test_index).to(self.device)]
         row = {"epoch": epoch, **losses, "accuracy_test": float(correct.double().mean())}
@@ -108,7 +108,7 @@ class Trainer:
         self.seconds += time.perf_counter() - start
         return row
 
-    def _optimise(self) -> dict[str, float | None]:
+    def optimise(self) -> dict[str, float | None]:
         """Take one epoch of steps; losses and accuracy are summed on the device and read once, at the end."""
         self.network.train()
         settings, optimizer = self.settings, self.optimizer
