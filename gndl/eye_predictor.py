@@ -42,12 +42,14 @@ from gndl.progress import progress
 class PredictorTraining:
     """How the predictor is trained."""
 
-    people: int = 250
+    people: int = 160
     """Rendered people to train on."""
-    held_out: int = 60
+    held_out: int = 40
     """Further people, on whom the error is measured."""
     shots: int = 4
     """Pictures of each person: other pose, expression and light in each."""
+    cameras: int = 2
+    """Photographs of each picture: other glasses, light, sharpness, noise and compression in each."""
     size: int = 288
     """Side of a rendered picture in pixels."""
     aligned_patches: int = 2
@@ -56,7 +58,7 @@ class PredictorTraining:
     cascades: int = 8
     trees: int = 500
     regularisation: float = 0.1
-    oversampling: int = 5
+    oversampling: int = 3
     seed: int = 5
     jobs: int = 2
     out: Path = PREDICTOR
@@ -97,8 +99,9 @@ def training_faces(settings: PredictorTraining, number: int) -> Iterator[tuple[n
     """
     rng = np.random.default_rng([settings.seed, number, 1])
     for grey, landmarks in rendered_faces(settings, number):
-        with_glasses = rng.random() < 0.35
-        yield _as_photographed(_with_glasses(grey, landmarks, rng) if with_glasses else grey, rng), landmarks
+        for _ in range(settings.cameras):
+            with_glasses = rng.random() < 0.35
+            yield _as_photographed(_with_glasses(grey, landmarks, rng) if with_glasses else grey, rng), landmarks
 
 
 def _with_glasses(grey: np.ndarray, landmarks: np.ndarray, rng: np.random.Generator) -> np.ndarray:

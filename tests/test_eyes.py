@@ -35,7 +35,7 @@ def eye_error(found: Eyes, true: Eyes) -> float:
 @pytest.fixture(scope="module")
 def rendered() -> list[tuple[np.ndarray, Eyes]]:
     """Pictures of rendered people that the predictor was not trained on, with their true eyes; faces found only."""
-    settings = PredictorTraining(shots=3)
+    settings = PredictorTraining(shots=3, cameras=1)
     faces = [face for person in range(4) for face in training_faces(settings, 2 * 10**6 + person)]
     found = [(grey, Eyes.from_landmarks(landmarks)) for grey, landmarks in faces if find_faces(grey)]
     assert len(found) >= 8
