@@ -11,8 +11,8 @@ import warp as wp
 
 from gndl.standins.head import EYE, LASH, SKIN, TEETH, TONGUE
 
-# Warp announces its devices and warns where there is no GPU, which is nobody's concern here.
 wp.config.log_level = wp.LOG_ERROR
+wp.set_module_options({"enable_backward": False})
 
 MAP_AXIS = 0.55
 """Depth (dm) of the vertical axis round which skin is unrolled."""
@@ -135,6 +135,7 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
     wrap = wp.vec3(0.0, 0.0, 0.0)
     shine = float(0.0)
     sharpness = float(20.0)
+    polished = normal
     if part == _SKIN:
         skin = skin_at(scene, rest)
         albedo = wp.vec3(skin[0], skin[1], skin[2])
@@ -153,8 +154,13 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
         eye = eye_colour(scene, rest)
         albedo = wp.vec3(eye[0], eye[1], eye[2]) * eye[3]
         wrap = wp.vec3(0.25, 0.25, 0.25)
-        shine = 0.30 * eye[3]
-        sharpness = 260.0
+        shine = 0.06 * eye[3]
+        sharpness = 700.0
+        # The eyeball's few triangles would smear the highlight, so it falls on a sphere.
+        centre = scene.eye_left
+        if rest[0] < 0.0:
+            centre = scene.eye_right
+        polished = wp.normalize(rest - centre)
         open_sky = 0.35 + 0.65 * open_sky
     if part == _TEETH:
         albedo = wp.vec3(0.72, 0.66, 0.56) * smooth(0.75, 1.40, rest[2])
@@ -179,8 +185,8 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
     sky = 0.72 + 0.28 * normal[1]
     light = wp.cw_mul(wp.cw_mul(scene.key, key), reached) + (scene.fill * fill + scene.ambient * sky) * open_sky
     colour = wp.cw_mul(albedo, light)
-    highlight = scene.key * (gloss(normal, view, scene.key_direction, sharpness) * lit)
-    highlight = highlight + scene.fill * (gloss(normal, view, scene.fill_direction, sharpness) * open_sky)
+    highlight = scene.key * (gloss(polished, view, scene.key_direction, sharpness) * lit)
+    highlight = highlight + scene.fill * (gloss(polished, view, scene.fill_direction, sharpness) * open_sky)
     rim = 1.0 + 2.0 * wp.pow(1.0 - wp.clamp(wp.dot(normal, view), 0.0, 1.0), 4.0)
     return colour + highlight * (shine * rim)
 

@@ -7,7 +7,10 @@ fit for display.
 
 from __future__ import annotations
 
+import functools
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -76,6 +79,7 @@ class Raycaster:
     """
 
     def __init__(self, head: Head) -> None:
+        _start_warp()
         self._corners = head.triangles
         self._part = _on_cpu(head.part, wp.int32)
         self._rest = _on_cpu(head.rest, wp.vec3)
@@ -160,6 +164,22 @@ class Raycaster:
         scene.ambient = wp.vec3(*light.ambient)
         scene.focal, scene.centre_x, scene.centre_y = camera.focal, camera.centre[0], camera.centre[1]
         return scene
+
+
+@functools.cache
+def _start_warp() -> None:
+    """Start Warp without the warning that its library writes to standard error where there is no GPU.
+
+    Nothing here uses one, and every worker process would say it again.
+    """
+    standard_error = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+            wp.init()
+    finally:
+        os.dup2(standard_error, 2)
+        os.close(standard_error)
 
 
 def _on_cpu(values: NDArray, kind: Any) -> Any:
