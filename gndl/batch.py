@@ -82,7 +82,8 @@ class Batch:
         if self._must_render(name):
             if not self.first_faces_shown:
                 self.first_faces_shown = True
-                sheet = preview_sheet(request.out / "figures" / "first_faces.png", seed=STAND_IN_SEED)
+                sheet = request.out / "figures" / "first_faces.png"
+                preview_sheet(name, sheet, size=request.settings.standins[name], seed=STAND_IN_SEED)
                 say(f"  first contact sheet, rendered stand-in faces: {sheet}")
             database_root(request, name, self.jobs)
             self._timed("render", started, self._frames(name))

@@ -8,6 +8,7 @@ import pandas as pd
 from gndl.methods import build_method, method_settings
 from gndl.paper import COUNTS, DATABASE_TITLES, LEDGER
 from gndl.prepare import Prepared
+from gndl.train import pairs_per_epoch
 
 SOURCE_TEXTS = {
     "rendered": (
@@ -105,7 +106,10 @@ def settings_table(study: Prepared) -> pd.DataFrame:
 
 def methods_table(study: Prepared) -> pd.DataFrame:
     """List the methods trained with what each costs: images per epoch and parameters (ledger L21)."""
-    largest = max(len(study.folds.train_test(fold, study.pairs.subject)[0]) for fold in study.run_folds)
+    largest = max(
+        pairs_per_epoch(len(study.folds.train_test(fold, study.pairs.subject)[0]), study.train.batch_size)
+        for fold in study.run_folds
+    )
     rows = []
     for name in study.request.settings.methods:
         settings = method_settings(name)

@@ -15,7 +15,7 @@ from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import crops_folder, resolve, standin_folder
 from gndl.profiles import TrainSettings
-from gndl.request import StudyRequest
+from gndl.request import StudyRequest, fix_source
 from gndl.results import write_csv
 from gndl.sequences import STAND_IN_LABEL, Database
 from gndl.standins import is_standin_of, render_database
@@ -119,6 +119,7 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
     database = read_database(
         name, root, frames_csv=frames_csv if frames_csv.exists() else None, options=request.read_options
     )
+    fix_source(request.out, name, database.source)
     crops = prepare_crops(
         database,
         request.settings.crop,

@@ -165,6 +165,7 @@ def save_request(request: StudyRequest) -> None:
         "read_options": dataclasses.asdict(request.read_options),
     }
     data_roots = dict(request.data_roots)
+    source = None
     if path.exists():
         kept = read_study_json(request.out)
         fixed = {name: value for name, value in kept["asked"].items() if name in asked}
@@ -188,6 +189,7 @@ def save_request(request: StudyRequest) -> None:
                 "epochs may only grow."
             )
         data_roots = {**before, **data_roots}
+        source = kept.get("source")
         asked["seeds"] = sorted({*kept["asked"]["seeds"], *request.seeds})
     kinds = {root == "" for root in data_roots.values()}
     if len(kinds) > 1:
@@ -198,6 +200,7 @@ def save_request(request: StudyRequest) -> None:
     content = {
         "profile": request.settings.name,
         "purpose": request.settings.purpose,
+        **({} if source is None else {"source": source}),
         "precision": request.settings.train.precision,
         "seeds": asked["seeds"],
         "asked": {**asked, "data_roots": data_roots},
@@ -209,6 +212,19 @@ def save_request(request: StudyRequest) -> None:
         "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     write_json(path, content)
+
+
+def fix_source(out: Path, database: str, source: str) -> None:
+    """Record whether a study reads rendered, licensed or own faces; a database of another kind raises `GndlError`."""
+    content = read_study_json(out)
+    known = content.get("source")
+    if known is None:
+        write_json(out / "study.json", {**content, "source": source})
+    elif known != source:
+        raise GndlError(
+            f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
+            "in one study. Choose another OUT directory for it, or other DATABASES."
+        )
 
 
 def _listed(data_roots: dict[str, str]) -> str:

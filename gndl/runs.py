@@ -11,7 +11,7 @@ from gndl.identity import run_identity
 from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.paths import resolve
 from gndl.prepare import Prepared
-from gndl.train import FitResult, find_run, fit
+from gndl.train import FitResult, find_run, fit, pairs_per_epoch
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def plan_runs(
                 values = (request.settings.lam,) if lams is None else tuple(lams)
                 for lam in values if method.uses_lam else (None,):
                     folder = study.folder / variant / lam_folder(lam) / f"fold-{fold}" / f"seed-{seed}"
-                    images = len(train_index) * method.images_per_pair
+                    images = pairs_per_epoch(len(train_index), study.train.batch_size) * method.images_per_pair
                     runs.append(Run(method, variant, lam, fold, seed, folder, images))
     first = runs[0].fold if runs else 0
     return sorted(runs, key=lambda run: (run.fold != first, run.fold, -run.images))

@@ -72,6 +72,11 @@ class FitResult:
         return float(self.record["accuracy_last"])
 
 
+def pairs_per_epoch(n_pairs: int, batch_size: int) -> int:
+    """Return the pairs that one epoch trains on: all, but for a last batch of a single pair (ledger L20)."""
+    return n_pairs - (n_pairs % batch_size == 1)
+
+
 def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
     """Return ``settings`` with ``epochs`` raised until ``fewest_pairs`` training pairs give ``min_steps`` steps."""
     steps = steps_per_epoch(fewest_pairs, settings.batch_size)

@@ -1,0 +1,260 @@
+"""From a database on disk to executed notebooks: one tiny study, made by the command line, looked at from all sides."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import TREE_SIZES
+
+from gndl import cli, results
+from gndl.check_study import check_study
+from gndl.errors import GndlError
+from gndl.prepare import database_root, prepare, write_frames_for_correction
+from gndl.request import StudyRequest, profile_named, read_study_json, request_for_notebook
+from gndl.runs import find_finished, plan_runs
+from gndl.sequences import STAND_IN_LABEL
+from gndl.study import open_study, train_missing
+
+DATABASES = ("ckplus", "oulu_casia", "mmi")
+
+
+def options(study: Path, trees: Path, **changes: object) -> cli.Study:
+    """The options with which the tiny study was made."""
+    given: dict[str, object] = {"profile": "smoke", "data": str(trees), "out": str(study), "jobs": 2, "epochs": 1}
+    return cli.Study(**{**given, **changes})  # type: ignore[arg-type]
+
+
+def test_a_study_holds_every_file_of_its_contract(tiny_study: Path) -> None:
+    """Folders, names and columns are what others read."""
+    for name in ("study.json", "accuracy.csv"):
+        assert (tiny_study / name).is_file()
+    for database in DATABASES:
+        folder = tiny_study / database
+        for name in ("folds.json", "crops.csv", "notebooks/1_databases.ipynb", "notebooks/2_training.ipynb"):
+            assert (folder / name).is_file(), (database, name)
+        assert not list((folder / "notebooks").glob("*.failed.ipynb"))
+        for method, lam in (("baseline", "lam-none"), ("gndl", "lam-5")):
+            run = folder / method / lam / "fold-0" / "seed-0"
+            assert {"run.json", "epochs.csv", "predictions.csv", "weights.safetensors"} <= {
+                file.name for file in run.iterdir()
+            }
+            assert not (run / "resume.pt").exists()
+        for figure in ("contact_sheet", "neutral_to_apex", "confusion_matrices", "learning_curves", "folds"):
+            for kind in ("pdf", "svg", "png", "csv"):
+                assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 0
+        for kind in ("tex", "md", "csv"):
+            assert (folder / "tables" / f"table1.{kind}").is_file()
+    epochs = pd.read_csv(tiny_study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "epochs.csv")
+    assert list(epochs.columns) == ["epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test"]
+
+
+def test_rendered_results_are_labelled_everywhere(tiny_study: Path) -> None:
+    """Every CSV row says rendered, every table and every notebook says stand-in, and study.json agrees."""
+    accuracy = results.read_csv(tiny_study / "accuracy.csv", results.ACCURACY_COLUMNS)
+    assert set(accuracy["source"]) == {"rendered"}
+    for database in DATABASES:
+        assert set(pd.read_csv(tiny_study / database / "crops.csv")["source"]) == {"rendered"}
+        assert "rendered stand-in" in (tiny_study / database / "tables" / "table1.md").read_text()
+        for name in ("1_databases", "2_training"):
+            text = (tiny_study / database / "notebooks" / f"{name}.ipynb").read_text()
+            assert "rendered stand-in" in text
+
+
+def test_notebooks_ran_whole_and_show_their_figures(tiny_study: Path) -> None:
+    """papermill executed every cell, none failed, and the figures are pictures in the notebook."""
+    for database in DATABASES:
+        for name, figures in (("1_databases", 5), ("2_training", 2)):
+            notebook = nbformat.read(tiny_study / database / "notebooks" / f"{name}.ipynb", as_version=4)
+            code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+            assert all(cell.execution_count for cell in code)
+            outputs = [output for cell in code for output in cell.outputs]
+            assert not [output for output in outputs if output.output_type == "error"]
+            assert sum("image/png" in output.get("data", {}) for output in outputs) >= figures
+            assert not [output for output in outputs if output.get("name") == "stderr"], (database, name)
+
+
+def test_papermill_runs_a_notebook_by_itself(tiny_study: Path, rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """The documented papermill command works on a study that is there, and trains nothing again."""
+    run = tiny_study / "mmi" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "run.json"
+    before = run.read_bytes()
+    notebook = Path(cli.__file__).parent.parent / "notebooks" / "2_training.ipynb"
+    command = [sys.executable, "-m", "papermill", str(notebook), str(tmp_path / "out.ipynb"), "--no-progress-bar"]
+    parameters = {"database": "mmi", "data_root": rendered_trees["mmi"], "profile": "smoke", "out": tiny_study}
+    for name, value in parameters.items():
+        command += ["-p", name, str(value)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert run.read_bytes() == before
+
+
+def test_the_audit_finds_nothing_wrong(tiny_study: Path) -> None:
+    """`gndl check RUN` derives every number again."""
+    assert check_study(tiny_study) == []
+
+
+def test_a_second_call_trains_nothing(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """Every run that is planned is found finished, with the very identity that is asked for."""
+    request = cli.study_request(options(tiny_study, rendered_trees["ckplus"].parent))
+    for database in DATABASES:
+        study = prepare(request, database)
+        assert [find_finished(study, run) is not None for run in plan_runs(study)] == [True, True]
+
+
+def test_no_subject_trains_and_is_tested(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """Predictions of fold 0 name only subjects of fold 0, whom no other fold tests."""
+    for database in DATABASES:
+        folds = json.loads((tiny_study / database / "folds.json").read_text())
+        everyone = [subject for subjects in folds.values() for subject in subjects]
+        assert len(everyone) == len(set(everyone))
+        for method, lam in (("baseline", "lam-none"), ("gndl", "lam-5")):
+            predictions = pd.read_csv(tiny_study / database / method / lam / "fold-0" / "seed-0" / "predictions.csv")
+            assert set(predictions["subject"].astype(str)) == set(folds["0"])
+
+
+def test_probabilities_are_probabilities(tiny_study: Path) -> None:
+    """Each row of predictions.csv sums to one and predicts its largest class."""
+    predictions = pd.read_csv(tiny_study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "predictions.csv")
+    probabilities = predictions.filter(like="p_")
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    assert list(probabilities.idxmax(axis=1).str.removeprefix("p_")) == list(predictions["predicted"])
+
+
+@pytest.fixture
+def copy_of_study(tiny_study: Path, tmp_path: Path) -> Path:
+    """A copy that a test may change."""
+    shutil.copytree(tiny_study, tmp_path / "study")
+    return tmp_path / "study"
+
+
+def test_epochs_grow_and_nothing_else_may_change(copy_of_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """One more epoch continues the study; another precision or profile, or fewer epochs, are refused by name."""
+    trees = rendered_trees["ckplus"].parent
+    with pytest.raises(GndlError, match="precision"):
+        cli.run(options(copy_of_study, trees, precision="bf16"))
+    with pytest.raises(GndlError, match="belongs to another study"):
+        cli.run(options(copy_of_study, trees, profile="quick"))
+    trained = cli.Train(
+        profile="smoke", databases=("ckplus",), data=str(trees), out=str(copy_of_study), jobs=1, epochs=2
+    )
+    assert cli.run(trained) == 0
+    epochs = pd.read_csv(copy_of_study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "epochs.csv")
+    assert list(epochs["epoch"]) == [1, 2]
+    with pytest.raises(GndlError, match="may only grow"):
+        cli.run(options(copy_of_study, trees))
+
+
+def test_rendered_and_other_copies_never_mix(copy_of_study: Path) -> None:
+    """A study that read copies from a folder does not take a stand-in of its own beside them."""
+    (copy_of_study / "mmi").rename(copy_of_study / "gone")
+    with pytest.raises(GndlError, match="Choose another OUT"):
+        cli.run(cli.Study(profile="smoke", databases=("mmi",), out=str(copy_of_study), epochs=1))
+
+
+def test_a_lam_sweep_adds_runs_of_its_own(copy_of_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """Another λ trains GNDL alone, in a folder of its own, and accuracy.csv gains its row."""
+    trees = rendered_trees["ckplus"].parent
+    sweep = cli.Train(
+        profile="smoke", databases=("oulu_casia",), data=str(trees), out=str(copy_of_study), epochs=1, lams=("0.5",)
+    )
+    assert cli.run(sweep) == 0
+    accuracy = results.read_csv(copy_of_study / "accuracy.csv", ())
+    own = accuracy[accuracy["database"] == "oulu_casia"]
+    assert sorted(own["lam"]) == ["0.5", "5", "none"]
+
+
+def test_a_report_is_written_again_from_csv_alone(copy_of_study: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`gndl report` needs neither weights nor pictures, and draws the same bytes."""
+    matrix = copy_of_study / "ckplus" / "figures" / "confusion_matrices.png"
+    before = matrix.read_bytes()
+    matrix.unlink()
+    for weights in copy_of_study.rglob("weights.safetensors"):
+        weights.unlink()
+    assert cli.run(cli.Report(run=str(copy_of_study))) == 0
+    assert str(matrix) in capsys.readouterr().out
+    assert matrix.read_bytes() == before
+
+
+def test_a_notebook_takes_over_what_the_study_was_asked(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """The study ran one epoch where its profile says two: a notebook opened on it sees one."""
+    request = request_for_notebook(
+        "ckplus", data_root=str(rendered_trees["ckplus"]), profile="smoke", out=tiny_study, device="cpu", seed=0
+    )
+    assert request.settings.train.epochs == 1
+    with pytest.raises(GndlError, match="profile 'smoke', not 'quick'"):
+        request_for_notebook("ckplus", data_root="", profile="quick", out=tiny_study, device="cpu", seed=0)
+
+
+def test_a_notebook_trains_what_is_missing(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """Without a study, opening one prepares the data, and train_missing trains in front of the reader."""
+    study = open_study(
+        "mmi", data_root=str(rendered_trees["mmi"]), profile="smoke", out=tmp_path / "study", device="cpu", jobs=1
+    )
+    accuracy = train_missing(study, methods=["gndl"], jobs=1)
+    assert list(accuracy["method"]) == ["gndl"]
+    assert accuracy["accuracy_last"].between(0, 1).all()
+    assert read_study_json(tmp_path / "study")["profile"] == "smoke"
+
+
+def test_corrected_frames_override_the_rule(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """A frames.csv in the study's folder changes which frames make the pairs, and only those."""
+    root = rendered_trees["ckplus"]
+    first = open_study("ckplus", data_root=str(root), profile="smoke", out=tmp_path / "a", device="cpu", jobs=1)
+    lines = write_frames_for_correction(first).read_text().splitlines()
+    target = first.database.sequences[0]
+    earlier = target.frames[-4].path.name
+    changed = [line.replace(target.examined[-1].path.name, earlier) for line in lines]
+    assert changed != lines
+    (tmp_path / "b" / "ckplus").mkdir(parents=True)
+    (tmp_path / "b" / "ckplus" / "frames.csv").write_text("\n".join(changed) + "\n")
+    second = open_study("ckplus", data_root=str(root), profile="smoke", out=tmp_path / "b", device="cpu", jobs=1)
+    assert earlier in [frame.path.name for frame in second.database.sequences[0].examined]
+    assert second.database.sequences[1:] == first.database.sequences[1:] or all(
+        s.examined == t.examined
+        for s, t in zip(second.database.sequences[1:], first.database.sequences[1:], strict=True)
+    )
+
+
+def test_a_failing_notebook_is_kept_and_named(tmp_path: Path) -> None:
+    """A notebook that raises is left as NAME.failed.ipynb with its error, and no success takes its place."""
+    from gndl.execute import execute_notebook
+
+    source = tmp_path / "9_broken.ipynb"
+    cell = nbformat.v4.new_code_cell("raise ValueError('no such face')")
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, source)
+    done = execute_notebook(source, tmp_path / "out", {})
+    assert done.error == "ValueError: no such face"
+    assert done.path.name == "9_broken.failed.ipynb"
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["9_broken.failed.ipynb"]
+
+
+def test_dry_run_touches_nothing(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """The plan is printed and no file appears."""
+    trees = rendered_trees["ckplus"].parent
+    assert cli.run(options(tmp_path / "nothing", trees, dry_run=True)) == 0
+    assert not (tmp_path / "nothing").exists()
+
+
+def test_two_profiles_of_one_size_share_a_tree(
+    rendered_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in that another profile has rendered at the same size is linked, not rendered again."""
+    monkeypatch.setenv("GNDL_DATA", str(tmp_path))
+    there = tmp_path / "standins" / "other" / "ckplus"
+    shutil.copytree(rendered_trees["ckplus"], there)
+    settings = dataclasses.replace(profile_named("smoke"), standins=TREE_SIZES)
+    request = StudyRequest(out=tmp_path / "study", settings=settings, data_roots={"ckplus": ""})
+    root = database_root(request, "ckplus")
+    assert root == tmp_path / "standins" / "smoke" / "ckplus"
+    assert root.resolve() == there.resolve()
+    assert (root / STAND_IN_LABEL).is_file()
