@@ -125,4 +125,4 @@ def test_every_real_photograph_has_its_eyes_found() -> None:
         assert abs(np.degrees(np.arctan2(bottom - top, right - left))) < 12, path.name
         distances.setdefault(path.name[:9], []).append(found.eyes.distance)
     for person, values in distances.items():
-        assert np.ptp(values) / np.median(values) < 0.15, person
+        assert np.ptp(values) / np.median(values) < 0.2, person
