@@ -22,7 +22,9 @@ def test_eye_places_in_the_crop() -> None:
 
 def test_upright_face_by_hand() -> None:
     """Eyes 80 pixels apart in the picture and 40 in the crop: a pixel of the crop is two of the picture."""
-    geometry = geometry_from_eyes(Eyes((100.0, 200.0), (180.0, 200.0)), CropSettings(size=100))
+    geometry = geometry_from_eyes(
+        Eyes((100.0, 200.0), (180.0, 200.0)), CropSettings(size=100, eye_distance=0.4, eye_height=0.38)
+    )
     assert geometry.scale == pytest.approx(2)
     np.testing.assert_allclose(geometry.to_source(np.array([29.5, 37.5])), (100, 200))
     np.testing.assert_allclose(geometry.to_source(np.array([49.5, 57.5])), (140, 240))
@@ -31,7 +33,9 @@ def test_upright_face_by_hand() -> None:
 
 def test_face_lying_on_its_side_by_hand() -> None:
     """The right eye straight below the left one: down in the crop is left in the picture."""
-    geometry = geometry_from_eyes(Eyes((100.0, 100.0), (100.0, 140.0)), CropSettings(size=100))
+    geometry = geometry_from_eyes(
+        Eyes((100.0, 100.0), (100.0, 140.0)), CropSettings(size=100, eye_distance=0.4, eye_height=0.38)
+    )
     np.testing.assert_allclose(geometry.to_source(np.array([49.5, 47.5])), (90, 120))
 
 
