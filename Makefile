@@ -6,7 +6,8 @@ CKPLUS ?=
 OULU_CASIA ?=
 MMI ?=
 OUT ?= runs/$(PROFILE)
-JOBS ?= $(shell nproc 2>/dev/null || sysctl -n hw.ncpu)
+# Processes at once; one per core unless told otherwise (runs on a GPU: one at a time).
+JOBS ?=
 STUDY_OPTIONS ?=
 PYTEST_OPTIONS ?=
 
@@ -45,7 +46,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 study: install
-	$(BIN)/gndl study --profile $(PROFILE) --databases $(DATABASES) --out "$(OUT)" --jobs $(JOBS) \
+	$(BIN)/gndl study --profile $(PROFILE) --databases $(DATABASES) --out "$(OUT)" $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(DATA),--data "$(DATA)") $(if $(CKPLUS),--ckplus "$(CKPLUS)") \
 		$(if $(OULU_CASIA),--oulu-casia "$(OULU_CASIA)") $(if $(MMI),--mmi "$(MMI)") $(STUDY_OPTIONS)
 

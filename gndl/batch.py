@@ -35,9 +35,10 @@ def say(text: str) -> None:
 class Batch:
     """One call of ``gndl study``: the request, the estimate of what remains, and how long each stage took."""
 
-    def __init__(self, request: StudyRequest, jobs: int) -> None:
+    def __init__(self, request: StudyRequest, jobs: int, training_jobs: int) -> None:
         self.request = request
         self.jobs = jobs
+        self.training_jobs = training_jobs
         self.estimate = Estimate(jobs)
         self.seconds: dict[str, float] = {}
         self.failed: list[Executed] = []
@@ -97,7 +98,9 @@ class Batch:
         self.estimate.plan("train", work)
         say(f"  {len(runs)} runs, {len(runs) - len(missing)} of them there already  {self.estimate.line()}")
         started = time.monotonic()
-        train_missing(study, jobs=self.jobs, on_finished=lambda run, result, _: self._show_first(study, run, result))
+        train_missing(
+            study, jobs=self.training_jobs, on_finished=lambda run, result, _: self._show_first(study, run, result)
+        )
         self._timed("train", started, work)
         started = time.monotonic()
         self._notebooks(study)
@@ -188,11 +191,14 @@ class Batch:
             say(f"FAILED: {failure.path}: {failure.error}")
 
 
-def run_study(request: StudyRequest, jobs: int) -> int:
-    """Run a study as asked and return its exit status."""
+def run_study(request: StudyRequest, jobs: int, training_jobs: int) -> int:
+    """Run a study as asked and return its exit status.
+
+    ``jobs`` processes share rendering, cropping and notebooks, ``training_jobs`` the runs (one on a GPU by default).
+    """
     if not request.data_roots:
         raise GndlError("No database was asked for; name some with --databases.")
-    return Batch(request, jobs).run()
+    return Batch(request, jobs, training_jobs).run()
 
 
 def plan_text(request: StudyRequest, jobs: int) -> str:
@@ -200,7 +206,7 @@ def plan_text(request: StudyRequest, jobs: int) -> str:
     settings, train = request.settings, request.settings.train
     lines = [
         f"profile {settings.name}: {settings.purpose}",
-        f"into {request.out}, {jobs} at once, device {request.device}, precision {train.precision}",
+        f"into {request.out}, {jobs} runs at once, device {request.device}, precision {train.precision}",
         f"methods {', '.join(settings.methods)} at λ = {settings.lam:g}, seeds {', '.join(map(str, request.seeds))}",
         f"epochs {train.epochs}" + (f" or more, until {train.min_steps} optimiser steps" if train.min_steps else ""),
     ]

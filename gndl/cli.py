@@ -1,169 +1,28 @@
-"""``gndl …``: the commands of the study. Each does its work elsewhere; here are only its options and its words."""
+"""``gndl …``: the commands of the study. Each does its work elsewhere; options are in `gndl.options`."""
 
 from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
-from typing import Annotated, Literal
 
 import tyro
 
 from gndl.errors import GndlError
-from gndl.request import StudyRequest
-
-Names = tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class StudyOptions:
-    """What ``study``, ``prepare`` and ``train`` have in common."""
-
-    profile: str = "quick"
-    """smoke, quick, standard or paper."""
-    databases: Names = ("ckplus", "oulu_casia", "mmi")
-    """ckplus, oulu_casia, mmi; or manifest, for faces of your own."""
-    data: str = ""
-    """Folder of licensed copies (ckplus, oulu_casia, mmi inside), or a manifest.csv; none: rendered stand-ins."""
-    ckplus: str = ""
-    """Folder of CK+, where it lies elsewhere."""
-    oulu_casia: str = ""
-    """Folder of Oulu-CASIA, where it lies elsewhere."""
-    mmi: str = ""
-    """Folder of MMI, where it lies elsewhere."""
-    out: str = ""
-    """The study's directory; runs/PROFILE by default."""
-    jobs: int = 0
-    """Processes at once; 0 for one per core (one on a GPU). It changes no number."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-    seed: int = 0
-    """Seed of the runs."""
-    epochs: int | None = None
-    """Epochs instead of the profile's; they may grow later."""
-    precision: Literal["fp32", "tf32", "bf16"] | None = None
-    """Precision instead of the profile's, fixed from a study's first call on."""
-    methods: Names | None = None
-    """Methods instead of the profile's; `gndl methods` lists them."""
-    n_folds: int | None = None
-    """Folds; min(10, subjects) by default."""
-    folds: str = ""
-    """A folds.json to use instead of dealing folds."""
-    only_folds: Names | None = None
-    """Run these folds only, such as 0,1."""
-    weights: str = ""
-    """Backbone weights to start from: torchvision's ResNet-18, or those trained on MS-Celeb-1M."""
-    allow_missing_faces: bool = False
-    """Leave out, and count, sequences in which no face is found."""
-    oulu_camera: Literal["VL", "NI"] = "VL"
-    """Oulu-CASIA's camera: visible light or near infrared."""
-    oulu_light: Literal["Strong", "Weak", "Dark"] = "Strong"
-    """Oulu-CASIA's illumination."""
-    oulu_pictures: Literal["original", "cropped"] = "original"
-    """Oulu-CASIA's whole frames, or the faces its authors have cut out."""
-    mmi_views: Literal["frontal", "frontal+dual"] = "frontal"
-    """MMI's frontal clips alone, or the frontal half of its dual clips too."""
-
-
-@dataclass(frozen=True)
-class Study(StudyOptions):
-    """Render or read the databases, train, and execute the notebooks."""
-
-    dry_run: bool = False
-    """Print the plan and stop."""
-
-
-@dataclass(frozen=True)
-class Prepare(StudyOptions):
-    """Read (or render) and crop the databases and deal the folds; train nothing."""
-
-
-@dataclass(frozen=True)
-class Train(StudyOptions):
-    """Train what is missing, without executing notebooks; --lams sweeps λ."""
-
-    lams: Names | None = None
-    """Values of λ, such as 0.5,5,50; the profile's λ by default."""
-
-
-@dataclass(frozen=True)
-class Render:
-    """Render stand-in databases in the official layouts."""
-
-    profile: str = "quick"
-    """Whose sizes: smoke, quick, standard or paper."""
-    databases: Names = ("ckplus", "oulu_casia", "mmi")
-    """Which of the three."""
-    jobs: int = 0
-    """Processes at once; 0 for one per core. It changes no byte."""
-    out: str = ""
-    """Folder for DATABASE/…; data/standins/PROFILE by default."""
-    seed: int = 0
-    """Other seeds give other people."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """Write a finished study's tables and figures again from its CSV files."""
-
-    run: Annotated[str, tyro.conf.Positional]
-    """The study's directory."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """Audit a copy of a database (with --database), or a study."""
-
-    path: Annotated[str, tyro.conf.Positional]
-    """Folder of the copy, or the study's directory."""
-    database: str = ""
-    """ckplus, oulu_casia, mmi or manifest."""
-    oulu_camera: Literal["VL", "NI"] = "VL"
-    """Oulu-CASIA's camera."""
-    oulu_light: Literal["Strong", "Weak", "Dark"] = "Strong"
-    """Oulu-CASIA's illumination."""
-    oulu_pictures: Literal["original", "cropped"] = "original"
-    """Oulu-CASIA's pictures."""
-    mmi_views: Literal["frontal", "frontal+dual"] = "frontal"
-    """MMI's views."""
-
-
-@dataclass(frozen=True)
-class Predict:
-    """Recognise the expression in photographs with one trained run."""
-
-    photographs: Annotated[Names, tyro.conf.Positional]
-    """Photographs with a face."""
-    run: str = ""
-    """Folder of a run, such as runs/quick/ckplus/gndl/lam-5/fold-0/seed-0."""
-    device: str = "auto"
-    """auto, cpu or cuda."""
-
-
-@dataclass(frozen=True)
-class Methods:
-    """List the methods that can be trained."""
-
-
-@dataclass(frozen=True)
-class FetchWeights:
-    """Download backbone weights; nothing else ever downloads."""
-
-    name: Annotated[Literal["imagenet"], tyro.conf.Positional]
-    """torchvision's ResNet-18, trained on ImageNet."""
-
-
-Command = (
-    Annotated[Study, tyro.conf.subcommand("study")]
-    | Annotated[Render, tyro.conf.subcommand("render")]
-    | Annotated[Prepare, tyro.conf.subcommand("prepare")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Check, tyro.conf.subcommand("check")]
-    | Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Methods, tyro.conf.subcommand("methods")]
-    | Annotated[FetchWeights, tyro.conf.subcommand("fetch-weights")]
+from gndl.options import (
+    Check,
+    Command,
+    FetchWeights,
+    Methods,
+    Names,
+    Predict,
+    Prepare,
+    Render,
+    Report,
+    Study,
+    StudyOptions,
+    Train,
 )
+from gndl.request import StudyRequest
 
 
 def _words(values: Names) -> tuple[str, ...]:
@@ -241,11 +100,12 @@ def _study(options: Study) -> int:
     from gndl.study import default_jobs
 
     request = study_request(options)
-    jobs = _jobs(options.jobs) if options.jobs else default_jobs(options.device)
+    jobs = _jobs(options.jobs)
+    training_jobs = jobs if options.jobs else default_jobs(options.device)
     if options.dry_run:
-        print(plan_text(request, jobs))
+        print(plan_text(request, training_jobs))
         return 0
-    return run_study(request, jobs)
+    return run_study(request, jobs, training_jobs)
 
 
 def _prepare(options: Prepare) -> int:
@@ -383,7 +243,9 @@ def run(command: Command) -> int:
 
 def main() -> None:
     """Entry point of ``gndl``: an error that the user can mend is one message, without a traceback."""
-    command: Command = tyro.cli(Command, prog="gndl", description=__doc__)
+    command: Command = tyro.cli(
+        Command, prog="gndl", description="The study of facial expression through neutral faces (GNDL, ACM MM 2023)."
+    )
     try:
         sys.exit(run(command))
     except GndlError as error:

@@ -91,7 +91,7 @@ def database_root(request: StudyRequest, name: str, jobs: int = 1) -> Path:
         for other in sorted(folder.parent.parent.glob(f"*/{name}/{STAND_IN_LABEL}")):
             if is_standin_of(other.parent, name, size=size, seed=STAND_IN_SEED):
                 folder.parent.mkdir(parents=True, exist_ok=True)
-                folder.symlink_to(Path("..") / ".." / other.parent.parent.name / name, target_is_directory=True)
+                folder.symlink_to(Path("..") / other.parent.parent.name / name, target_is_directory=True)
                 return folder
     title = f"Rendering the {DATABASE_TITLES[name]} stand-in"
     return render_database(name, folder, size=size, seed=STAND_IN_SEED, jobs=jobs, description=title)

@@ -17,8 +17,10 @@ from gndl.paths import resolve
 from gndl.profiles import PROFILES, Augmentation, CropSettings, Precision, Profile, StandInSize, TrainSettings
 from gndl.provenance import git_state, machine, versions
 
-MAY_GROW = ("train.epochs", "train.min_steps", "methods", "lams", "lam", "only_folds", "purpose", "standins")
-"""Settings that a later call may change: they add runs or epochs, or only say what is rendered or printed."""
+MAY_GROW = tuple(
+    f"settings.{name}" for name in ("train.epochs", "train.min_steps", "methods", "lams", "only_folds", "purpose")
+)
+"""Settings that a later call may change: they add runs or epochs, or only what is printed."""
 
 
 @dataclass(frozen=True)
