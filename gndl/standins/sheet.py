@@ -52,7 +52,7 @@ def preview_sheet(name: str, path: Path, *, size: StandInSize, seed: int = 0, su
                 row.append(finish(shot, wall, rng, 1.0, 0.004))
             rows.append(row)
     return _write(
-        path, rows, ["neutral", *EXPRESSIONS[name]], f"{DATABASE_TITLES[name]} stand-in, before it is rendered"
+        path, rows, ["neutral", *EXPRESSIONS[name]], f"{DATABASE_TITLES[name]} stand-in: rendered faces of nobody"
     )
 
 
