@@ -15,11 +15,10 @@ from gndl.device import check_precision, choose_device
 from gndl.errors import GndlError
 from gndl.estimate import Estimate
 from gndl.execute import Executed, execute_notebook, notebook_sources
-from gndl.files import write_json
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import standin_folder
 from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
-from gndl.request import StudyRequest, read_study_json, save_request
+from gndl.request import StudyRequest, changing_study_json, save_request
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames, preview_sheet
@@ -165,9 +164,8 @@ class Batch:
 
     def _record_times(self) -> None:
         """Add to study.json how long each stage took in this call."""
-        content = read_study_json(self.request.out)
-        content["seconds_of_last_call"] = {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
-        write_json(self.request.out / "study.json", content)
+        with changing_study_json(self.request.out) as content:
+            content["seconds_of_last_call"] = {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
 
     def _summary(self) -> None:
         out = self.request.out

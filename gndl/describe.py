@@ -65,11 +65,11 @@ def fold_table(prepared: Prepared) -> pd.DataFrame:
 
 
 def findings_table(study: Prepared) -> pd.DataFrame:
-    """List what was left out or is wrong, by file; what the crops have to say stands at the end."""
-    rows: list[tuple[str, str, str]] = [
-        (found.kind, str(found.path), found.message) for found in study.database.findings
-    ]
-    rows += [("crops", study.database.name, note) for note in study.crops.notes]
+    """List everything that was left out or is wrong, by file, what the crops have to say first."""
+    rows: list[tuple[str, str, str]] = [("crops", study.database.name, note) for note in study.crops.notes]
+    order = ("error", "problem", "skip", "note")
+    for found in sorted(study.database.findings, key=lambda found: order.index(found.kind)):
+        rows.append((found.kind, str(found.path), found.message))
     return pd.DataFrame(rows, columns=["kind", "file", "what was found"])
 
 

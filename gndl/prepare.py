@@ -9,19 +9,21 @@ from typing import Any
 from gndl.crop import Crops, pairs_from_crops, prepare_crops
 from gndl.databases import read_database, write_frames_csv
 from gndl.errors import GndlError
-from gndl.files import hash_json
+from gndl.files import hash_file, hash_json
 from gndl.folds import Folds, deal_folds, read_folds, write_folds
 from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import crops_folder, resolve, standin_folder
-from gndl.profiles import TrainSettings
-from gndl.request import StudyRequest, fix_source
+from gndl.profiles import PROFILES, Profile, TrainSettings
+from gndl.request import StudyRequest, changing_study_json, fix_source, read_study_json
 from gndl.results import write_csv
 from gndl.sequences import STAND_IN_LABEL, Database
 from gndl.standins import is_standin_of, render_database
 from gndl.train import raise_epochs
 
 STAND_IN_SEED = 0
+FOLD_SEED = 0
+"""Folds are dealt by a seed of their own: another seed of the runs leaves them as they are."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Prepared:
         Pairs of examined and neutral crops.
     folds : Folds
         Test subjects of each fold.
+    run_folds : tuple of int
+        The folds that this study runs.
     train : TrainSettings
         The profile's, with the number of epochs that this database needs for ``min_steps``.
     """
@@ -48,20 +52,13 @@ class Prepared:
     crops: Crops
     pairs: FacePairs
     folds: Folds
+    run_folds: tuple[int, ...]
     train: TrainSettings
 
     @property
     def folder(self) -> Path:
         """The database's folder in the study."""
         return self.request.out / self.database.name
-
-    @property
-    def run_folds(self) -> tuple[int, ...]:
-        """The folds that this study runs."""
-        asked = self.request.settings.only_folds
-        if asked is None:
-            return tuple(range(len(self.folds)))
-        return tuple(fold for fold in asked if fold < len(self.folds))
 
     def identity(self, fold: int) -> dict[str, Any]:
         """What the data contribute to the identity of a run of one fold."""
@@ -115,10 +112,7 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
     """
     root = database_root(request, name, jobs)
     folder = request.out / name
-    frames_csv = folder / "frames.csv"
-    database = read_database(
-        name, root, frames_csv=frames_csv if frames_csv.exists() else None, options=request.read_options
-    )
+    database = read_database(name, root, frames_csv=_corrected_frames(request, name), options=request.read_options)
     fix_source(request.out, name, database.source)
     crops = prepare_crops(
         database,
@@ -130,41 +124,60 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
     pairs = pairs_from_crops(database, crops)
     folds = _folds(request, folder, pairs)
     write_csv(crops.table, folder / "crops.csv")
-    fewest = _fewest_training_pairs(pairs, folds, request.settings.only_folds)
+    run_folds = _run_folds(request.settings, len(folds))
+    fewest = min(len(folds.train_test(fold, pairs.subject)[0]) for fold in run_folds)
     train = raise_epochs(request.settings.train, fewest)
-    return Prepared(request, database, crops, pairs, folds, train)
+    return Prepared(request, database, crops, pairs, folds, run_folds, train)
 
 
 def _folds(request: StudyRequest, folder: Path, pairs: FacePairs) -> Folds:
     """The folds that lie in the study, else those of the file that was named, else new ones (ledger L13)."""
     path = folder / "folds.json"
     asked = request.settings.n_folds
-    if path.exists():
-        folds = read_folds(path, pairs.subject)
-        if asked is not None and asked != len(folds):
-            raise GndlError(f"{path} has {len(folds)} folds and {asked} are asked for; choose another OUT directory.")
-        return folds
-    if request.folds_file:
-        folds = read_folds(resolve(request.folds_file), pairs.subject)
-        if asked is not None and asked != len(folds):
-            raise GndlError(f"{request.folds_file} has {len(folds)} folds and --n-folds asks for {asked}.")
-    else:
-        folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=asked, seed=0)
-    write_folds(path, folds)
+    given = read_folds(resolve(request.folds_file), pairs.subject) if request.folds_file else None
+    kept = read_folds(path, pairs.subject) if path.exists() else None
+    if kept is not None and given is not None and kept != given:
+        raise GndlError(f"{request.folds_file} holds other folds than {path}; choose another OUT directory.")
+    folds = kept or given or deal_folds(pairs.subject, pairs.label.tolist(), n_folds=asked, seed=FOLD_SEED)
+    if asked is not None and asked != len(folds):
+        raise GndlError(f"{path if kept else request.folds_file} has {len(folds)} folds and {asked} are asked for.")
+    if kept is None:
+        write_folds(path, folds)
     return folds
 
 
-def _fewest_training_pairs(pairs: FacePairs, folds: Folds, only_folds: tuple[int, ...] | None) -> int:
-    """Size of the smallest training set among the folds that are run."""
-    run = range(len(folds)) if only_folds is None else [fold for fold in only_folds if fold < len(folds)]
-    if not run:
-        raise GndlError(f"None of the folds {only_folds} exists: there are {len(folds)}, numbered from 0.")
-    return min(len(folds.train_test(fold, pairs.subject)[0]) for fold in run)
+def _run_folds(settings: Profile, n_folds: int) -> tuple[int, ...]:
+    """The folds that are run: those asked for, or the profile's own choice as far as there are so many.
+
+    A fold that was asked for by number and does not exist raises `GndlError`.
+    """
+    asked = settings.only_folds
+    if asked is None:
+        return tuple(range(n_folds))
+    missing = [fold for fold in asked if not 0 <= fold < n_folds]
+    own_choice = asked == PROFILES[settings.name].only_folds
+    if missing and (not own_choice or len(missing) == len(asked)):
+        raise GndlError(f"There is no fold {missing[0]}: there are {n_folds}, numbered 0 to {n_folds - 1}.")
+    return tuple(fold for fold in asked if fold < n_folds)
+
+
+def _corrected_frames(request: StudyRequest, name: str) -> Path | None:
+    """The database's frames.csv where somebody has written or changed it; None where it is as notebook 1 wrote it."""
+    path = request.out / name / "frames.csv"
+    if not path.exists():
+        return None
+    as_written = read_study_json(request.out).get("frames_csv_as_written", {}).get(name)
+    return None if hash_file(path) == as_written else path
 
 
 def write_frames_for_correction(prepared: Prepared) -> Path:
-    """Write frames.csv, the frames taken of every sequence, unless it is there; what is changed in it counts."""
+    """Write frames.csv, the frames taken of every sequence, unless it is there; once it is changed, it counts.
+
+    Its hash goes into study.json: as long as nobody has changed the file, the rule stays in force and not the file.
+    """
     path = prepared.folder / "frames.csv"
     if not path.exists():
         write_frames_csv(prepared.database, path)
+        with changing_study_json(prepared.request.out) as content:
+            content.setdefault("frames_csv_as_written", {})[prepared.database.name] = hash_file(path)
     return path

@@ -6,9 +6,13 @@ import dataclasses
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from gndl.databases import ReadOptions
 from gndl.errors import GndlError
@@ -156,73 +160,80 @@ def save_request(request: StudyRequest) -> None:
     GndlError
         Where the directory holds a study that asked for something else; the setting that differs is named.
     """
-    path = request.out / "study.json"
-    settings = _as_json(dataclasses.asdict(request.settings))
-    asked = {
-        "settings": settings,
-        "seeds": list(request.seeds),
-        "folds_file": request.folds_file,
-        "weights": request.weights,
-        "allow_missing_faces": request.allow_missing_faces,
-        "read_options": dataclasses.asdict(request.read_options),
-    }
-    data_roots = dict(request.data_roots)
-    source = None
-    if path.exists():
-        kept = read_study_json(request.out)
-        fixed = {name: value for name, value in kept["asked"].items() if name in asked}
-        difference = _difference({**fixed, "seeds": 0}, {**asked, "seeds": 0})
-        if difference is not None:
+    with changing_study_json(request.out) as content:
+        asked = {
+            "settings": _as_json(dataclasses.asdict(request.settings)),
+            "seeds": list(request.seeds),
+            "folds_file": request.folds_file,
+            "weights": request.weights,
+            "allow_missing_faces": request.allow_missing_faces,
+            "read_options": dataclasses.asdict(request.read_options),
+            "data_roots": dict(request.data_roots),
+        }
+        if content:
+            _join(request.out / "study.json", content["asked"], asked)
+        kinds = {root == "" for root in asked["data_roots"].values()}
+        if len(kinds) > 1:
             raise GndlError(
-                f"{path} belongs to another study: {difference}. "
-                f"Choose another OUT directory, or remove {request.out} if it is no longer wanted."
+                f"{request.out / 'study.json'}: stand-ins that are rendered here and copies from elsewhere never mix "
+                f"in one study ({_listed(asked['data_roots'])}). Choose another OUT directory for the one or the other."
             )
-        before = kept["asked"]["data_roots"]
-        for name, root in data_roots.items():
-            if name in before and before[name] != root:
-                raise GndlError(
-                    f"{path}: {name} was read from {before[name] or 'the rendered stand-in'!r} and is now asked "
-                    f"from {root or 'the rendered stand-in'!r}. Choose another OUT directory."
-                )
-        kept_epochs = kept["asked"]["settings"]["train"]["epochs"]
-        if settings["train"]["min_steps"] == 0 and settings["train"]["epochs"] < kept_epochs:
-            raise GndlError(
-                f"{path}: train.epochs is {kept_epochs} there and {settings['train']['epochs']} now; "
-                "epochs may only grow."
-            )
-        data_roots = {**before, **data_roots}
-        source = kept.get("source")
-        asked["seeds"] = sorted({*kept["asked"]["seeds"], *request.seeds})
-    kinds = {root == "" for root in data_roots.values()}
-    if len(kinds) > 1:
+        content |= {
+            "profile": request.settings.name,
+            "purpose": request.settings.purpose,
+            "precision": request.settings.train.precision,
+            "seeds": asked["seeds"],
+            "asked": asked,
+            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "device": request.device,
+            "versions": versions(),
+            "git": git_state(),
+            "machine": machine(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+
+
+def _join(path: Path, kept: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Add to ``asked`` what an earlier call asked for: further databases and seeds. What may not change is refused."""
+    may_grow = ("seeds", "data_roots")
+    fixed = [{name: part[name] for name in part if name not in may_grow} for part in (kept, asked)]
+    difference = _difference(*fixed)
+    if difference is not None:
         raise GndlError(
-            f"{path}: rendered stand-ins and other copies never mix in one study ({_listed(data_roots)}). "
-            "Choose another OUT directory for the one or the other."
+            f"{path} belongs to another study: {difference}. "
+            f"Choose another OUT directory, or remove {path.parent} if it is no longer wanted."
         )
-    content = {
-        "profile": request.settings.name,
-        "purpose": request.settings.purpose,
-        **({} if source is None else {"source": source}),
-        "precision": request.settings.train.precision,
-        "seeds": asked["seeds"],
-        "asked": {**asked, "data_roots": data_roots},
-        "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "device": request.device,
-        "versions": versions(),
-        "git": git_state(),
-        "machine": machine(),
-        "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    write_json(path, content)
+    before = kept["data_roots"]
+    for name, root in asked["data_roots"].items():
+        if before.get(name, root) != root:
+            raise GndlError(
+                f"{path}: {name} was read from {before[name] or 'the rendered stand-in'} and is now asked from "
+                f"{root or 'the rendered stand-in'}. Choose another OUT directory."
+            )
+    train, kept_epochs = asked["settings"]["train"], kept["settings"]["train"]["epochs"]
+    if train["min_steps"] == 0 and train["epochs"] < kept_epochs:
+        raise GndlError(f"{path}: train.epochs is {kept_epochs} there and {train['epochs']} now; epochs may only grow.")
+    asked["data_roots"] = {**before, **asked["data_roots"]}
+    asked["seeds"] = sorted({*kept["seeds"], *asked["seeds"]})
+
+
+@contextmanager
+def changing_study_json(out: Path) -> Iterator[dict[str, Any]]:
+    """Yield the content of ``study.json`` (empty where there is none) and write it back; one process at a time."""
+    out.mkdir(parents=True, exist_ok=True)
+    with FileLock(out / ".study.lock"):
+        content = read_study_json(out) if (out / "study.json").exists() else {}
+        before = json.dumps(content)
+        yield content
+        if json.dumps(content) != before:
+            write_json(out / "study.json", content)
 
 
 def fix_source(out: Path, database: str, source: str) -> None:
     """Record whether a study reads rendered, licensed or own faces; a database of another kind raises `GndlError`."""
-    content = read_study_json(out)
-    known = content.get("source")
-    if known is None:
-        write_json(out / "study.json", {**content, "source": source})
-    elif known != source:
+    with changing_study_json(out) as content:
+        known = content.setdefault("source", source)
+    if known != source:
         raise GndlError(
             f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
             "in one study. Choose another OUT directory for it, or other DATABASES."
