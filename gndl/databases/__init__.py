@@ -3,7 +3,7 @@
 Databases are used where they lie and are never written to.
 """
 
-from gndl.databases.frames_csv import choose_frames, frame_name, write_frames_csv
+from gndl.databases.frames_csv import choose_frames, write_frames_csv
 from gndl.databases.locate import locate_databases
 from gndl.databases.reader import READERS, inspect_database, read_database
 from gndl.databases.reading import ReadOptions, per_class
@@ -15,7 +15,6 @@ __all__ = [
     "ReadOptions",
     "audit",
     "choose_frames",
-    "frame_name",
     "inspect_database",
     "locate_databases",
     "per_class",

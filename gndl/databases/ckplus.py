@@ -21,7 +21,7 @@ from pathlib import Path
 
 from gndl.databases.folders import PICTURE_SUFFIXES, archives_in, contents, how_to_unpack, walk
 from gndl.databases.found_instead import explain
-from gndl.databases.reading import Findings, ReadOptions, first_and_last_three, source_of, too_few
+from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
 from gndl.errors import GndlError
 from gndl.frames_reading import read_landmarks
 from gndl.paper import EXPRESSIONS
@@ -202,7 +202,7 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree,
         expression = _expression(files, findings)
         if expression is None:
             continue
-        if len(frames[place]) < 4:
+        if len(frames[place]) < FEWEST_FRAMES:
             findings.skip(images.places[place], too_few(len(frames[place])))
             continue
         last = max(images.files["images"][place])

@@ -24,7 +24,7 @@ from gndl.sequences import Database, FrameRef, Sequence
 COLUMNS = ("sequence", "neutral", "examined")
 
 
-def frame_name(sequence: Sequence, frame: FrameRef) -> str:
+def name_in_csv(sequence: Sequence, frame: FrameRef) -> str:
     """Name of a frame in ``frames.csv``: its file below the folder of the sequence's frames, or its number from 1."""
     if frame.is_video:
         return str(frame.index + 1)
@@ -42,8 +42,8 @@ def write_frames_csv(database: Database, path: Path) -> None:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(COLUMNS)
     for sequence in database.sequences:
-        examined = ";".join(frame_name(sequence, frame) for frame in sequence.examined)
-        rows.writerow((sequence.sequence, frame_name(sequence, sequence.neutral), examined))
+        examined = ";".join(name_in_csv(sequence, frame) for frame in sequence.examined)
+        rows.writerow((sequence.sequence, name_in_csv(sequence, sequence.neutral), examined))
     write_text(path, text.getvalue())
 
 
@@ -80,10 +80,10 @@ def choose_frames(database: Database, path: Path) -> Database:
 
 def _chosen(sequence: Sequence, row: Row, where: str) -> Sequence:
     names = [name.strip() for name in row["examined"].split(";") if name.strip()]
-    before = [frame_name(sequence, frame) for frame in (sequence.neutral, *sequence.examined)]
+    before = [name_in_csv(sequence, frame) for frame in (sequence.neutral, *sequence.examined)]
     if [row["neutral"], row["examined"]] == [before[0], ";".join(before[1:])]:
         return sequence
-    by_name = {frame_name(sequence, frame): frame for frame in sequence.frames}
+    by_name = {name_in_csv(sequence, frame): frame for frame in sequence.frames}
     order = {frame: n for n, frame in enumerate(sequence.frames)}
     neutral = _frame(sequence, row["neutral"], by_name, where)
     examined = [_frame(sequence, name, by_name, where) for name in names]

@@ -31,7 +31,7 @@ from gndl.databases.mmi_metadata import (
     read_view,
 )
 from gndl.databases.mmi_sessions import Recording, recordings_in, session_folders
-from gndl.databases.reading import Findings, ReadOptions, source_of, too_few
+from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, source_of, too_few
 from gndl.paper import EXPRESSIONS
 from gndl.sequences import Database, FrameRef, Sequence
 
@@ -160,7 +160,7 @@ def _sequence(recording: Recording, expression: str, view: str, findings: Findin
         except UnreadableClip as error:
             findings.skip(recording.clip, f"metadata without a readable clip ({error}); left out")
             return None
-    if length < 4:
+    if length < FEWEST_FRAMES:
         findings.skip(recording.place, too_few(length))
         return None
     choice = choose_examined(_action_units(recording, findings), length)

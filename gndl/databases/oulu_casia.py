@@ -21,7 +21,7 @@ from PIL import Image
 
 from gndl.databases.folders import PICTURE_SUFFIXES, contents, relative, walk
 from gndl.databases.found_instead import explain
-from gndl.databases.reading import Findings, ReadOptions, first_and_last_three, source_of, too_few
+from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
 from gndl.paper import EXPRESSIONS
 from gndl.sequences import Database, FrameRef, Sequence
 
@@ -170,7 +170,7 @@ def _sequences(root: Path, findings: Findings) -> tuple[list[Sequence], dict[str
             subjects.add(subject.name)
             sequences_in_all += 1
             frames_in_all += len(frames)
-            if len(frames) < 4:
+            if len(frames) < FEWEST_FRAMES:
                 findings.skip(folder, too_few(len(frames)))
                 continue
             neutral, examined = first_and_last_three(frames)

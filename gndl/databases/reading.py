@@ -12,6 +12,9 @@ from gndl.sequences import STAND_IN_LABEL, Database, Finding, FrameRef, Sequence
 EXAMINED_FRAMES = 3
 """Expressive frames taken from each sequence (section 4.1)."""
 
+FEWEST_FRAMES = EXAMINED_FRAMES + 1
+"""Frames without which a sequence cannot be taken: the neutral one and the examined ones."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -76,8 +79,8 @@ def source_of(root: Path, folders: dict[str, Path], otherwise: Source) -> Source
 
 def first_and_last_three(frames: list[FrameRef]) -> tuple[FrameRef, tuple[FrameRef, ...]]:
     """Take the first frame as the neutral face and the last three as the examined ones (section 4.1)."""
-    if len(frames) < EXAMINED_FRAMES + 1:
-        raise ValueError(f"{len(frames)} frames, at least {EXAMINED_FRAMES + 1} expected")
+    if len(frames) < FEWEST_FRAMES:
+        raise ValueError(f"{len(frames)} frames, at least {FEWEST_FRAMES} expected")
     return frames[0], tuple(frames[-EXAMINED_FRAMES:])
 
 
