@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gndl.csv_rows import read_table
 from gndl.errors import GndlError
 from gndl.files import write_json
 
@@ -193,12 +193,8 @@ def _list(value: object) -> list[object]:
 
 def _folds_of_csv(path: Path) -> dict[int, list[str]]:
     tested: dict[int, list[str]] = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            for entry in csv.DictReader(file):
-                tested.setdefault(int(entry["fold"]), []).append(entry["subject"].strip())
-    except OSError as error:
-        raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GndlError(f"{path}: is no fold file; expected CSV with the columns subject,fold.") from error
+    for row in read_table(path, ("subject", "fold")):
+        if not row["fold"].isdecimal():
+            raise GndlError(f"{path}, row {row.line}: {row['fold']!r} is no fold; folds are numbered from 0.")
+        tested.setdefault(int(row["fold"]), []).append(row["subject"])
     return tested

@@ -72,9 +72,10 @@ def test_corrected_video_frames_count_from_one(tmp_path):
     assert changed.may_lie_on_its_side
 
 
-def test_nothing_examined_leaves_the_sequence_out_and_says_so(tmp_path):
-    """An empty cell is a decision by hand, listed as a skip with its row."""
-    database, sequences = corrected(tmp_path, "ckplus", "S005_001,,\n")
+@pytest.mark.parametrize("cell", ["", ";", " ; ;"])
+def test_nothing_examined_leaves_the_sequence_out_and_says_so(tmp_path, cell):
+    """A cell that names no frame is a decision by hand, listed as a skip with its row."""
+    database, sequences = corrected(tmp_path, "ckplus", f"S005_001,,{cell}\n")
     assert "S005_001" not in sequences and len(sequences) == 5
     assert any(f.kind == "skip" and "row 2: sequence S005_001" in f.message for f in database.findings)
 

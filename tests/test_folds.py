@@ -94,6 +94,19 @@ def test_a_fold_file_reads_back_as_it_was_written(tmp_path: Path) -> None:
     assert read_folds(tmp_path / "folds.csv", subjects) == folds
 
 
+def test_a_fold_table_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    """A byte-order mark, blanks and blank lines change nothing; what is no number is named by its row."""
+    path = tmp_path / "folds.csv"
+    path.write_bytes("\ufeffsubject,fold\r\n\r\na , 0\r\nb,1\r\n,\r\n".encode())
+    assert read_folds(path, ["a", "b"]) == Folds((("a",), ("b",)))
+    path.write_text("subject,fold\na,0\nb,first\n")
+    with pytest.raises(GndlError, match=r"folds.csv, row 3: 'first' is no fold"):
+        read_folds(path, ["a", "b"])
+    path.write_text("subject;fold\na;0\nb;1\n")
+    with pytest.raises(GndlError, match=r"folds.csv: no column subject, fold.*not semicolons"):
+        read_folds(path, ["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

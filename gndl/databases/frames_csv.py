@@ -14,9 +14,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from gndl.csv_rows import Row, read_table
 from gndl.databases.clip import UnreadableClip, count_frames
 from gndl.databases.reading import Findings
-from gndl.databases.table import Row, read_table
 from gndl.errors import GndlError
 from gndl.files import write_text
 from gndl.sequences import Database, FrameRef, Sequence
@@ -69,7 +69,7 @@ def choose_frames(database: Database, path: Path) -> Database:
         seen[name] = row.line
         if name not in sequences:
             raise GndlError(f"{where}: no sequence {name!r} is taken from {database.root}; see gndl check")
-        if not row["examined"]:
+        if not _examined_names(row):
             del sequences[name]
             findings.skip(path, f"row {row.line}: sequence {name} has no examined frame here; left out")
             continue
@@ -78,15 +78,18 @@ def choose_frames(database: Database, path: Path) -> Database:
     return replace(database, sequences=tuple(sequences.values()), findings=tuple(findings.items))
 
 
+def _examined_names(row: Row) -> list[str]:
+    return [name.strip() for name in row["examined"].split(";") if name.strip()]
+
+
 def _chosen(sequence: Sequence, row: Row, where: str) -> Sequence:
-    names = [name.strip() for name in row["examined"].split(";") if name.strip()]
     before = [name_in_csv(sequence, frame) for frame in (sequence.neutral, *sequence.examined)]
     if [row["neutral"], row["examined"]] == [before[0], ";".join(before[1:])]:
         return sequence
     by_name = {name_in_csv(sequence, frame): frame for frame in sequence.frames}
     order = {frame: n for n, frame in enumerate(sequence.frames)}
     neutral = _frame(sequence, row["neutral"], by_name, where)
-    examined = [_frame(sequence, name, by_name, where) for name in names]
+    examined = [_frame(sequence, name, by_name, where) for name in _examined_names(row)]
     if len(set(examined)) < len(examined):
         raise GndlError(f"{where}: an examined frame is named twice")
     if neutral in examined:

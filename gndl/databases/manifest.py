@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from gndl.csv_rows import Row, read_table
 from gndl.databases.found_instead import explain, is_pixel_table
 from gndl.databases.reading import Findings, ReadOptions, source_of
-from gndl.databases.table import Row, read_table
 from gndl.errors import GndlError
 from gndl.sequences import Database, FrameRef, Sequence
 
