@@ -68,7 +68,9 @@ class FoundEyes:
     faces: int
 
 
-def find_eyes(grey: np.ndarray, *, second_attempt: bool = True) -> FoundEyes | None:
+def find_eyes(
+    grey: np.ndarray, *, second_attempt: bool = True, predictor: dlib.shape_predictor | None = None
+) -> FoundEyes | None:
     """Find the eyes of the main face of a picture (`main_face`).
 
     Parameters
@@ -77,6 +79,8 @@ def find_eyes(grey: np.ndarray, *, second_attempt: bool = True) -> FoundEyes | N
     second_attempt : bool
         Search once more, where no face is found, on the picture enlarged further and its contrast equalised;
         ``how`` says so.
+    predictor : dlib.shape_predictor, optional
+        The shipped one where none is given.
 
     Returns
     -------
@@ -89,7 +93,7 @@ def find_eyes(grey: np.ndarray, *, second_attempt: bool = True) -> FoundEyes | N
     if not faces:
         return None
     face = main_face(faces)
-    return FoundEyes(locate_eyes(grey, face), face.score, how, len(faces))
+    return FoundEyes(locate_eyes(grey, face, predictor), face.score, how, len(faces))
 
 
 def find_faces(grey: np.ndarray, *, second_attempt: bool = False) -> list[FaceBox]:

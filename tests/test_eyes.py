@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gndl import eye_predictor
 from gndl.align import Eyes
-from gndl.eye_predictor import PredictorTraining, training_faces
+from gndl.errors import GndlError
+from gndl.eye_predictor import PredictorTraining, eye_error, measure, measure_again, training_faces
 from gndl.eyes import (
     EYES_IN_PATCH,
+    FIRST_ATTEMPT,
     PATCH,
     PREDICTOR,
+    SECOND_ATTEMPT,
     FaceBox,
+    FoundEyes,
     find_eyes,
     find_faces,
     locate_eyes,
@@ -25,11 +30,6 @@ from gndl.eyes import (
 from gndl.files import hash_file
 
 REAL_FACES = Path(__file__).parents[2] / "shared" / "real-faces" / "images"
-
-
-def eye_error(found: Eyes, true: Eyes) -> float:
-    """Mean distance of both eyes from their true places, as a fraction of the eyes' distance."""
-    return (Eyes(found.left, true.left).distance + Eyes(found.right, true.right).distance) / 2 / true.distance
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,41 @@ def test_the_shipped_predictor_is_the_one_that_was_measured() -> None:
     assert PREDICTOR.stat().st_size < 5_000_000
     assert report["held_out_faces_found"] > 150
     assert report["eye_error_mean"] < 0.04 and report["eye_error_95th_percentile"] < 0.08
+    assert report["missed_rate"] < 0.25 and report["false_face_rate"] < 0.02
+
+
+def test_misses_and_false_faces_count_in_the_stated_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Looked for as in use: no face is a miss, eyes elsewhere are a false face, the rest gives the error."""
+    landmarks = np.zeros((68, 2))
+    landmarks[36:42], landmarks[42:48] = (100, 100), (140, 100)
+    faces = [(np.full((8, 8), number, np.uint8), landmarks) for number in range(4)]
+    answers = {
+        0: FoundEyes(Eyes((100.0, 102.0), (140.0, 102.0)), 1.0, FIRST_ATTEMPT, 1),
+        1: FoundEyes(Eyes((104.0, 100.0), (144.0, 100.0)), 1.0, SECOND_ATTEMPT, 1),
+        2: FoundEyes(Eyes((20.0, 200.0), (60.0, 200.0)), 1.0, FIRST_ATTEMPT, 1),
+        3: None,
+    }
+    monkeypatch.setattr(eye_predictor, "training_faces", lambda *_: iter(faces))
+    monkeypatch.setattr(eye_predictor, "find_eyes", lambda grey, *, predictor: answers[int(grey[0, 0])])
+    assert measure(PredictorTraining(held_out=2, jobs=1)) == {
+        "held_out_faces": 8,
+        "held_out_faces_found": 4,
+        "missed_rate": 0.25,
+        "false_face_rate": 0.25,
+        "second_attempt_rate": 0.25,
+        "eye_error_mean": 0.075,
+        "eye_error_95th_percentile": 0.1,
+        "eye_error_largest": 0.1,
+    }
+    (tmp_path / "eyes5.dat").write_bytes(PREDICTOR.read_bytes())
+    report = json.loads(PREDICTOR.with_suffix(".json").read_text())
+    (tmp_path / "eyes5.json").write_text(json.dumps(report))
+    with pytest.raises(GndlError, match="belongs to another predictor"):
+        measure_again(PredictorTraining(seed=6, jobs=1, out=tmp_path / "eyes5.dat"))
+    measure_again(PredictorTraining(jobs=1, out=tmp_path / "eyes5.dat"))
+    renewed = json.loads((tmp_path / "eyes5.json").read_text())
+    assert renewed["eye_error_mean"] == 0.075 and renewed["settings"] == report["settings"]
+    assert (tmp_path / "eyes5.dat").read_bytes() == PREDICTOR.read_bytes()
 
 
 def test_eyes_of_people_never_trained_on_are_found(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
