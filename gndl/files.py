@@ -30,8 +30,11 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON atomically."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write ``content`` as indented JSON atomically; names of files that are no UTF-8 are read back as they were."""
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+    with written_aside(path) as aside:
+        # The system gives a byte that is no UTF-8 as a lone surrogate; \udcXX is how JSON writes one.
+        aside.write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
 def hash_file(path: Path) -> str:
@@ -43,4 +46,4 @@ def hash_file(path: Path) -> str:
 def hash_json(content: Any) -> str:
     """SHA-256 of ``content``'s canonical JSON (sorted keys, no blanks), in hexadecimal."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
