@@ -259,6 +259,19 @@ def test_the_label_of_a_stand_in_makes_the_source_rendered(tmp_path):
     assert replace(rendered, source="licensed") == licensed
 
 
+def test_a_folder_of_a_stand_in_is_rendered_whichever_is_given(tmp_path):
+    """The label may lie above the root, or above the frames that a link leads to."""
+    tree = write_ckplus(tmp_path / "tree")
+    write_text(tmp_path / STAND_IN_LABEL, "rendered")
+    assert read_database("ckplus", tree).source == "rendered"
+    (tmp_path / STAND_IN_LABEL).rename(tree / IMAGES / STAND_IN_LABEL)
+    (tmp_path / "linked" / IMAGES).mkdir(parents=True)
+    for folder in ("S005", "S010"):
+        (tmp_path / "linked" / IMAGES / folder).symlink_to(tree / IMAGES / folder)
+    (tmp_path / "linked/Emotion").symlink_to(tree / "Emotion")
+    assert read_database("ckplus", tmp_path / "linked").source == "rendered"
+
+
 def test_reading_writes_nothing(tmp_path):
     """A read-only copy is left as it was, and can be read without permission to write."""
     write_ckplus(tmp_path)

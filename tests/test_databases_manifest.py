@@ -68,12 +68,31 @@ def test_byte_order_mark_blank_lines_and_blanks_are_tolerated(folder):
         ("ann,ann_2,joy,a/neutral.png,a/none.png", "row 4: no such picture"),
         ("ann,ann_2,joy,a,a/joy.png", "row 4: no such picture"),
         ("ann,,joy,a/neutral.png,", "row 4: nothing in sequence, examined"),
-        ("ann,ann_2,Joy,a/neutral.png,a/joy.png", "differ only in upper and lower case: joy"),
+        (
+            "ann,ann_2,Joy,a/neutral.png,a/joy.png",
+            "expressions that differ only in upper and lower case or blanks: Joy, j",
+        ),
+        (
+            "Ann,ann_2,joy,a/neutral2.png,a/joy2.png",
+            "subjects that differ only in upper and lower case or blanks: Ann, a",
+        ),
+        (
+            "a nn,ann_2,joy,a/neutral2.png,a/joy2.png",
+            "subjects that differ only in upper and lower case or blanks: a n",
+        ),
+        ("cy,cy_1,joy,a/neutral2.png,a/joy.png", "one picture under several subjects (ann, cy): a/joy.png"),
+        ("cy,cy_1,joy,a/neutral2.png,b/../a/joy.png", "one picture under several subjects (ann, cy): a/joy.png"),
+        ("cy,cy_1,joy,a/neutral2.png,c/copy.png", "the same bytes under several subjects (ann, cy): "),
+        ("cy,cy_1,joy,a/neutral2.png,c/link.png", "one picture under several subjects (ann, cy): a/joy.png"),
         ("ann,ann_2,joy,a/neutral.png", "row 4: 4 cells, 5 expected"),
     ],
 )
 def test_a_row_that_cannot_be_used_is_an_error_naming_row_and_file(folder, row, words):
-    """Conflicts, missing files, empty cells: the message has the file and the row."""
+    """Conflicts, missing files, empty cells, one person under two names: the message has the file and the reason."""
+    write_picture(folder / "a/neutral2.png", 1)
+    (folder / "c").mkdir()
+    (folder / "c/copy.png").write_bytes((folder / "a/joy.png").read_bytes())
+    (folder / "c/link.png").symlink_to(folder / "a/joy.png")
     write_text(folder / "manifest.csv", HEADER + GOOD + row + "\n")
     assert words in errors(folder) and "manifest.csv" in errors(folder)
     with pytest.raises(GndlError, match="manifest"):
@@ -99,6 +118,14 @@ def test_a_table_that_is_none_says_what_is_wrong(folder, content, words):
     assert not audit(folder, "manifest").ok
 
 
+def test_the_same_bytes_twice_of_one_subject_stay_usable(folder):
+    """Collections hold a photograph twice; within one subject that leaks nothing, and the audit tells."""
+    (folder / "a/again.png").write_bytes((folder / "a/joy.png").read_bytes())
+    write_text(folder / "manifest.csv", HEADER + GOOD + "ann,ann_2,joy,a/neutral.png,a/again.png\n")
+    result = audit(folder, "manifest")
+    assert result.ok and any("the same bytes as" in f.message for f in result.findings)
+
+
 def test_all_wrong_rows_are_listed_at_once(folder):
     """Mending a manifest takes one look, not one per row."""
     rows = "".join(f"ann,ann_{n},joy,a/neutral.png,a/none{n}.png\n" for n in range(3))
@@ -116,6 +143,20 @@ def test_rendered_faces_stay_rendered_in_a_manifest(folder):
     """A manifest beside ``STAND-IN.txt`` describes rendered faces."""
     write_text(folder / STAND_IN_LABEL, "rendered")
     assert read_database("manifest", folder).source == "rendered"
+
+
+@pytest.mark.parametrize("by_link", [False, True])
+def test_rendered_pictures_stay_rendered_wherever_the_manifest_lies(folder, by_link):
+    """The label is looked for above every picture; a mixture counts as rendered, and the report says so."""
+    tree = folder / "standins/ckplus"
+    write_text(tree / STAND_IN_LABEL, "rendered")
+    picture = write_picture(tree / "cohn-kanade-images/S005/001/S005_001_00000001.png")
+    (folder / "link.png").symlink_to(picture)
+    name = "link.png" if by_link else picture.relative_to(folder)
+    write_text(folder / "manifest.csv", HEADER + GOOD + f"ann,ann_2,joy,a/neutral.png,{name}\n")
+    database = read_database("manifest", folder)
+    assert database.source == "rendered"
+    assert any("1 of its 5 pictures are rendered" in f.message for f in database.findings if f.kind == "problem")
 
 
 @pytest.mark.real_faces

@@ -246,9 +246,10 @@ def test_what_macos_leaves_is_never_entered(tmp_path):
 
 
 def test_the_label_of_a_stand_in_makes_the_source_rendered(tmp_path):
-    """``STAND-IN.txt`` at the root is enough."""
+    """``STAND-IN.txt`` at the root is enough, also where a folder below it is given."""
     write_text(write_mmi(tmp_path) / STAND_IN_LABEL, "rendered")
     assert read_database("mmi", tmp_path).source == "rendered"
+    assert read_database("mmi", tmp_path / "Sessions").source == "rendered"
 
 
 CODECS = [

@@ -140,6 +140,9 @@ def test_another_number_of_sequences_is_no_error(tmp_path):
 
 
 def test_the_label_of_a_stand_in_makes_the_source_rendered(tmp_path):
-    """``STAND-IN.txt`` at the root is enough."""
-    write_text(write_oulu(tmp_path) / STAND_IN_LABEL, "rendered")
-    assert read_database("oulu_casia", tmp_path).source == "rendered"
+    """``STAND-IN.txt`` at the root is enough, also where a folder below it, or a link to one, is given."""
+    tree = write_oulu(tmp_path / "tree")
+    write_text(tree / STAND_IN_LABEL, "rendered")
+    (tmp_path / "OriginalImg").symlink_to(tree / "OriginalImg")
+    for root in (tree, tree / "OriginalImg", tree / "OriginalImg/VL/Strong", tmp_path / "OriginalImg"):
+        assert read_database("oulu_casia", root).source == "rendered"

@@ -157,7 +157,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     return Database(
         name="ckplus",
         root=root,
-        source=source_of(root, folders, "licensed"),
+        source=source_of(root, folders, sequences, "licensed"),
         expressions=EXPRESSIONS["ckplus"],
         sequences=tuple(sequences),
         findings=tuple(findings.items),

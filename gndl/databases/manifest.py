@@ -6,13 +6,16 @@ examined faces of one sequence and must agree on its subject, expression and neu
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from gndl.csv_rows import Row, read_table
+from gndl.databases.folders import relative
 from gndl.databases.found_instead import explain, is_pixel_table
-from gndl.databases.reading import Findings, ReadOptions, source_of
+from gndl.databases.pictures import same_bytes
+from gndl.databases.reading import Findings, ReadOptions, rendered_among, source_of
 from gndl.errors import GndlError
 from gndl.sequences import Database, FrameRef, Sequence
 
@@ -53,13 +56,14 @@ def read(root: Path, options: ReadOptions) -> Database:
             findings.error(file, str(error))
     sequences = _sequences(file, pairs, findings)
     expressions = tuple(sorted({sequence.expression for sequence in sequences}))
-    for lower, count in Counter(expression.lower() for expression in expressions).items():
-        if count > 1:
-            findings.error(file, f"expressions that differ only in upper and lower case: {lower}; write them alike")
+    _require_different_names(file, "expressions", expressions, findings)
+    _require_different_names(file, "subjects", (sequence.subject for sequence in sequences), findings)
+    _require_one_subject_per_picture(file, sequences, findings)
+    _name_mixed_sources(file, sequences, findings)
     return Database(
         name="manifest",
         root=root,
-        source=source_of(file.parent, {}, "own"),
+        source=source_of(file, {}, sequences, "own"),
         expressions=expressions,
         sequences=tuple(sequences),
         findings=tuple(findings.items),
@@ -124,3 +128,57 @@ def _sequences(file: Path, pairs: list[_Pair], findings: Findings) -> list[Seque
             )
         )
     return sequences
+
+
+def _pictures(sequences: Iterable[Sequence]) -> dict[Path, set[str]]:
+    """Every picture, where links lead to, with the subjects of the sequences that it is taken for."""
+    subjects: dict[Path, set[str]] = defaultdict(set)
+    for sequence in sequences:
+        for frame in (sequence.neutral, *sequence.examined):
+            subjects[frame.path.resolve()].add(sequence.subject)
+    return subjects
+
+
+def _require_different_names(file: Path, what: str, names: Iterable[str], findings: Findings) -> None:
+    """Names that differ only in case or blanks are one name written in several ways."""
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        alike["".join(name.split()).casefold()].add(name)
+    for same in alike.values():
+        if len(same) > 1:
+            listed = ", ".join(sorted(same))
+            findings.error(
+                file, f"{what} that differ only in upper and lower case or blanks: {listed}; write them alike"
+            )
+
+
+def _require_one_subject_per_picture(file: Path, sequences: list[Sequence], findings: Findings) -> None:
+    """A face under two subjects could be in training and in test at once."""
+    subjects = _pictures(sequences)
+    try:
+        copies = same_bytes(subjects)
+    except OSError as error:
+        findings.error(Path(error.filename), f"this picture cannot be read ({error.strerror}); make it readable")
+        return
+    alone = sorted(subjects.keys() - {path for same in copies for path in same})
+    for same in [*copies, *([path] for path in alone)]:
+        shown = sorted({subject for path in same for subject in subjects[path]})
+        if len(shown) > 1:
+            what = "one picture" if len(same) == 1 else "pictures of the same bytes"
+            findings.error(
+                file,
+                f"{what} under several subjects ({', '.join(shown)}): "
+                f"{', '.join(relative(path, file.parent.resolve()) for path in same)}; give such a face to one "
+                "subject, for nobody may be in training and in test at once",
+            )
+
+
+def _name_mixed_sources(file: Path, sequences: list[Sequence], findings: Findings) -> None:
+    pictures = _pictures(sequences)
+    rendered = rendered_among((file.parent, *pictures))
+    if rendered and file.parent not in rendered and len(rendered) < len(pictures):
+        findings.problem(
+            file,
+            f"{len(rendered)} of its {len(pictures)} pictures are rendered faces of a stand-in, the others are not; "
+            "every result is reported as of rendered faces",
+        )

@@ -78,7 +78,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     return Database(
         name="mmi",
         root=root,
-        source=source_of(root, folders, "licensed"),
+        source=source_of(root, folders, sequences, "licensed"),
         expressions=EXPRESSIONS["mmi"],
         sequences=tuple(sequences),
         findings=tuple(findings.items),

@@ -118,7 +118,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     return Database(
         name="oulu_casia",
         root=root,
-        source=source_of(root, folders, "licensed"),
+        source=source_of(root, folders, sequences, "licensed"),
         expressions=EXPRESSIONS["oulu_casia"],
         sequences=tuple(sequences),
         findings=tuple(findings.items),

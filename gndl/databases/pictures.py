@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from PIL import Image
@@ -48,7 +49,9 @@ def check_pictures(database: Database, findings: Findings) -> dict[Path, Size]:
     _check_sizes(database, sizes, findings)
     for path, last in progress(clips.items(), "decoding clips", unit="clip"):
         _check_clip(path, last, findings)
-    _check_duplicates([path for path in (*sizes, *clips) if path.is_file()], database.root, findings)
+    for first, *others in same_bytes(path for path in (*sizes, *clips) if path.is_file()):
+        for other in others:
+            findings.problem(other, f"the same bytes as {relative(first, database.root)}")
     return sizes
 
 
@@ -120,7 +123,8 @@ def _check_sizes(database: Database, sizes: dict[Path, Size], findings: Findings
             findings.problem(path, f"{width}×{height} pixels, where the others have {expected}")
 
 
-def _check_duplicates(paths: list[Path], root: Path, findings: Findings) -> None:
+def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:
+    """Groups of two or more files that hold the same bytes; only files of equal size are read."""
     by_size: dict[int, list[Path]] = defaultdict(list)
     for path in paths:
         by_size[path.stat().st_size].append(path)
@@ -129,6 +133,4 @@ def _check_duplicates(paths: list[Path], root: Path, findings: Findings) -> None
         if len(group) > 1:
             for path in group:
                 by_hash[hash_file(path)].append(path)
-    for same in by_hash.values():
-        for other in same[1:]:
-            findings.problem(other, f"the same bytes as {relative(same[0], root)}")
+    return [group for group in by_hash.values() if len(group) > 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -69,12 +71,23 @@ class Findings:
         return any(finding.kind == "error" for finding in self.items)
 
 
-def source_of(root: Path, folders: dict[str, Path], otherwise: Source) -> Source:
-    """Tell a rendered database by its label file, at the root or anywhere between the root and a resolved folder."""
-    places = {root}
-    for folder in folders.values():
-        places.update(place for place in (folder, *folder.parents) if place.is_relative_to(root))
-    return "rendered" if any((place / STAND_IN_LABEL).is_file() for place in places) else otherwise
+def source_of(
+    root: Path, folders: dict[str, Path], sequences: Iterable[Sequence], otherwise: Literal["licensed", "own"]
+) -> Source:
+    """Tell rendered faces by the stand-in's label, beside or above the root, a resolved folder or any frame taken."""
+    frames = {frame.path for sequence in sequences for frame in (sequence.neutral, *sequence.examined)}
+    return "rendered" if rendered_among((root, *folders.values(), *frames)) else otherwise
+
+
+def rendered_among(paths: Iterable[Path]) -> list[Path]:
+    """Those of the paths that lie in a stand-in's tree, as given or where links lead to."""
+    labelled = cache(lambda folder: (folder / STAND_IN_LABEL).is_file())
+    rendered = []
+    for path in paths:
+        given, real = path.absolute(), path.resolve()
+        if any(map(labelled, (given, *given.parents, real, *real.parents))):
+            rendered.append(path)
+    return rendered
 
 
 def first_and_last_three(frames: list[FrameRef]) -> tuple[FrameRef, tuple[FrameRef, ...]]:
