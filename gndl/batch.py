@@ -5,19 +5,19 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
 from gndl import figures, gallery, results, tables
-from gndl.device import check_precision, choose_device
 from gndl.errors import GndlError
-from gndl.estimate import Estimate
-from gndl.execute import Executed, execute_notebook, notebook_sources
+from gndl.estimate import Estimate, expected_images, expected_size
+from gndl.execute import execute_notebook, notebook_sources
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import standin_folder
 from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
+from gndl.report import report_study
 from gndl.request import StudyRequest, changing_study_json, save_request
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
@@ -38,28 +38,28 @@ class Batch:
         self.request = request
         self.jobs = jobs
         self.training_jobs = training_jobs
-        self.estimate = Estimate(jobs)
+        settings = request.settings
+        self.estimate = Estimate(jobs, settings.train.image_size)
         self.seconds: dict[str, float] = {}
-        self.failed: list[Executed] = []
+        self.failures: list[str] = []
         self.first_faces_shown = False
         self.first_matrix_shown = False
-        for name in request.data_roots:
+        for name, root in request.data_roots.items():
+            sequences, subjects = expected_size(settings, name, rendered=not root)
             if self._must_render(name):
-                self.estimate.plan("render", self._frames(name))
-            self.estimate.plan("notebooks", len(notebook_sources()))
+                self.estimate.plan("render", name, self._frames(name))
+            self.estimate.plan("crop", name, 4 * sequences)
+            self.estimate.plan("train", name, expected_images(settings, name, sequences, subjects))
+            self.estimate.plan("notebooks", name, len(notebook_sources()))
 
     def run(self) -> int:
-        """Run the whole study; return the exit status: 0, or 1 where a notebook failed."""
-        settings = self.request.settings
-        check_precision(settings.train.precision, choose_device(self.request.device), self.request.precision_explicit)
-        save_request(self.request)
-        say(f"Study {self.request.out}, profile {settings.name}: {settings.purpose}.")
+        """Run the whole study; return the exit status: 0, or 1 where a run or a notebook failed."""
+        say(f"Study {self.request.out}, profile {self.request.settings.name}: {self.request.settings.purpose}.")
         for name in self.request.data_roots:
             self._one_database(name)
-        results.write_accuracy(self.request.out)
         self._record_times()
         self._summary()
-        return 1 if self.failed else 0
+        return 1 if self.failures else 0
 
     def _must_render(self, name: str) -> bool:
         folder = standin_folder(self.request.settings.name, name)
@@ -68,42 +68,45 @@ class Batch:
     def _frames(self, name: str) -> int:
         return planned_frames(name, self.request.settings.standins[name], STAND_IN_SEED)
 
-    def _timed(self, stage: str, started: float, units: float = 0.0) -> None:
+    def _finished(self, stage: str, name: str, units: float, started: float) -> None:
         seconds = time.monotonic() - started
         self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        if units:
-            self.estimate.finished(stage, units, seconds)
+        self.estimate.finished(stage, name, units, seconds)
 
     def _one_database(self, name: str) -> None:
         request = self.request
-        title = DATABASE_TITLES[name]
-        say(f"\n{title}  {self.estimate.line()}")
-        started = time.monotonic()
+        say(f"\n{DATABASE_TITLES[name]}  {self.estimate.line()}")
         if self._must_render(name):
+            started = time.monotonic()
             if not self.first_faces_shown:
                 self.first_faces_shown = True
                 sheet = request.out / "figures" / "first_faces.png"
                 preview_sheet(name, sheet, size=request.settings.standins[name], seed=STAND_IN_SEED)
                 say(f"  first contact sheet, rendered stand-in faces: {sheet}")
             database_root(request, name, self.jobs)
-            self._timed("render", started, self._frames(name))
+            self._finished("render", name, self._frames(name), started)
         started = time.monotonic()
         study = prepare(request, name, self.jobs)
-        self._timed("crop", started)
+        self._finished("crop", name, len(study.crops.images), started)
         self._say_what_was_found(study)
         runs = plan_runs(study)
         missing = [run for run in runs if find_finished(study, run) is None]
         work = sum(run.images * study.train.epochs for run in missing)
-        self.estimate.plan("train", work)
+        self.estimate.plan("train", name, work)
         say(f"  {len(runs)} runs, {len(runs) - len(missing)} of them there already  {self.estimate.line()}")
         started = time.monotonic()
-        train_missing(
-            study, jobs=self.training_jobs, on_finished=lambda run, result, _: self._show_first(study, run, result)
-        )
-        self._timed("train", started, work)
+        try:
+            train_missing(study, jobs=self.training_jobs, on_finished=partial(self._show_first, study))
+        except GndlError as error:
+            self._failed(str(error))
+        self._finished("train", name, work, started)
         started = time.monotonic()
         self._notebooks(study)
-        self._timed("notebooks", started, len(notebook_sources()))
+        self._finished("notebooks", name, len(notebook_sources()), started)
+
+    def _failed(self, text: str) -> None:
+        say(f"  FAILED: {text}")
+        self.failures.append(text)
 
     def _say_what_was_found(self, study: Prepared) -> None:
         database = study.database
@@ -127,7 +130,7 @@ class Batch:
             source=database.source,
             title=f"{database.title}: neutral face and apex of each class",
         )
-        path = figures.save_figure(figure, study.folder / "figures", "contact_sheet", sheet.table)
+        path = figures.save_figure(figure, study.folder / "figures", "contact_sheet", sheet.table, database.source)
         say(f"  contact sheet of the crops: {path}")
 
     def _show_first(self, study: Prepared, run: Run, result: FitResult) -> None:
@@ -139,7 +142,9 @@ class Batch:
         counts = results.confusion_counts(predictions, study.database.expressions)
         title = f"{study.database.title}: {run.variant}, fold {run.fold} alone"
         figure = figures.confusion_matrices({title: counts}, source=study.database.source, width=figures.ONE_COLUMN)
-        path = figures.save_figure(figure, study.folder / "figures", "first_confusion_matrix", counts.reset_index())
+        source = study.database.source
+        folder = study.folder / "figures"
+        path = figures.save_figure(figure, folder, "first_confusion_matrix", counts.reset_index(), source)
         say(f"  first confusion matrix: {path}")
 
     def _notebooks(self, study: Prepared) -> None:
@@ -157,10 +162,10 @@ class Batch:
             futures = [pool.submit(execute_notebook, source, folder, parameters) for source in notebook_sources()]
             for future in as_completed(futures):
                 done = future.result()
-                outcome = f"FAILED ({done.error})" if done.error else f"{done.seconds:.0f} s"
-                say(f"  notebook {done.path}: {outcome}")
                 if done.error:
-                    self.failed.append(done)
+                    self._failed(f"notebook {done.path}: {done.error}")
+                else:
+                    say(f"  notebook {done.path}: {done.seconds:.0f} s")
 
     def _record_times(self) -> None:
         """Add to study.json how long each stage took in this call."""
@@ -170,23 +175,17 @@ class Batch:
     def _summary(self) -> None:
         out = self.request.out
         say("")
-        parts = []
-        for name in self.request.data_roots:
-            summary = results.summarise(out, name)
-            parts.append(tables.measured_rows(summary))
-        if parts:
-            table = pd.concat(parts, ignore_index=True)
-            text = tables.readable(table)
-            results.write_csv(table, out / "tables" / "accuracy_summary.csv")
-            shown = text[["On", "Method", "Accuracy %", "Folds", "Per sequence %", "Chance %", "Images per epoch"]]
-            say(shown.to_string(index=False))
+        if results.finished_runs(out):
+            text = tables.readable(report_study(out))
+            columns = ["On", "Method", "Accuracy %", "Folds", "Per sequence %", "Chance %", "Images per epoch"]
+            say(text[columns].to_string(index=False))
         took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         say(f"\nTook {took}.")
         say(f"Accuracies: {out / 'accuracy.csv'}")
         for name in self.request.data_roots:
             say(f"{DATABASE_TITLES[name]}: {out / name}/notebooks, figures, tables")
-        for failure in self.failed:
-            say(f"FAILED: {failure.path}: {failure.error}")
+        for failure in self.failures:
+            say(f"FAILED: {failure}")
 
 
 def run_study(request: StudyRequest, jobs: int, training_jobs: int) -> int:
@@ -196,7 +195,7 @@ def run_study(request: StudyRequest, jobs: int, training_jobs: int) -> int:
     """
     if not request.data_roots:
         raise GndlError("No database was asked for; name some with --databases.")
-    return Batch(request, jobs, training_jobs).run()
+    return Batch(save_request(request), jobs, training_jobs).run()
 
 
 def plan_text(request: StudyRequest, jobs: int) -> str:
@@ -222,28 +221,3 @@ def plan_text(request: StudyRequest, jobs: int) -> str:
         lines.append(f"{name}: {where}; {done} finished runs there")
     lines.append("settings: " + json.dumps(vars(train), default=vars, ensure_ascii=False))
     return "\n".join(lines)
-
-
-def refresh_report(out: Path) -> list[Path]:
-    """Write every table and figure of a finished study again from its CSV files; nothing is trained.
-
-    Returns the files written. Raises `GndlError` where the study holds no finished run.
-    """
-    accuracy = results.write_accuracy(out)
-    if accuracy.empty:
-        raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
-    written = [out / "accuracy.csv"]
-    for name in accuracy["database"].unique():
-        summary = results.summarise(out, name)
-        source = str(summary["source"].iloc[0])
-        written.append(tables.save_table_1(tables.table_1(summary, name), out / name / "tables", name))
-        title = tables.measured_on(name, source)
-        counts = {}
-        for row in summary.itertuples():
-            predictions = results.read_predictions(out, name, str(row.method), str(row.lam))
-            classes = tuple(column.removeprefix("p_") for column in predictions.columns if column.startswith("p_"))
-            label = f"{title}: {row.method}" + ("" if row.lam in ("none", "5") else f", λ = {row.lam}")
-            counts[label] = results.confusion_counts(predictions, classes)
-        folder = out / name / "figures"
-        written += figures.write_training_figures(counts, results.read_epochs(out, name), source, folder)
-    return written

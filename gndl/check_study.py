@@ -8,7 +8,15 @@ from pathlib import Path
 import pandas as pd
 
 from gndl.errors import GndlError
-from gndl.results import ACCURACY_COLUMNS, FinishedRun, accuracy_table, finished_runs, read_csv
+from gndl.files import hash_json
+from gndl.results import (
+    ACCURACY_COLUMNS,
+    FinishedRun,
+    accuracy_table,
+    finished_runs,
+    read_csv,
+    require_one_configuration,
+)
 
 TOLERANCE = 1e-9
 
@@ -18,7 +26,7 @@ def check_study(out: Path) -> list[str]:
 
     Each run's last accuracy is derived again from predictions.csv, its best from epochs.csv; its test subjects must
     be those of its fold in folds.json and of no other fold; crops.csv must name every sample tested; accuracy.csv
-    must agree with the runs.
+    must agree with the runs, and the runs of one variant must have been trained alike.
 
     Returns
     -------
@@ -35,8 +43,25 @@ def check_study(out: Path) -> list[str]:
         raise GndlError(f"{out} holds no finished run; to audit a copy of a database, say which with --database.")
     problems: list[str] = []
     for run in runs:
+        problems += _check_record(run)
         problems += _check_run(out, run)
+    try:
+        require_one_configuration(runs)
+    except GndlError as error:
+        problems.append(str(error))
     return problems + _check_accuracy_csv(out)
+
+
+def _check_record(run: FinishedRun) -> list[str]:
+    """The identity must have the hash that stands beside it, and name the fold and seed of its folder."""
+    path, identity = run.folder / "run.json", run.record["identity"]
+    problems = []
+    if hash_json(identity) != run.record["identity_hash"]:
+        problems.append(f"{path}: the identity does not have the hash beside it; the file was changed")
+    for name, expected in (("fold", run.fold), ("seed", run.seed)):
+        if identity[name] != expected:
+            problems.append(f"{path}: is of {name} {identity[name]}, but lies in the folder of {name} {expected}")
+    return problems
 
 
 def _check_run(out: Path, run: FinishedRun) -> list[str]:
@@ -58,6 +83,8 @@ def _check_run(out: Path, run: FinishedRun) -> list[str]:
     last = float(epochs["accuracy_test"].iloc[-1])
     if abs(last - derived) > TOLERANCE:
         problems.append(f"{run.folder / 'epochs.csv'}: ends at {last:.6f}, predictions.csv gives {derived:.6f}")
+    if len(epochs) != run.record["epochs"]:
+        problems.append(f"{run.folder / 'epochs.csv'}: has {len(epochs)} epochs, run.json says {run.record['epochs']}")
     if len(predictions) != run.record["n_test"]:
         problems.append(f"{path}: has {len(predictions)} rows, run.json says that {run.record['n_test']} were tested")
     if predictions["sample"].duplicated().any():
@@ -82,7 +109,10 @@ def _check_fold(out: Path, run: FinishedRun, predictions: pd.DataFrame) -> list[
     trained = {subject for fold, subjects in folds.items() if fold != str(run.fold) for subject in subjects}
     if tested & trained:
         problems.append(f"{path}: {sorted(tested & trained)[0]} is tested in fold {run.fold} and in another fold too")
-    crops = read_csv(out / run.database / "crops.csv", ("sequence", "subject", "source"))
+    try:
+        crops = read_csv(out / run.database / "crops.csv", ("sequence", "subject", "source"))
+    except GndlError as error:
+        return [*problems, str(error)]
     unknown = set(predictions["sequence"]) - set(crops["sequence"].astype(str))
     if unknown:
         problems.append(f"{run.folder / 'predictions.csv'}: sequence {sorted(unknown)[0]} is not in crops.csv")

@@ -113,8 +113,7 @@ def _prepare(options: Prepare) -> int:
     from gndl.prepare import prepare
     from gndl.request import save_request
 
-    request = study_request(options)
-    save_request(request)
+    request = save_request(study_request(options))
     for name in request.data_roots:
         study = prepare(request, name, _jobs(options.jobs))
         print(found_beside_paper(study).to_string(index=False))
@@ -123,15 +122,14 @@ def _prepare(options: Prepare) -> int:
 
 
 def _train(options: Train) -> int:
-    from gndl.device import check_precision, choose_device
     from gndl.prepare import prepare
     from gndl.request import save_request
     from gndl.study import train_missing
 
-    request = study_request(options)
-    check_precision(request.settings.train.precision, choose_device(request.device), request.precision_explicit)
-    save_request(request)
+    request = save_request(study_request(options))
     lams = None if options.lams is None else _numbers("--lams", options.lams, float)
+    if options.sweep:
+        lams = (*request.settings.lams, *(lams or ()))
     for name in request.data_roots:
         study = prepare(request, name, _jobs(options.jobs))
         accuracy = train_missing(study, lams=lams, jobs=options.jobs or None)
@@ -158,11 +156,13 @@ def _render(options: Render) -> int:
 
 
 def _report(options: Report) -> int:
-    from gndl.batch import refresh_report
     from gndl.paths import resolve
+    from gndl.report import report_study
+    from gndl.tables import readable
 
-    for path in refresh_report(resolve(options.run)):
-        print(path)
+    out = resolve(options.run)
+    print(readable(report_study(out)).to_string(index=False))
+    print(f"written: {out / 'accuracy.csv'}, {out / 'tables'}, and figures and tables of each database")
     return 0
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
 from gndl.methods import build_method, method_settings
 from gndl.paper import COUNTS, DATABASE_TITLES, LEDGER
 from gndl.prepare import Prepared
+from gndl.results import write_csv
 from gndl.train import pairs_per_epoch
 
 SOURCE_TEXTS = {
@@ -71,6 +74,11 @@ def findings_table(study: Prepared) -> pd.DataFrame:
     for found in sorted(study.database.findings, key=lambda found: order.index(found.kind)):
         rows.append((found.kind, str(found.path), found.message))
     return pd.DataFrame(rows, columns=["kind", "file", "what was found"])
+
+
+def write_findings(study: Prepared) -> Path:
+    """Write all findings to ``findings.csv`` in the database's folder of the study."""
+    return write_csv(findings_table(study).assign(source=study.database.source), study.folder / "findings.csv")
 
 
 def how_eyes_were_found(study: Prepared) -> pd.DataFrame:

@@ -2,37 +2,48 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
-FIRST_GUESS = {"render": 12.0, "crop": 10.0, "train": 150.0, "notebooks": 0.05}
-"""Units a second on one core before anything was measured: frames, frames, images, notebooks."""
+from gndl.methods import method_settings
+from gndl.paper import COUNTS
+from gndl.profiles import Profile
+from gndl.train import steps_per_epoch
+
+STAGES = ("render", "crop", "train", "notebooks")
+
+FIRST_GUESS = {"render": 6.0, "crop": 15.0, "train": 100.0, "notebooks": 0.06}
+"""Units a second and core before anything was measured: frames, frames, images at 64 pixels, notebooks."""
 
 
 @dataclass
 class Estimate:
-    """Work done and left, by stage.
+    """Work left, by stage and database, and the rates measured so far.
 
     Parameters
     ----------
     jobs : int
         Processes that share the work; first guesses are multiplied by it.
+    image_size : int
+        Side of the pictures trained on; training time goes with its square.
     """
 
     jobs: int
-    left: dict[str, float] = field(default_factory=dict)
+    image_size: int = 64
+    left: dict[tuple[str, str], float] = field(default_factory=dict)
     _done: dict[str, float] = field(default_factory=dict)
     _seconds: dict[str, float] = field(default_factory=dict)
     _started: float = field(default_factory=time.monotonic)
 
-    def plan(self, stage: str, units: float) -> None:
-        """Add work to a stage."""
-        self.left[stage] = self.left.get(stage, 0.0) + units
+    def plan(self, stage: str, database: str, units: float) -> None:
+        """Say how much work a stage of one database is; a later, better count replaces an earlier one."""
+        self.left[stage, database] = units
 
-    def finished(self, stage: str, units: float, seconds: float) -> None:
-        """Take finished work off a stage; ``seconds`` of 0: it was there already and says nothing of speed."""
-        self.left[stage] = max(0.0, self.left.get(stage, 0.0) - units)
-        if seconds > 0:
+    def finished(self, stage: str, database: str, units: float, seconds: float) -> None:
+        """Take a database's stage off; ``units`` were really done in ``seconds``, 0 if all was there already."""
+        self.left.pop((stage, database), None)
+        if units > 0 and seconds > 0:
             self._done[stage] = self._done.get(stage, 0.0) + units
             self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
 
@@ -40,20 +51,45 @@ class Estimate:
         """Units a second: measured where there is a measurement, else the first guess."""
         if self._seconds.get(stage):
             return self._done[stage] / self._seconds[stage]
-        return FIRST_GUESS[stage] * self.jobs
+        guess = FIRST_GUESS[stage] * self.jobs
+        return guess * (64 / self.image_size) ** 2 if stage == "train" else guess
 
-    def seconds_left(self) -> float:
-        """Seconds that all stages will still take."""
-        return sum(units / self.rate(stage) for stage, units in self.left.items())
+    def seconds_left(self, stage: str | None = None) -> float:
+        """Seconds that one stage, or all stages, will still take."""
+        return sum(units / self.rate(of) for (of, _), units in self.left.items() if stage in (None, of))
 
     def line(self) -> str:
         """Say what has passed and what remains, in one line."""
-        parts = [f"{stage} {_minutes(units / self.rate(stage))}" for stage, units in self.left.items() if units > 0]
-        remains = f"about {_minutes(self.seconds_left())} remain ({', '.join(parts)})" if parts else "nothing remains"
-        return f"[{_minutes(time.monotonic() - self._started)} passed, {remains}]"
+        parts = [f"{stage} {_words(self.seconds_left(stage))}" for stage in STAGES if self.seconds_left(stage) > 0]
+        remains = f"about {_words(self.seconds_left())} remain: {', '.join(parts)}" if parts else "nothing remains"
+        return f"[{_words(time.monotonic() - self._started)} passed, {remains}]"
 
 
-def _minutes(seconds: float) -> str:
+def expected_images(settings: Profile, database: str, sequences: int, subjects: int) -> float:
+    """Images that the headline's runs of one database will train on, before it was read.
+
+    Parameters
+    ----------
+    sequences, subjects : int
+        Labelled sequences and subjects: the stand-in's, or the paper's.
+    """
+    n_folds = settings.n_folds or min(10, subjects)
+    folds = n_folds if settings.only_folds is None else len([fold for fold in settings.only_folds if fold < n_folds])
+    pairs = 3 * sequences * (1 - 1 / n_folds)
+    steps = max(1, steps_per_epoch(int(pairs), settings.train.batch_size))
+    epochs = max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
+    return folds * epochs * pairs * sum(method_settings(name).images_per_pair for name in settings.methods)
+
+
+def expected_size(settings: Profile, database: str, rendered: bool) -> tuple[int, int]:
+    """Labelled sequences and subjects to expect: the stand-in's, the paper's, or a guess for faces of one's own."""
+    if rendered:
+        return settings.standins[database].labelled, settings.standins[database].subjects
+    counts = COUNTS.get(database)
+    return (counts.labelled, counts.labelled_subjects) if counts else (100, 10)
+
+
+def _words(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import PercentFormatter
 
@@ -84,17 +85,18 @@ def add_note(figure: Figure, source: str, text: str = "") -> None:
         figure.supxlabel(". ".join(parts), fontsize=6.5, color="#444444")
 
 
-def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame) -> Path:
+def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame, source: str) -> Path:
     """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi) and the CSV behind it; return the PNG.
 
-    Dates and random identifiers are left out, so that the same numbers give the same bytes.
+    Every row of the CSV says in ``source`` what kind of faces it comes from. Dates and random identifiers are left
+    out, so that the same numbers give the same bytes.
     """
     metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}
     with style():
         for kind in ("pdf", "svg", "png"):
             with written_aside(folder / f"{name}.{kind}") as aside:
                 figure.savefig(aside, format=kind, metadata=metadata.get(kind))
-    write_csv(data, folder / f"{name}.csv")
+    write_csv(data.assign(source=source), folder / f"{name}.csv")
     return folder / f"{name}.png"
 
 
@@ -161,46 +163,47 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
     counts : mapping of title to DataFrame
         Counts with true classes as rows and predicted classes as columns (`gndl.results.confusion_counts`).
     """
-    n = len(counts)
+    columns = min(len(counts), 2)
+    rows = -(-len(counts) // columns)
     with style():
-        figure = new_figure(width, min(width / max(n, 1) * 0.98 + 0.45, 4.2))
-        grid = figure.subplots(1, n, squeeze=False)[0]
-        image = None
-        for axes, (title, table) in zip(grid, counts.items(), strict=True):
-            order = list(figure_order(tuple(str(name) for name in table.index)))
-            table = table.loc[order, order]
-            values = table.to_numpy(dtype=float)
-            totals = values.sum(axis=1, keepdims=True)
-            share = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
-            image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
-            labels = [ABBREVIATIONS.get(name, name[:6]) for name in order]
-            size = 6.2 if len(order) <= 7 else 4.5
-            for (row, column), fraction in np.ndenumerate(share):
-                if values[row, column] > 0:
-                    axes.text(
-                        column,
-                        row,
-                        f"{100 * fraction:.0f}%\n{int(values[row, column])}",
-                        ha="center",
-                        va="center",
-                        fontsize=size,
-                        color="white" if fraction > 0.55 else "#222222",
-                        linespacing=0.95,
-                    )
-            axes.set_xticks(range(len(order)), labels)
-            axes.set_yticks(range(len(order)), labels)
-            axes.tick_params(length=0)
-            axes.set_xlabel("predicted")
-            axes.set_ylabel("truth")
-            axes.set_title(title)
-            for spine in axes.spines.values():
-                spine.set_visible(True)
-        if image is not None:
-            bar = figure.colorbar(image, ax=list(grid), fraction=0.03, pad=0.02, format="{x:.0%}")
-            bar.outline.set_linewidth(0.4)
-            bar.set_label("share of the true class")
+        figure = new_figure(width, rows * (width * 0.92 / columns if columns > 1 else width * 0.85) * 0.98 + 0.3)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for axes in grid.flat[len(counts) :]:
+            axes.remove()
+        images = [_draw_matrix(axes, *titled) for axes, titled in zip(grid.flat, counts.items(), strict=False)]
+        bar = figure.colorbar(images[0], ax=grid, fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}")
+        bar.outline.set_linewidth(0.4)
+        bar.set_label("share of the true class")
         add_note(figure, source)
     return figure
+
+
+def _draw_matrix(axes: Axes, title: str, table: pd.DataFrame) -> AxesImage:
+    order = list(figure_order(tuple(str(name) for name in table.index)))
+    values = table.loc[order, order].to_numpy(dtype=float)
+    totals = values.sum(axis=1, keepdims=True)
+    share = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
+    image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), fraction in np.ndenumerate(share):
+        if values[row, column] > 0:
+            axes.text(
+                column,
+                row,
+                f"{100 * fraction:.0f}%\n{int(values[row, column])}",
+                ha="center",
+                va="center",
+                fontsize=6.2 if len(order) <= 7 else 4.5,
+                color="white" if fraction > 0.55 else "#222222",
+                linespacing=0.95,
+            )
+    labels = [ABBREVIATIONS.get(name, name[:6]) for name in order]
+    axes.set_xticks(range(len(order)), labels)
+    axes.set_yticks(range(len(order)), labels)
+    axes.tick_params(length=0)
+    axes.set(xlabel="predicted", ylabel="truth", title=title)
+    for spine in axes.spines.values():
+        spine.set_visible(True)
+    return image
 
 
 def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
@@ -209,7 +212,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
     Parameters
     ----------
     epochs : DataFrame
-        Rows of every run's ``epochs.csv`` with ``method``, ``fold`` and ``seed`` (`gndl.results.read_epochs`).
+        Rows of every run's ``epochs.csv`` with ``method``, ``lam``, ``fold`` and ``seed`` (`gndl.results.read_epochs`).
     """
     panels = (
         ("loss", "training loss"),
@@ -220,12 +223,13 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
         figure = new_figure(width, 2.3)
         grid = figure.subplots(1, len(panels))
         for axes, (column, label) in zip(grid, panels, strict=True):
-            for number, (method, runs) in enumerate(epochs.groupby("method")):
-                colour = METHOD_COLOURS.get(str(method), f"C{number}")
+            for number, ((method, lam), runs) in enumerate(epochs.groupby(["method", "lam"])):
+                colour = METHOD_COLOURS.get(str(method), f"C{number + 1}")
                 for _, run in runs.groupby(["fold", "seed"]):
                     axes.plot(run["epoch"], run[column], color=colour, alpha=0.25, linewidth=0.6)
                 mean = runs.groupby("epoch")[column].mean()
-                axes.plot(mean.index, mean, color=colour, label=f"{method} (mean of {runs['fold'].nunique()} folds)")
+                name = str(method) if lam == "none" else f"{method}, λ = {lam}"
+                axes.plot(mean.index, mean, color=colour, label=f"{name} (mean of {runs['fold'].nunique()} folds)")
             axes.set_xlabel("epoch")
             axes.set_title(label)
             if column == "loss":
@@ -263,11 +267,11 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
     return figure
 
 
-def write_training_figures(
+def training_figures(
     counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path
-) -> list[Path]:
-    """Write the confusion matrices (Fig. 6) and learning curves of one database; return the two PNG files."""
-    matrices = confusion_matrices(counts, source=source)
+) -> tuple[Figure, Figure]:
+    """Draw and save the confusion matrices (Fig. 6) and the learning curves of one database."""
+    matrices, curves = confusion_matrices(counts, source=source), learning_curves(epochs, source=source)
     panels = [
         table.rename_axis("truth")
         .reset_index()
@@ -275,7 +279,6 @@ def write_training_figures(
         .assign(panel=name)
         for name, table in counts.items()
     ]
-    return [
-        save_figure(matrices, folder, "confusion_matrices", pd.concat(panels, ignore_index=True)),
-        save_figure(learning_curves(epochs, source=source), folder, "learning_curves", epochs),
-    ]
+    save_figure(matrices, folder, "confusion_matrices", pd.concat(panels, ignore_index=True), source)
+    save_figure(curves, folder, "learning_curves", epochs, source)
+    return matrices, curves

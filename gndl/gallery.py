@@ -77,6 +77,7 @@ def strips(prepared: Prepared, frames: int = 7) -> Gallery:
             [dataclasses.replace(sequence, neutral=shown[0], examined=shown[1:])],
             prepared.request.settings.crop,
             by_landmarks=all(frame.landmarks is not None for frame in shown),
+            may_borrow=database.name != "manifest",
         )
         images = {crop.frame: crop.image for crop in cropped}
         faces.append([images.get(frame) for frame in shown])

@@ -75,10 +75,12 @@ class Prepare(StudyOptions):
 
 @dataclass(frozen=True)
 class Train(StudyOptions):
-    """Train what is missing, without executing notebooks; --lams sweeps λ."""
+    """Train what is missing, without executing notebooks; --lams or --sweep for other values of λ."""
 
     lams: Names | None = None
     """Values of λ, such as 0.5,5,50; the profile's λ by default."""
+    sweep: bool = False
+    """All values of λ that the profile lists for Fig. 7."""
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,7 @@ LEDGER = (
         "L21",
         "GNDL sees two images a pair and its batch-norm sees neutral faces: a gain need not come from disentangling",
         "images per epoch and parameters reported beside every accuracy",
-        "later: a baseline whose batch-norm sees the neutral faces too",
+        "baseline-joint-norm: a baseline whose batch-norm sees the neutral faces too",
     ),
 )
 """Where the paper leaves a choice or slips, and what this package does about it."""

@@ -84,6 +84,8 @@ def database_root(request: StudyRequest, name: str, jobs: int = 1) -> Path:
     if name not in request.settings.standins:
         raise GndlError(f"There is no stand-in for {name!r}; say where it lies with --data (or data_root).")
     folder, size = standin_folder(request.settings.name, name), request.settings.standins[name]
+    if folder.is_symlink() and not folder.exists():  # the tree that it stood for was removed
+        folder.unlink()
     if not folder.exists():
         for other in sorted(folder.parent.parent.glob(f"*/{name}/{STAND_IN_LABEL}")):
             if is_standin_of(other.parent, name, size=size, seed=STAND_IN_SEED):
@@ -125,7 +127,7 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
     folds = _folds(request, folder, pairs)
     write_csv(crops.table, folder / "crops.csv")
     run_folds = _run_folds(request.settings, len(folds))
-    fewest = min(len(folds.train_test(fold, pairs.subject)[0]) for fold in run_folds)
+    fewest = min(len(folds.train_test(fold, pairs.subject)[0]) for fold in range(len(folds)))
     train = raise_epochs(request.settings.train, fewest)
     return Prepared(request, database, crops, pairs, folds, run_folds, train)
 

@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from gndl.databases import ReadOptions
+from gndl.device import check_precision, choose_device
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.paths import resolve
@@ -66,11 +67,6 @@ class StudyRequest:
     read_options: ReadOptions = field(default_factory=ReadOptions)
     precision_explicit: bool = False
 
-    @property
-    def is_standin(self) -> bool:
-        """Whether the study reads rendered stand-ins that it renders itself."""
-        return all(root == "" for root in self.data_roots.values())
-
 
 def profile_named(name: str) -> Profile:
     """Look a profile up by name; a name that there is not raises `GndlError` with the names that there are."""
@@ -87,8 +83,6 @@ def with_overrides(
     n_folds: int | None = None,
     only_folds: tuple[int, ...] | None = None,
     methods: tuple[str, ...] | None = None,
-    lams: tuple[float, ...] | None = None,
-    threads: int | None = None,
 ) -> Profile:
     """Replace what the user named; explicit epochs are taken as they are, whatever number of steps they make."""
     train = profile.train
@@ -96,9 +90,7 @@ def with_overrides(
         train = dataclasses.replace(train, epochs=epochs, min_steps=0)
     if precision is not None:
         train = dataclasses.replace(train, precision=precision)
-    if threads is not None:
-        train = dataclasses.replace(train, threads=threads)
-    given = {"n_folds": n_folds, "only_folds": only_folds, "methods": methods, "lams": lams}
+    given = {"n_folds": n_folds, "only_folds": only_folds, "methods": methods}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(profile, train=train, **changes)
 
@@ -152,69 +144,80 @@ def _difference(kept: dict[str, Any], asked: dict[str, Any]) -> str | None:
     return None
 
 
-def save_request(request: StudyRequest) -> None:
-    """Write ``study.json``, or add to the one that lies there.
+def save_request(request: StudyRequest) -> StudyRequest:
+    """Write ``study.json``, or add to the one that lies there, and return what is asked now.
+
+    Epochs that an earlier call has raised stay raised where this call names none.
 
     Raises
     ------
     GndlError
-        Where the directory holds a study that asked for something else; the setting that differs is named.
+        Where the directory holds a study that asked for something else (the setting that differs is named), or the
+        device cannot do the precision at speed.
     """
+    check_precision(
+        request.settings.train.precision, choose_device(request.device), explicit=request.precision_explicit
+    )
     with changing_study_json(request.out) as content:
+        if content:
+            request = _join(request, content["asked"])
         asked = {
             "settings": _as_json(dataclasses.asdict(request.settings)),
-            "seeds": list(request.seeds),
+            "seeds": sorted({*request.seeds, *(content["asked"]["seeds"] if content else ())}),
             "folds_file": request.folds_file,
             "weights": request.weights,
             "allow_missing_faces": request.allow_missing_faces,
             "read_options": dataclasses.asdict(request.read_options),
-            "data_roots": dict(request.data_roots),
+            "precision_explicit": request.precision_explicit,
+            "data_roots": {**(content["asked"]["data_roots"] if content else {}), **request.data_roots},
         }
-        if content:
-            _join(request.out / "study.json", content["asked"], asked)
-        kinds = {root == "" for root in asked["data_roots"].values()}
-        if len(kinds) > 1:
-            raise GndlError(
-                f"{request.out / 'study.json'}: stand-ins that are rendered here and copies from elsewhere never mix "
-                f"in one study ({_listed(asked['data_roots'])}). Choose another OUT directory for the one or the other."
-            )
+        from_command_line = Path(sys.argv[0]).stem in ("gndl", "cli")
         content |= {
             "profile": request.settings.name,
             "purpose": request.settings.purpose,
             "precision": request.settings.train.precision,
             "seeds": asked["seeds"],
             "asked": asked,
-            "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+            "command": " ".join(["gndl", *sys.argv[1:]]) if from_command_line else "a notebook or script",
             "device": request.device,
             "versions": versions(),
             "git": git_state(),
             "machine": machine(),
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+    return request
 
 
-def _join(path: Path, kept: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Add to ``asked`` what an earlier call asked for: further databases and seeds. What may not change is refused."""
-    may_grow = ("seeds", "data_roots")
-    fixed = [{name: part[name] for name in part if name not in may_grow} for part in (kept, asked)]
-    difference = _difference(*fixed)
+def _join(request: StudyRequest, kept: dict[str, Any]) -> StudyRequest:
+    """Check that a request fits the study that is there; return it with the epochs that the study has reached.
+
+    Only what holds for every run of a study is compared here. Weights, fold files and folders are told apart by their
+    content, where they are used.
+    """
+    path = request.out / "study.json"
+    asked = {
+        "settings": _as_json(dataclasses.asdict(request.settings)),
+        "allow_missing_faces": request.allow_missing_faces,
+        "read_options": dataclasses.asdict(request.read_options),
+    }
+    difference = _difference({name: kept[name] for name in asked}, asked)
     if difference is not None:
         raise GndlError(
             f"{path} belongs to another study: {difference}. "
             f"Choose another OUT directory, or remove {path.parent} if it is no longer wanted."
         )
-    before = kept["data_roots"]
-    for name, root in asked["data_roots"].items():
-        if before.get(name, root) != root:
-            raise GndlError(
-                f"{path}: {name} was read from {before[name] or 'the rendered stand-in'} and is now asked from "
-                f"{root or 'the rendered stand-in'}. Choose another OUT directory."
-            )
-    train, kept_epochs = asked["settings"]["train"], kept["settings"]["train"]["epochs"]
-    if train["min_steps"] == 0 and train["epochs"] < kept_epochs:
-        raise GndlError(f"{path}: train.epochs is {kept_epochs} there and {train['epochs']} now; epochs may only grow.")
-    asked["data_roots"] = {**before, **asked["data_roots"]}
-    asked["seeds"] = sorted({*kept["seeds"], *asked["seeds"]})
+    train = request.settings.train
+    kept_train = profile_from_json(kept["settings"]).train
+    own = PROFILES[request.settings.name].train
+    if (train.epochs, train.min_steps) == (own.epochs, own.min_steps):  # none were named in this call
+        train = dataclasses.replace(
+            train, epochs=max(train.epochs, kept_train.epochs), min_steps=max(train.min_steps, kept_train.min_steps)
+        )
+    elif train.epochs < kept_train.epochs:
+        raise GndlError(
+            f"{path}: train.epochs is {kept_train.epochs} there and {train.epochs} now; epochs may only grow."
+        )
+    return dataclasses.replace(request, settings=dataclasses.replace(request.settings, train=train))
 
 
 @contextmanager
@@ -238,10 +241,6 @@ def fix_source(out: Path, database: str, source: str) -> None:
             f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
             "in one study. Choose another OUT directory for it, or other DATABASES."
         )
-
-
-def _listed(data_roots: dict[str, str]) -> str:
-    return ", ".join(f"{name}: {root or 'stand-in'}" for name, root in sorted(data_roots.items()))
 
 
 def read_study_json(out: Path) -> dict[str, Any]:
@@ -271,9 +270,9 @@ def request_for_notebook(
     root = str(resolve(data_root)) if data_root else ""
     settings = profile_named(profile)
     if not (out / "study.json").exists():
-        request = StudyRequest(out=out, settings=settings, data_roots={database: root}, seeds=(seed,), device=device)
-        save_request(request)
-        return request
+        return save_request(
+            StudyRequest(out=out, settings=settings, data_roots={database: root}, seeds=(seed,), device=device)
+        )
     content = read_study_json(out)
     if content["profile"] != profile:
         raise GndlError(
@@ -291,9 +290,10 @@ def request_for_notebook(
         weights=asked["weights"],
         allow_missing_faces=asked["allow_missing_faces"],
         read_options=ReadOptions(**asked["read_options"]),
-        precision_explicit=True,
+        precision_explicit=asked["precision_explicit"],
     )
     known = asked["data_roots"].get(database)
     if known is None or known != root or seed not in asked["seeds"]:
-        save_request(request)
+        return save_request(request)
+    check_precision(request.settings.train.precision, choose_device(device), explicit=request.precision_explicit)
     return request

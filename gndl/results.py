@@ -5,7 +5,7 @@ All accuracies are fractions in [0, 1]. The headline is the last epoch's (ledger
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from gndl.checkpoint import read_record
 from gndl.errors import GndlError
 from gndl.files import written_aside
+from gndl.identity import differences
 from gndl.paper import DATABASE_TITLES
 
 ACCURACY_COLUMNS = (
@@ -47,6 +49,34 @@ class FinishedRun:
     seed: int
     record: dict[str, Any]
 
+    @property
+    def source(self) -> str:
+        """What was trained on: ``"rendered"``, ``"licensed"`` or ``"own"``."""
+        return str(self.record["identity"]["extra"]["source"])
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The run's identity without what tells the runs of one variant apart: fold, seed and who is in which part."""
+        identity = {key: value for key, value in self.record["identity"].items() if key not in _OF_ONE_RUN}
+        extra = {key: value for key, value in identity["extra"].items() if key != "test_subjects"}
+        return {**identity, "extra": extra, "epochs": self.record["epochs"]}
+
+
+_OF_ONE_RUN = ("fold", "seed", "train_samples", "test_samples")
+
+
+def require_one_configuration(runs: Iterable[FinishedRun]) -> None:
+    """Raise `GndlError` where runs that are to be averaged differ in more than fold and seed, naming the field."""
+    first: dict[tuple[str, str, str], FinishedRun] = {}
+    for run in runs:
+        other = first.setdefault((run.database, run.method, run.lam), run)
+        named = differences(other.configuration, run.configuration)
+        if named:
+            raise GndlError(
+                f"{run.folder} and {other.folder} cannot be averaged: {'; '.join(named)}. "
+                "Train them alike, or remove one."
+            )
+
 
 def finished_runs(out: Path) -> list[FinishedRun]:
     """Find every finished run of a study, sorted by database, method, λ, fold and seed.
@@ -56,7 +86,8 @@ def finished_runs(out: Path) -> list[FinishedRun]:
     runs = []
     for path in sorted(out.glob("*/*/lam-*/fold-*/seed-*/run.json")):
         folder = path.parent
-        if not ((folder / "epochs.csv").exists() and (folder / "predictions.csv").exists()):
+        record = read_record(folder)
+        if record is None or not all((folder / name).exists() for name in ("epochs.csv", "predictions.csv")):
             continue
         database, method, lam, fold, seed = folder.relative_to(out).parts
         runs.append(
@@ -67,7 +98,7 @@ def finished_runs(out: Path) -> list[FinishedRun]:
                 lam=lam.removeprefix("lam-"),
                 fold=int(fold.removeprefix("fold-")),
                 seed=int(seed.removeprefix("seed-")),
-                record=json.loads(path.read_text(encoding="utf-8")),
+                record=record,
             )
         )
     order = {name: number for number, name in enumerate(DATABASE_TITLES)}
@@ -80,7 +111,7 @@ def accuracy_table(out: Path, database: str | None = None) -> pd.DataFrame:
     for run in finished_runs(out):
         if database is not None and run.database != database:
             continue
-        named = {name: getattr(run, name) for name in RUN_KEY} | {"source": run.record["identity"]["extra"]["source"]}
+        named = {name: getattr(run, name) for name in RUN_KEY} | {"source": run.source}
         rows.append({name: named.get(name, run.record.get(name)) for name in ACCURACY_COLUMNS})
     return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS))
 
@@ -164,71 +195,86 @@ def chance(predictions: pd.DataFrame) -> float:
     return float(predictions["truth"].value_counts(normalize=True).iloc[0])
 
 
-def summarise(out: Path, database: str, accuracy: pd.DataFrame | None = None) -> pd.DataFrame:
+def summarise(out: Path, database: str) -> pd.DataFrame:
     """Summarise every variant of one database.
 
     Returns
     -------
     DataFrame
-        One row per method and λ: ``accuracy`` (mean of folds, last epoch; seeds of a fold averaged first), ``sd``
-        (standard deviation between folds, NaN for one fold), ``folds``, ``seeds``, ``pooled`` (over all samples
-        tested), ``per_sequence`` (one vote a sequence), ``optimistic`` (best epoch, chosen on the test fold),
+        One row per method and λ: ``base_method`` (without the name of its starting weights), ``weights`` (their hash,
+        empty for none), ``neutral_in_training``, ``accuracy`` (mean of folds, last epoch; seeds of a fold averaged
+        first), ``sd`` (standard deviation between folds, NaN for one fold), ``folds``, ``seeds``, ``pooled`` (over all
+        samples tested), ``per_sequence`` (one vote a sequence), ``optimistic`` (best epoch, chosen on the test fold),
         ``chance``, ``n_test``, ``images_per_epoch`` (largest of the folds) and ``parameters``.
+
+    Raises
+    ------
+    GndlError
+        Where runs of one variant were trained under different configurations.
     """
-    accuracy = accuracy_table(out, database) if accuracy is None else accuracy[accuracy["database"] == database]
-    records = {(run.method, run.lam): run.record for run in finished_runs(out) if run.database == database}
-    images: dict[tuple[str, str], int] = {}
-    for run in finished_runs(out):
-        if run.database == database:
-            key = (run.method, run.lam)
-            images[key] = max(images.get(key, 0), int(run.record["images_per_epoch"]))
+    runs = [run for run in finished_runs(out) if run.database == database]
+    require_one_configuration(runs)
     rows = []
-    for (method, lam), group in accuracy.groupby(["method", "lam"], sort=True):
-        predictions = read_predictions(out, database, str(method), str(lam))
+    for method, lam in sorted({(run.method, run.lam) for run in runs}):
+        own = [run for run in runs if (run.method, run.lam) == (method, lam)]
+        predictions = read_predictions(out, database, method, lam)
         votes = sequence_votes(predictions)
-        folds = group.groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
+        table = pd.DataFrame([{"fold": run.fold, **run.record} for run in own])
+        folds = table.groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
+        settings = own[0].record["method"]
         rows.append(
             {
                 "database": database,
-                "source": group["source"].iloc[0],
+                "source": own[0].source,
                 "method": method,
+                "base_method": settings["name"],
+                "weights": own[0].record["identity"]["weights"] or "",
                 "lam": lam,
-                "needs_neutral_at_test": bool(group["needs_neutral_at_test"].iloc[0]),
+                "needs_neutral_at_test": bool(own[0].record["needs_neutral_at_test"]),
+                "neutral_in_training": settings["images_per_pair"] > 1,
                 "accuracy": folds["accuracy_last"].mean(),
                 "sd": folds["accuracy_last"].std(ddof=1) if len(folds) > 1 else np.nan,
                 "folds": len(folds),
-                "seeds": group["seed"].nunique(),
+                "seeds": len({run.seed for run in own}),
                 "pooled": float((predictions["truth"] == predictions["predicted"]).mean()),
                 "per_sequence": float((votes["truth"] == votes["predicted"]).mean()),
                 "optimistic": folds["accuracy_best"].mean(),
                 "chance": chance(predictions),
                 "n_test": len(predictions),
-                "images_per_epoch": images[(str(method), str(lam))],
-                "parameters": records[(str(method), str(lam))]["parameters"],
+                "images_per_epoch": max(int(run.record["images_per_epoch"]) for run in own),
+                "parameters": int(own[0].record["parameters"]),
             }
         )
     return pd.DataFrame(rows)
 
 
+def headline(table: pd.DataFrame, lam: float) -> pd.DataFrame:
+    """Keep the rows of the λ that was fixed beforehand, and of methods without one (ledger L19)."""
+    return table[table["lam"].isin(["none", f"{lam:g}"])].reset_index(drop=True)
+
+
 def in_plain_words(summary: pd.DataFrame, accuracy: pd.DataFrame) -> str:
     """Say in one or two sentences how every variant compares with the baseline, fold by fold, in Markdown.
 
-    Fewer than seven folds carry no test: effect and spread are stated, and nothing is called shown.
+    A variant is compared with the baseline that starts from the same weights. Fewer than seven folds carry no test:
+    effect and spread are stated, and nothing is called shown.
     """
-    if "baseline" not in set(summary["method"]):
-        return "No baseline was run, so there is nothing to compare with."
-    base = accuracy[accuracy["method"] == "baseline"].groupby("fold")["accuracy_last"].mean()
+
+    def by_fold(method: str, lam: str) -> pd.Series:
+        own = accuracy[(accuracy["method"] == method) & (accuracy["lam"] == lam)]
+        return own.groupby("fold")["accuracy_last"].mean()
+
+    plain = summary[summary["base_method"] == "baseline"]
+    baselines = dict(zip(plain["weights"].astype(str), plain["method"].astype(str), strict=True))
     lines = []
-    for row in summary.itertuples():
-        if row.method == "baseline":
+    for row in summary[summary["base_method"] != "baseline"].itertuples():
+        if str(row.weights) not in baselines:
+            lines.append(f"- **{row.method}** has no baseline from the same weights to be compared with.")
             continue
-        own = accuracy[(accuracy["method"] == row.method) & (accuracy["lam"] == row.lam)]
-        difference = (own.groupby("fold")["accuracy_last"].mean() - base).dropna()
+        difference = (by_fold(str(row.method), str(row.lam)) - by_fold(baselines[str(row.weights)], "none")).dropna()
         lam = "" if row.lam == "none" else f" (λ = {row.lam})"
         spread = f", standard deviation {100 * difference.std(ddof=1):.1f}" if len(difference) > 1 else ""
         better, worse = int((difference > 0).sum()), int((difference < 0).sum())
-        rendered = row.source == "rendered"
-        stand_in = " This was measured on rendered faces and says nothing about people." if rendered else ""
         folds = f"{len(difference)} fold{'' if len(difference) == 1 else 's'}"
         lines.append(
             f"- **{row.method}{lam}** differs from the baseline by {100 * difference.mean():+.1f} points on average "
@@ -238,6 +284,6 @@ def in_plain_words(summary: pd.DataFrame, accuracy: pd.DataFrame) -> str:
                 if len(difference) < 7
                 else "The folds share most of their training samples, so this is a description and not a test."
             )
-            + stand_in
+            + (" Measured on rendered faces, it says nothing about people." if row.source == "rendered" else "")
         )
-    return "\n".join(lines)
+    return "\n".join(lines) or "Only the baseline was run, so there is nothing to compare."

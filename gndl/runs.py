@@ -86,13 +86,6 @@ def weights_path(study: Prepared) -> Path | None:
     return resolve(study.request.weights) if study.request.weights else None
 
 
-def headline_variants(study: Prepared) -> list[tuple[str, str]]:
-    """Method and λ, as results name them, of the runs behind the headline, in the order asked."""
-    runs = plan_runs(study, folds=study.run_folds[:1], seeds=study.request.seeds[:1])
-    order = {name: number for number, name in enumerate(study.request.settings.methods)}
-    return [(run.variant, run.lam_text) for run in sorted(runs, key=lambda run: order.get(run.method.name, 99))]
-
-
 def find_finished(study: Prepared, run: Run) -> FitResult | None:
     """The run as it lies on disk; None where it is missing, unfinished or shorter than asked.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from gndl import results
-from gndl.device import check_precision, choose_device
+from gndl.device import choose_device
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings
 from gndl.paper import DATABASE_TITLES
@@ -62,8 +61,6 @@ def open_study(
     if database not in DATABASE_TITLES:
         raise GndlError(f"There is no database {database!r}; choose one of {', '.join(DATABASE_TITLES)}.")
     request = request_for_notebook(database, data_root=data_root, profile=profile, out=out, device=device, seed=seed)
-    settings = request.settings.train
-    check_precision(settings.precision, choose_device(device), request.precision_explicit)
     return prepare(request, database, jobs or os.cpu_count() or 1)
 
 
@@ -73,7 +70,7 @@ def train_missing(
     methods: Iterable[str | MethodSettings] | None = None,
     lams: Iterable[float] | None = None,
     jobs: int | None = None,
-    on_finished: Callable[[Run, FitResult, float], None] | None = None,
+    on_finished: Callable[[Run, FitResult], None] | None = None,
 ) -> pd.DataFrame:
     """Train the runs that are missing, several side by side, and return the database's accuracies.
 
@@ -87,33 +84,46 @@ def train_missing(
     jobs : int, optional
         Runs at once; default one per core, or one on a GPU.
     on_finished : callable, optional
-        Called in this process with each run, its result and the seconds since the last one.
+        Called in this process with each run and its result.
 
     Returns
     -------
     DataFrame
         The rows of ``accuracy.csv`` of this database; the file itself is written too.
+
+    Raises
+    ------
+    GndlError
+        Where runs failed, such as by a loss that is not finite; all others were finished first.
     """
     runs = plan_runs(study, methods, lams)
+    failed: list[str] = []
     missing = [run for run in runs if find_finished(study, run) is None]
     if missing:
         jobs = min(jobs or default_jobs(study.request.device), len(missing))
-        clock = time.monotonic()
         with _EpochBar(missing, study) as bar:
             tasks = (delayed(_fit_in_worker)(study, run) for run in missing)
             finished = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks)
             for run, result in finished:
+                if isinstance(result, str):
+                    failed.append(f"{run.name}: {result}")
+                    continue
                 bar.say(f"{run.name}: {100 * result.accuracy_last:.1f} % after {result.record['epochs']} epochs")
                 if on_finished is not None:
-                    on_finished(run, result, time.monotonic() - clock)
-                clock = time.monotonic()
+                    on_finished(run, result)
     accuracy = results.write_accuracy(study.request.out)
+    if failed:
+        raise GndlError(f"{len(failed)} of {len(missing)} runs failed, the others are finished. " + " | ".join(failed))
     return accuracy[accuracy["database"] == study.database.name].reset_index(drop=True)
 
 
-def _fit_in_worker(study: Prepared, run: Run) -> tuple[Run, FitResult]:
+def _fit_in_worker(study: Prepared, run: Run) -> tuple[Run, FitResult | str]:
+    """Train one run; what went wrong comes back as text, so that one run that fails stops no other."""
     torch.set_num_threads(study.train.threads)
-    return run, fit_run(study, run)
+    try:
+        return run, fit_run(study, run)
+    except GndlError as error:
+        return run, str(error)
 
 
 class _EpochBar:

@@ -22,6 +22,11 @@ def counts(seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(rng.integers(0, 30, (7, 7)), index=list(EXPRESSIONS), columns=list(EXPRESSIONS))
 
 
+def named(method: str) -> dict[str, object]:
+    """A method's columns of a summary."""
+    return {"method": method, "base_method": method, "weights": "", "neutral_in_training": method != "baseline"}
+
+
 def summary(source: str = "rendered") -> pd.DataFrame:
     """Two rows as `gndl.results.summarise` returns them."""
     common = {
@@ -40,8 +45,8 @@ def summary(source: str = "rendered") -> pd.DataFrame:
     }
     return pd.DataFrame(
         [
-            {**common, "method": "baseline", "lam": "none", "accuracy": 0.9, "images_per_epoch": 883},
-            {**common, "method": "gndl", "lam": "5", "accuracy": 0.92, "images_per_epoch": 1766},
+            {**common, **named("baseline"), "lam": "none", "accuracy": 0.9, "images_per_epoch": 883},
+            {**common, **named("gndl"), "lam": "5", "accuracy": 0.92, "images_per_epoch": 1766},
         ]
     )
 
@@ -74,7 +79,7 @@ def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
     """PDF, SVG, PNG and CSV of one figure do not depend on when they were drawn."""
     for folder in ("a", "b"):
         figure = figures.confusion_matrices({"CK+ stand-in: gndl": counts()}, source="rendered")
-        figures.save_figure(figure, tmp_path / folder, "matrix", counts())
+        figures.save_figure(figure, tmp_path / folder, "matrix", counts(), "rendered")
     for kind in ("pdf", "svg", "png", "csv"):
         assert (tmp_path / "a" / f"matrix.{kind}").read_bytes() == (tmp_path / "b" / f"matrix.{kind}").read_bytes()
 
@@ -82,11 +87,12 @@ def test_figures_are_the_same_bytes_every_time(tmp_path: Path) -> None:
 def test_figures_embed_truetype_and_draw_svg_text_as_paths(tmp_path: Path) -> None:
     """No Type 3 font in the PDF, no text element in the SVG."""
     figure = figures.fold_balance(pd.DataFrame({"anger": [1, 2], "fear": [2, 1]}), source="rendered")
-    figures.save_figure(figure, tmp_path, "folds", pd.DataFrame())
+    figures.save_figure(figure, tmp_path, "folds", pd.DataFrame({"fold": [0]}), "rendered")
     pdf = (tmp_path / "folds.pdf").read_bytes()
     assert b"/Type3" not in pdf
     assert b"/FontFile2" in pdf
     assert b"<text" not in (tmp_path / "folds.svg").read_bytes()
+    assert (tmp_path / "folds.csv").read_text() == "fold,source\n0,rendered\n"
 
 
 def test_face_grid_leaves_missing_faces_empty() -> None:
@@ -129,12 +135,26 @@ def test_a_licensed_row_is_called_by_the_databases_name() -> None:
     assert set(measured["measured_on"]) == {"CK+"}
 
 
-def test_the_best_of_a_sweep_is_not_compared_with_the_paper() -> None:
-    """Another λ than 5 has no number of the paper beside it (ledger L19)."""
-    other = summary().assign(lam=["none", "0.5"])
-    rows = tables.measured_rows(other).set_index("method")
-    assert rows.loc["baseline", "paper"] == 0.9755
-    assert pd.isna(rows.loc["gndl", "paper"])
+def test_methods_that_need_the_neutral_face_at_test_stand_apart(tmp_path: Path) -> None:
+    """They come last, behind a rule, with a mark that the caption explains and without the paper's asterisk."""
+    rows = summary()
+    bound = rows.iloc[[1]].assign(method="oracle", base_method="oracle", needs_neutral_at_test=True)
+    table = tables.table_1(pd.concat([bound, rows], ignore_index=True), "ckplus")
+    assert list(table["method"])[-3:] == ["baseline", "gndl", "oracle"]
+    assert list(table["setting"])[-3:] == ["image-based", "image-based*", "image-based"]
+    tables.save_table_1(table, tmp_path, "ckplus")
+    text = (tmp_path / "table1.tex").read_text()
+    assert r"oracle, $\lambda$ = 5 $\dagger$" in text
+    assert text.count(r"\midrule") == 3
+    assert "† needs the neutral face at test time" in (tmp_path / "table1.md").read_text()
+
+
+def test_a_table_of_own_faces_claims_no_row_of_the_paper(tmp_path: Path) -> None:
+    """Without a database of the paper there is no reported row, no second rule and no such caption."""
+    table = tables.table_1(summary("own").assign(database="manifest"), "manifest")
+    tables.save_table_1(table, tmp_path, "manifest")
+    assert (tmp_path / "table1.tex").read_text().count(r"\midrule") == 1
+    assert "reported by the paper" not in (tmp_path / "table1.md").read_text()
 
 
 @given(st.lists(st.sampled_from(EXPRESSIONS), min_size=1, unique=True))

@@ -12,8 +12,9 @@ import pytest
 from gndl import results
 from gndl.check_study import check_study
 from gndl.errors import GndlError
-from gndl.estimate import Estimate
-from gndl.files import write_json
+from gndl.estimate import Estimate, expected_images
+from gndl.files import hash_json, write_json
+from gndl.profiles import PAPER
 
 EXPRESSIONS = ("anger", "happiness")
 
@@ -41,7 +42,20 @@ def write_run(
     pd.DataFrame(rows).to_csv(folder / "predictions.csv", index=False)
     epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy_train": [0.5, 1.0], "accuracy_test": [best, accuracy]}
     pd.DataFrame(epochs).to_csv(folder / "epochs.csv", index=False)
+    identity = {
+        "method": {"name": method},
+        "lam": lam,
+        "fold": fold,
+        "seed": 0,
+        "weights": None,
+        "train": {"learning_rate": 0.001},
+        "train_samples": str(fold),
+        "test_samples": str(fold),
+        "extra": {"source": "rendered", "test_subjects": subject},
+    }
     record = {
+        "method": {"name": method, "images_per_pair": 2 if method == "gndl" else 1},
+        "epochs": 2,
         "needs_neutral_at_test": False,
         "accuracy_last": accuracy,
         "accuracy_best": best,
@@ -50,7 +64,8 @@ def write_run(
         "n_test": len(rows),
         "parameters": 1000,
         "images_per_epoch": 60 if method == "gndl" else 30,
-        "identity": {"extra": {"source": "rendered"}},
+        "identity": identity,
+        "identity_hash": hash_json(identity),
     }
     write_json(folder / "run.json", record)
 
@@ -128,7 +143,35 @@ def test_an_untouched_study_passes_its_audit(study: Path) -> None:
     assert check_study(study) == []
 
 
-@pytest.mark.parametrize("tampering", ["prediction", "accuracy", "leak", "row"])
+def change_record(run: Path, **changes: object) -> None:
+    """Change run.json by hand."""
+    record = json.loads((run / "run.json").read_text())
+    write_json(run / "run.json", {**record, **changes})
+
+
+def test_runs_trained_otherwise_are_never_averaged(study: Path) -> None:
+    """Another learning rate, or more epochs, in one fold: the mean is refused and the field named."""
+    run = study / "ckplus" / "gndl" / "lam-5" / "fold-1" / "seed-0"
+    record = json.loads((run / "run.json").read_text())
+    other = {**record["identity"], "train": {"learning_rate": 0.1}}
+    change_record(run, identity=other, identity_hash=hash_json(other))
+    with pytest.raises(GndlError, match=r"train\.learning_rate"):
+        results.summarise(study, "ckplus")
+    assert any("learning_rate" in problem for problem in check_study(study))
+    change_record(run, identity=record["identity"], identity_hash=hash_json(record["identity"]), epochs=3)
+    with pytest.raises(GndlError, match="epochs"):
+        results.summarise(study, "ckplus")
+
+
+def test_only_the_lam_fixed_beforehand_is_the_headline(study: Path) -> None:
+    """Another λ on disk stays out of the headline's rows (ledger L19)."""
+    write_run(study, "gndl", "0.5", 0, ["anger"] * 3, ["anger"] * 3, 1.0, "S001")
+    summary = results.summarise(study, "ckplus")
+    assert sorted(summary["lam"]) == ["0.5", "5", "none"]
+    assert sorted(results.headline(summary, 5.0)["lam"]) == ["5", "none"]
+
+
+@pytest.mark.parametrize("tampering", ["prediction", "accuracy", "leak", "row", "settings", "fold", "crops"])
 def test_a_tampered_study_is_found_out(study: Path, tampering: str) -> None:
     """A changed prediction, a polished accuracy.csv, a subject in two folds and a missing row are each named."""
     run = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0"
@@ -145,6 +188,18 @@ def test_a_tampered_study_is_found_out(study: Path, tampering: str) -> None:
     elif tampering == "leak":
         write_json(study / "ckplus" / "folds.json", {"0": ["S001"], "1": ["S002", "S001"]})
         culprit = "folds.json"
+    elif tampering == "settings":
+        record = json.loads((run / "run.json").read_text())
+        change_record(run, identity={**record["identity"], "lam": 1.0})
+        culprit = "run.json"
+    elif tampering == "fold":
+        record = json.loads((run / "run.json").read_text())
+        moved = {**record["identity"], "fold": 7}
+        change_record(run, identity=moved, identity_hash=hash_json(moved))
+        culprit = "run.json"
+    elif tampering == "crops":
+        (study / "ckplus" / "crops.csv").unlink()
+        culprit = "crops.csv"
     else:
         table = results.read_csv(study / "accuracy.csv", ()).iloc[1:]
         table.to_csv(study / "accuracy.csv", index=False)
@@ -168,13 +223,27 @@ def test_an_unfinished_run_does_not_count(study: Path) -> None:
     assert [run.fold for run in results.finished_runs(study) if run.method == "gndl"] == [1]
 
 
+def test_a_damaged_record_is_named(study: Path) -> None:
+    """A run.json that is no JSON is an error with its path, not a traceback."""
+    path = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "run.json"
+    path.write_text("{")
+    with pytest.raises(GndlError, match=r"run\.json"):
+        results.finished_runs(study)
+
+
 def test_the_estimate_follows_the_measured_rate() -> None:
     """After half of the work in 10 s, another 10 s are left, whatever the first guess was."""
     estimate = Estimate(jobs=2)
-    estimate.plan("train", 1000)
-    estimate.finished("train", 500, 10.0)
+    estimate.plan("train", "ckplus", 500)
+    estimate.plan("train", "mmi", 500)
+    estimate.finished("train", "ckplus", 500, 10.0)
     assert estimate.seconds_left() == pytest.approx(10.0)
     assert "10 s remain" in estimate.line()
-    estimate.finished("train", 500, 10.0)
+    estimate.finished("train", "mmi", 500, 10.0)
     assert "nothing remains" in estimate.line()
-    assert json.dumps(estimate.left)
+
+
+def test_the_first_estimate_counts_every_training() -> None:
+    """Before anything is read, the images of all folds, methods and epochs of the profile are planned."""
+    # Nine tenths of 981 pairs, one image a pair for the baseline and two for GNDL, 150 epochs, ten folds.
+    assert expected_images(PAPER, "ckplus", 327, 118) == pytest.approx(981 * 0.9 * 3 * 150 * 10)

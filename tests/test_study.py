@@ -58,11 +58,14 @@ def test_a_study_holds_every_file_of_its_contract(tiny_study: Path) -> None:
 
 
 def test_rendered_results_are_labelled_everywhere(tiny_study: Path) -> None:
-    """Every CSV row says rendered, every table and every notebook says stand-in, and study.json agrees."""
-    accuracy = results.read_csv(tiny_study / "accuracy.csv", results.ACCURACY_COLUMNS)
-    assert set(accuracy["source"]) == {"rendered"}
+    """Every row of every CSV says rendered; every table and notebook says stand-in."""
+    files = sorted(tiny_study.rglob("*.csv"))
+    assert len(files) > 30
+    for file in files:
+        if file.name not in ("epochs.csv", "predictions.csv", "frames.csv"):  # columns fixed by contract
+            table = results.read_csv(file, ("source",))
+            assert set(table["source"]) <= {"rendered", "reported by the paper"}, file
     for database in DATABASES:
-        assert set(pd.read_csv(tiny_study / database / "crops.csv")["source"]) == {"rendered"}
         assert "rendered stand-in" in (tiny_study / database / "tables" / "table1.md").read_text()
         for name in ("1_databases", "2_training"):
             text = (tiny_study / database / "notebooks" / f"{name}.ipynb").read_text()
@@ -150,13 +153,70 @@ def test_epochs_grow_and_nothing_else_may_change(copy_of_study: Path, rendered_t
     assert list(epochs["epoch"]) == [1, 2]
     with pytest.raises(GndlError, match="may only grow"):
         cli.run(options(copy_of_study, trees))
+    assert read_study_json(copy_of_study)["asked"]["settings"]["train"]["epochs"] == 2
 
 
-def test_rendered_and_other_copies_never_mix(copy_of_study: Path) -> None:
-    """A study that read copies from a folder does not take a stand-in of its own beside them."""
-    (copy_of_study / "mmi").rename(copy_of_study / "gone")
-    with pytest.raises(GndlError, match="Choose another OUT"):
-        cli.run(cli.Study(profile="smoke", databases=("mmi",), out=str(copy_of_study), epochs=1))
+def test_stand_ins_and_other_copies_never_mix(
+    rendered_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A study of copies takes no stand-in of its own beside them, nor a copy without the stand-in's label."""
+    trees = rendered_trees["ckplus"].parent
+    out = tmp_path / "study"
+    cli.run(cli.Prepare(profile="smoke", databases=("ckplus",), data=str(trees), out=str(out), jobs=1))
+    with pytest.raises(GndlError, match="never mix"):
+        cli.run(cli.Prepare(profile="smoke", databases=("oulu_casia",), out=str(out), jobs=1))
+    unlabelled = tmp_path / "copies" / "oulu_casia"
+    shutil.copytree(rendered_trees["oulu_casia"], unlabelled, ignore=shutil.ignore_patterns(STAND_IN_LABEL))
+    with pytest.raises(GndlError, match="reads rendered faces and oulu_casia holds licensed ones"):
+        cli.run(
+            cli.Prepare(profile="smoke", databases=("oulu_casia",), data=str(unlabelled.parent), out=str(out), jobs=1)
+        )
+
+
+def test_folds_that_do_not_exist_or_disagree_are_refused(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """--only-folds 99 and another fold file than the study's are errors, not silently ignored."""
+    trees = rendered_trees["ckplus"].parent
+    request = cli.study_request(options(tiny_study, trees, only_folds=("0", "99")))
+    with pytest.raises(GndlError, match="no fold 99"):
+        prepare(request, "ckplus")
+    folds = json.loads((tiny_study / "ckplus" / "folds.json").read_text())
+    swapped = {**folds, "0": folds["1"], "1": folds["0"]}
+    other = tiny_study.parent / "other_folds.json"
+    other.write_text(json.dumps(swapped))
+    request = cli.study_request(options(tiny_study, trees, folds=str(other)))
+    with pytest.raises(GndlError, match="other folds"):
+        prepare(request, "ckplus")
+
+
+def test_one_run_that_fails_stops_no_other(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """A run whose folder holds something else fails by name; the others are finished all the same."""
+    study = open_study(
+        "mmi", data_root=str(rendered_trees["mmi"]), profile="smoke", out=tmp_path / "study", device="cpu", jobs=1
+    )
+    baseline = next(run for run in plan_runs(study) if run.variant == "baseline")
+    baseline.folder.mkdir(parents=True)
+    (baseline.folder / "resume.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(GndlError, match=r"1 of 2 runs failed.*resume\.pt"):
+        train_missing(study, jobs=1)
+    assert list(results.accuracy_table(tmp_path / "study")["method"]) == ["gndl"]
+
+
+def test_precision_that_is_slow_here_is_refused_until_it_is_named(
+    rendered_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without bf16 instructions a bf16 study does not start, not even the second time; --precision insists."""
+    monkeypatch.setattr("gndl.device.has_fast_bf16", lambda device: False)
+    root, out = str(rendered_trees["ckplus"]), tmp_path / "study"
+    for _ in range(2):
+        with pytest.raises(GndlError, match="--precision"):
+            open_study("ckplus", data_root=root, profile="standard", out=out, device="cpu", jobs=1)
+    assert not (out / "study.json").exists()
+    cli.run(
+        cli.Prepare(
+            profile="standard", databases=("ckplus",), ckplus=root, out=str(out), precision="bf16", device="cpu"
+        )
+    )
+    open_study("ckplus", data_root=root, profile="standard", out=out, device="cpu", jobs=1)
 
 
 def test_a_lam_sweep_adds_runs_of_its_own(copy_of_study: Path, rendered_trees: dict[str, Path]) -> None:
@@ -169,18 +229,22 @@ def test_a_lam_sweep_adds_runs_of_its_own(copy_of_study: Path, rendered_trees: d
     accuracy = results.read_csv(copy_of_study / "accuracy.csv", ())
     own = accuracy[accuracy["database"] == "oulu_casia"]
     assert sorted(own["lam"]) == ["0.5", "5", "none"]
+    cli.run(cli.Report(run=str(copy_of_study)))
+    assert "0.5" not in (copy_of_study / "oulu_casia" / "tables" / "table1.md").read_text().split("Recognition")[0]
 
 
 def test_a_report_is_written_again_from_csv_alone(copy_of_study: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`gndl report` needs neither weights nor pictures, and draws the same bytes."""
-    matrix = copy_of_study / "ckplus" / "figures" / "confusion_matrices.png"
-    before = matrix.read_bytes()
-    matrix.unlink()
-    for weights in copy_of_study.rglob("weights.safetensors"):
-        weights.unlink()
+    folder = copy_of_study / "ckplus"
+    drawn = [folder / "figures" / f"{name}.{kind}" for name in ("confusion_matrices", "learning_curves")
+             for kind in ("png", "pdf", "svg", "csv")]  # fmt: skip
+    files = [*drawn, *(folder / "tables" / f"table1.{kind}" for kind in ("tex", "md", "csv"))]
+    before = [file.read_bytes() for file in files]
+    for file in (*files, *copy_of_study.rglob("weights.safetensors")):
+        file.unlink()
     assert cli.run(cli.Report(run=str(copy_of_study))) == 0
-    assert str(matrix) in capsys.readouterr().out
-    assert matrix.read_bytes() == before
+    assert "CK+ stand-in" in capsys.readouterr().out
+    assert [file.read_bytes() for file in files] == before
 
 
 def test_a_notebook_takes_over_what_the_study_was_asked(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
@@ -217,10 +281,16 @@ def test_corrected_frames_override_the_rule(rendered_trees: dict[str, Path], tmp
     (tmp_path / "b" / "ckplus" / "frames.csv").write_text("\n".join(changed) + "\n")
     second = open_study("ckplus", data_root=str(root), profile="smoke", out=tmp_path / "b", device="cpu", jobs=1)
     assert earlier in [frame.path.name for frame in second.database.sequences[0].examined]
-    assert second.database.sequences[1:] == first.database.sequences[1:] or all(
-        s.examined == t.examined
-        for s, t in zip(second.database.sequences[1:], first.database.sequences[1:], strict=True)
-    )
+    assert second.database.sequences[1:] == first.database.sequences[1:]
+
+
+def test_an_untouched_frames_csv_is_not_obeyed(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """As notebook 1 wrote it, the file changes nothing: a copy that grew later is read by the rule again."""
+    root, out = str(rendered_trees["oulu_casia"]), tmp_path / "study"
+    first = open_study("oulu_casia", data_root=root, profile="smoke", out=out, device="cpu", jobs=1)
+    write_frames_for_correction(first)
+    again = open_study("oulu_casia", data_root=root, profile="smoke", out=out, device="cpu", jobs=1)
+    assert again.database == first.database
 
 
 def test_a_failing_notebook_is_kept_and_named(tmp_path: Path) -> None:
