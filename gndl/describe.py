@@ -34,8 +34,9 @@ def source_box(study: Prepared) -> str:
     text = SOURCE_TEXTS[database.source].format(
         title=database.title, original=DATABASE_TITLES.get(database.name, database.name)
     )
-    folds = f"folds {', '.join(map(str, study.run_folds))} of {len(study.folds)}"
-    return f"> {text}\n>\n> Profile `{settings.name}`: {settings.purpose}. Runs {folds}."
+    number = "fold" if len(study.run_folds) == 1 else "folds"
+    run = f"{number} {', '.join(map(str, study.run_folds))} of {len(study.folds)}"
+    return f"> {text}\n>\n> Profile `{settings.name}`: {settings.purpose}. It runs {run}."
 
 
 def found_beside_paper(prepared: Prepared) -> pd.DataFrame:

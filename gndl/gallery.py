@@ -83,8 +83,10 @@ def strips(prepared: Prepared, frames: int = 7) -> Gallery:
         faces.append([images.get(frame) for frame in shown])
         labels.append(name)
         rows += [{"class": name, "sequence": sequence.sequence, "frame": frame_name(frame)} for frame in shown]
-    columns = ["neutral", *[""] * (frames - 2), "apex"]
-    return Gallery(faces, labels, columns, pd.DataFrame(rows))
+    longest = max(len(line) for line in faces)
+    for line in faces:  # a shorter strip keeps its apex under the others' apex
+        line[-1:-1] = [None] * (longest - len(line))
+    return Gallery(faces, labels, ["neutral", *[""] * (longest - 2), "apex"], pd.DataFrame(rows))
 
 
 def _evenly_spaced(sequence: Sequence, count: int) -> tuple[FrameRef, ...]:
