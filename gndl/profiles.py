@@ -101,10 +101,11 @@ QUICK_SIZE = {
 """1,196 frames in all."""
 
 SMOKE_SIZE = {
-    "ckplus": StandInSize(subjects=5, sequences=15, labelled=14, frames=(10, 10)),
-    "oulu_casia": StandInSize(subjects=3, sequences=18, labelled=18, frames=(8, 8)),
-    "mmi": StandInSize(subjects=3, sequences=7, labelled=6, frames=(40, 40)),
+    "ckplus": StandInSize(subjects=4, sequences=15, labelled=14, frames=(10, 10)),
+    "oulu_casia": StandInSize(subjects=2, sequences=12, labelled=12, frames=(8, 8)),
+    "mmi": StandInSize(subjects=2, sequences=6, labelled=6, frames=(40, 40)),
 }
+"""486 frames in all."""
 
 
 @dataclass(frozen=True)
