@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from gndl.crop_sequence import CroppedFrame, frame_name, taken_frames
+from gndl.crop_sequence import CroppedFrame, frame_name
 from gndl.eyes import SECOND_ATTEMPT
 from gndl.sequences import Database, FrameRef
 
@@ -52,12 +52,10 @@ def crop_rows(
 def crop_notes(database: Database, table: pd.DataFrame, faceless: list[str], by_landmarks: bool) -> list[str]:
     """Say in sentences what a reader of the results should know about the crops."""
     title, notes = database.title, []
-    taken = [frame for sequence in database.sequences for frame in taken_frames(sequence)]
-    with_landmarks = sum(frame.landmarks is not None for frame in taken)
     if database.name == "ckplus" and not by_landmarks:
         notes.append(
-            f"{title}: {with_landmarks} of {len(taken)} frames taken have a landmark file; every crop is by "
-            "detector and predictor."
+            f"{title}: not every frame taken has a usable landmark file (gndl check names those without); every "
+            "crop is by detector and predictor."
         )
     frames = table.drop_duplicates("crop")
     borrowed = frames[frames["how"].str.startswith("nearest frame")]

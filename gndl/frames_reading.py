@@ -7,10 +7,14 @@ from pathlib import Path
 
 import av
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
+from gndl.align import Eyes
 from gndl.errors import GndlError
 from gndl.sequences import FrameRef
+
+CLOSEST_EYES = 4.0
+"""Pixels between the centres of both eyes below which a landmark file says nothing of a face."""
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -35,6 +39,24 @@ def read_image(path: Path) -> np.ndarray:
             f"{path}: cannot be read as a picture ({error}); replace it with an undamaged copy, "
             "or leave its sequence out"
         ) from error
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels of what `read_image` gives, from the file's header alone.
+
+    Raises
+    ------
+    GndlError
+        Where the file is missing or is no picture.
+    """
+    try:
+        with Image.open(path) as image:
+            # Asking a PNG for tags that it does not have would decode all of it.
+            tags = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
+            lies = tags.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return (image.height, image.width) if lies else (image.width, image.height)
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise GndlError(f"{path}: cannot be read as a picture ({error})") from error
 
 
 def read_frames(frames: Collection[FrameRef]) -> dict[FrameRef, np.ndarray]:
@@ -109,6 +131,25 @@ def read_landmarks(path: Path) -> np.ndarray:
     if points.shape != (68, 2) or not np.isfinite(points).all():
         raise GndlError(f"{path}: holds an array of shape {points.shape}; {expected}")
     return points
+
+
+def read_eyes(landmarks: Path, width: int, height: int) -> Eyes:
+    """Read a landmark file and check that it puts two eyes in its picture, of this size in pixels.
+
+    Raises
+    ------
+    GndlError
+        As `read_landmarks`, and where an eye's centre lies outside the picture or both (nearly) coincide.
+    """
+    eyes = Eyes.from_landmarks(read_landmarks(landmarks))
+    inside = all(0 <= x < width and 0 <= y < height for x, y in (eyes.left, eyes.right))
+    if not inside or eyes.distance < CLOSEST_EYES:
+        left, right = (f"({x:.1f}, {y:.1f})" for x, y in (eyes.left, eyes.right))
+        raise GndlError(
+            f"{landmarks}: puts the eyes at {left} and {right}, which are no two places in its picture of "
+            f"{width}×{height} pixels; without the Landmarks folder the detector is used"
+        )
+    return eyes
 
 
 def as_grey(picture: np.ndarray) -> np.ndarray:

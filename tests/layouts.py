@@ -45,8 +45,8 @@ def write_clip(path: Path, frames: int, codec: str = "mjpeg", pixel_format: str 
 
 
 def landmark_lines(points: int = 68) -> str:
-    """Landmarks as CK+ writes them, all inside a picture of 64×64."""
-    return "".join(f"   {20 + k % 8}.0000000e+00   {20 + k % 5}.5\n" for k in range(points))
+    """Landmarks as CK+ writes them, all inside a picture of 64×64, the eyes 5 pixels apart."""
+    return "".join(f"   {4 + 5 * (k // 6)}.0000000e+00   {20 + k % 5}.5\n" for k in range(points))
 
 
 def write_ckplus(root: Path, subjects: tuple[str, ...] = ("S005", "S010"), frames: int = 6) -> Path:

@@ -1,52 +1,33 @@
-"""Crops: aligned by the eyes alone, each from its own frame, cached by what went in."""
+"""Crops: aligned by the eyes alone, each from its own frame."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
+from marked import (
+    LEFT,
+    RIGHT,
+    SMALL,
+    clip_database,
+    find_marks,
+    landmark_file,
+    make_database,
+    marked,
+    sequence_of,
+    two_subjects,
+)
 from PIL import Image
 
 from gndl import crop_sequence
-from gndl.align import Eyes, eyes_in_crop
-from gndl.crop import Crops, pairs_from_crops, prepare_crops
+from gndl.align import eyes_in_crop
+from gndl.crop import pairs_from_crops, prepare_crops
 from gndl.errors import GndlError
-from gndl.eyes import FIRST_ATTEMPT, FoundEyes
+from gndl.eyes import FIRST_ATTEMPT
 from gndl.profiles import CropSettings
-from gndl.sequences import Database, FrameRef, Sequence
-
-SMALL = CropSettings(size=32)
-LEFT, RIGHT = (30, 40), (60, 44)
-"""Where the two eyes of a marked picture lie, (x, y)."""
-
-
-def marked(left: tuple[int, int] | None = LEFT, right: tuple[int, int] = RIGHT, seed: int = 0) -> np.ndarray:
-    """A dim noisy picture, 80 × 100, with a white square for the left eye and a lighter grey one for the right."""
-    picture = np.random.default_rng(seed).integers(0, 90, (80, 100)).astype(np.uint8)
-    if left is not None:
-        for (x, y), value in ((left, 255), (right, 200)):
-            picture[y - 1 : y + 2, x - 1 : x + 2] = value
-    return picture
-
-
-def find_marks(grey: np.ndarray, *, second_attempt: bool = True) -> FoundEyes | None:
-    """Stand in for the detector: sees the two marks where they lie upright, left of each other."""
-    centres = []
-    for low, high in ((245, 255), (185, 215)):
-        rows, columns = np.nonzero((grey >= low) & (grey <= high))
-        if not len(rows):
-            return None
-        centres.append((float(np.median(columns)), float(np.median(rows))))
-    left, right = centres
-    if right[0] - left[0] < abs(right[1] - left[1]):
-        return None
-    return FoundEyes(Eyes(left, right), 1.0, FIRST_ATTEMPT, 1)
+from gndl.sequences import Database
 
 
 @pytest.fixture
@@ -55,44 +36,10 @@ def marks_for_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crop_sequence, "find_eyes", find_marks)
 
 
-def landmark_file(path: Path, left: tuple[float, float], right: tuple[float, float], mouth: float = 0.0) -> Path:
-    """Write 68 landmarks with the given eye centres and the mouth opened by ``mouth`` pixels."""
-    rng = np.random.default_rng(7)
-    points = rng.uniform(10, 90, (68, 2))
-    ring = np.array([(-3, 0), (-1, -1), (1, -1), (3, 0), (1, 1), (-1, 1)], float)
-    points[36:42], points[42:48] = ring + left, ring + right
-    points[48:68, 1] += mouth * np.linspace(0, 1, 20)
-    path.write_text("\n".join(f"   {x:.7e}   {y:.7e}" for x, y in points) + "\n")
-    return path
-
-
-def make_database(
-    root: Path, pictures: dict[str, list[np.ndarray]], *, landmarks: bool = True, name: str = "ckplus", taken: int = 3
-) -> Database:
-    """Write sequences of pictures; the first is the neutral face and the last ``taken`` are examined."""
-    sequences = []
-    for sequence, frames in pictures.items():
-        references = []
-        for number, picture in enumerate(frames, start=1):
-            path = root / sequence / f"{sequence}_{number:08d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(picture).save(path)
-            marks = landmark_file(path.with_suffix(".txt"), LEFT, RIGHT) if landmarks else None
-            references.append(FrameRef(path, landmarks=marks))
-        examined = tuple(references[-taken:])
-        sequences.append(Sequence(sequence[:4], sequence, "anger", references[0], examined, tuple(references)))
-    return Database(name, root, "own", ("anger", "fear"), tuple(sequences))
-
-
-def sequence_of(count: int = 5, first_seed: int = 0) -> list[np.ndarray]:
-    return [marked(seed=first_seed + i) for i in range(count)]
-
-
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     """Two subjects, three sequences of five frames, with landmarks."""
-    names = ("S001_001", "S001_002", "S002_001")
-    return make_database(tmp_path / "db", {name: sequence_of(first_seed=10 * i) for i, name in enumerate(names)})
+    return two_subjects(tmp_path / "db")
 
 
 def test_each_distinct_frame_is_cropped_once_with_its_record(database: Database, tmp_path: Path) -> None:
@@ -169,7 +116,7 @@ def test_one_missing_landmark_file_sends_the_whole_database_to_the_detector(
     bare = replace(two, neutral=replace(two.neutral, landmarks=None))
     crops = prepare_crops(replace(database, sequences=(one, bare)), SMALL, tmp_path / "crops")
     assert set(crops.table["how"]) == {FIRST_ATTEMPT}
-    assert "7 of 8 frames taken have a landmark file" in capsys.readouterr().err
+    assert "not every frame taken has a usable landmark file" in capsys.readouterr().err
 
 
 def test_a_frame_without_a_face_borrows_from_the_nearest(tmp_path: Path, marks_for_eyes: None) -> None:
@@ -183,6 +130,30 @@ def test_a_frame_without_a_face_borrows_from_the_nearest(tmp_path: Path, marks_f
     assert "1 frame" in crops.notes[-1] and "S001_001_00000006.png" in crops.notes[-1]
 
 
+def test_eyes_are_borrowed_between_frames_of_one_size_only(tmp_path: Path, marks_for_eyes: None) -> None:
+    """A place in a larger picture is no place of a face: the next frame of the same size lends, else none does."""
+    large = np.pad(marked((20, 20), (50, 22), seed=4), ((0, 30), (0, 40)))
+    frames = {"S001_001": [marked(), large, marked(None, seed=5)], "S001_002": [large, large, marked(None, seed=6)]}
+    database = make_database(tmp_path / "db", frames, landmarks=False, taken=1)
+    with pytest.raises(GndlError, match=r"1 sequence: S001_002 \(S001_002_00000003\.png\)"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    crops = prepare_crops(database, SMALL, tmp_path / "crops", allow_missing_faces=True)
+    assert crops.faceless == {"S001_002": ["S001_002_00000003.png"]}
+    assert list(crops.table["how"]) == [FIRST_ATTEMPT, "nearest frame S001_001_00000001.png"]
+    assert "NO FACE in some frames of 1 sequence" in crops.notes[-1] and "S001_002_00000003.png" in crops.notes[-1]
+    assert set(pairs_from_crops(database, crops).sequence) == {"S001_001"}
+
+
+def test_photographs_of_a_manifest_never_borrow(tmp_path: Path, marks_for_eyes: None) -> None:
+    """They may be unrelated: a picture without a face stops the study by its name."""
+    frames = {"a": [*sequence_of(3), marked(None, seed=5)], "b": sequence_of(4, first_seed=20)}
+    database = make_database(tmp_path / "db", frames, landmarks=False, name="manifest")
+    with pytest.raises(GndlError, match=r"1 sequence: a \(a_00000004\.png\)"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    crops = prepare_crops(database, SMALL, tmp_path / "crops", allow_missing_faces=True)
+    assert set(crops.table["how"]) == {FIRST_ATTEMPT} and set(crops.table["sequence"]) == {"b"}
+
+
 def test_a_sequence_without_a_face_stops_the_study_by_name_or_is_counted(
     tmp_path: Path, marks_for_eyes: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -193,7 +164,7 @@ def test_a_sequence_without_a_face_stops_the_study_by_name_or_is_counted(
         prepare_crops(database, SMALL, tmp_path / "crops")
     for _ in range(2):
         crops = prepare_crops(database, SMALL, tmp_path / "crops", allow_missing_faces=True)
-        assert crops.faceless == ("S001_002",)
+        assert crops.faceless == {"S001_002": []}
         assert "NO FACE in any frame of 1 sequence, left out: S001_002" in capsys.readouterr().err
     assert set(pairs_from_crops(database, crops).sequence) == {"S001_001"}
 
@@ -207,84 +178,6 @@ def test_pairs_follow_the_crops(database: Database, tmp_path: Path) -> None:
         assert pairs.examined_index[place] == crops.key(frame)
         assert pairs.neutral_index[place] == crops.key(sequence.neutral)
         assert (pairs.sequence[place], pairs.frame[place]) == (sequence.sequence, frame.path.name)
-
-
-def _bytes(crops: Crops) -> tuple[bytes, bytes]:
-    return (crops.folder / "images.npy").read_bytes(), (crops.folder / "crops.csv").read_bytes()
-
-
-def test_the_cache_is_read_while_nothing_changed(database: Database, tmp_path: Path) -> None:
-    """The second call opens the same folder and reads no picture."""
-    first = prepare_crops(database, SMALL, tmp_path / "crops")
-    stamp = (first.folder / "images.npy").stat().st_mtime_ns
-    second = prepare_crops(database, SMALL, tmp_path / "crops")
-    assert second.hash == first.hash and (second.folder / "images.npy").stat().st_mtime_ns == stamp
-    assert second.table.equals(first.table)
-
-
-def test_a_changed_input_or_setting_rebuilds(database: Database, tmp_path: Path) -> None:
-    """Settings, a landmark file or a picture: each gives another hash, a mere touch does not."""
-    first = prepare_crops(database, SMALL, tmp_path / "crops")
-    other = prepare_crops(database, replace(SMALL, eye_distance=0.35), tmp_path / "crops")
-    frame = database.sequences[0].neutral
-    os.utime(frame.path, (1, 1))
-    assert prepare_crops(database, SMALL, tmp_path / "crops").hash == first.hash
-    status = frame.path.stat()
-    Image.fromarray(marked(seed=77)).save(frame.path)
-    os.utime(frame.path, ns=(status.st_atime_ns, status.st_mtime_ns))  # an old date does not hide new content
-    picture = prepare_crops(database, SMALL, tmp_path / "crops")
-    assert frame.landmarks is not None
-    landmark_file(frame.landmarks, (31, 40), RIGHT)
-    marks = prepare_crops(database, SMALL, tmp_path / "crops")
-    assert len({first.hash, other.hash, picture.hash, marks.hash}) == 4
-
-
-def test_a_moved_database_needs_no_new_crops(database: Database, tmp_path: Path) -> None:
-    """Paths count relative to the root only."""
-    first = prepare_crops(database, SMALL, tmp_path / "crops")
-    shutil.move(database.root, tmp_path / "elsewhere")
-
-    def moved(frame: FrameRef) -> FrameRef:
-        assert frame.landmarks is not None
-        new = tmp_path / "elsewhere" / frame.path.relative_to(database.root)
-        return FrameRef(new, landmarks=new.with_suffix(".txt"))
-
-    sequences = tuple(
-        replace(s, neutral=moved(s.neutral), examined=tuple(map(moved, s.examined)), frames=tuple(map(moved, s.frames)))
-        for s in database.sequences
-    )
-    again = prepare_crops(
-        replace(database, root=tmp_path / "elsewhere", sequences=sequences), SMALL, tmp_path / "crops"
-    )
-    assert again.hash == first.hash
-    assert again.key(sequences[0].neutral) == first.key(database.sequences[0].neutral)
-
-
-def test_an_unchanged_database_of_1300_pictures_costs_under_a_second(tmp_path: Path) -> None:
-    """The memory of hashes makes the second look cheap."""
-    picture = marked()
-    names = [f"S{i // 10:03d}_{i % 10:03d}" for i in range(325)]
-    database = make_database(tmp_path / "db", {name: [picture] * 4 for name in names})
-    prepare_crops(database, CropSettings(size=8), tmp_path / "crops")
-    start = time.perf_counter()
-    prepare_crops(database, CropSettings(size=8), tmp_path / "crops")
-    assert time.perf_counter() - start < 1.0
-
-
-def test_crops_are_the_same_bytes_for_any_number_of_processes(database: Database, tmp_path: Path) -> None:
-    """One process or two."""
-    one = prepare_crops(database, SMALL, tmp_path / "one", jobs=1)
-    two = prepare_crops(database, SMALL, tmp_path / "two", jobs=2)
-    assert _bytes(one) == _bytes(two)
-
-
-def test_nothing_half_written_stays_behind(database: Database, tmp_path: Path) -> None:
-    """A picture that cannot be read is named, and leaves no folder."""
-    broken = database.sequences[1].examined[2].path
-    broken.write_bytes(broken.read_bytes()[:400])
-    with pytest.raises(GndlError, match=r"S001_002_00000005\.png: cannot be read as a picture"):
-        prepare_crops(database, SMALL, tmp_path / "crops")
-    assert [path for path in (tmp_path / "crops").iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("text", ["1 2\n" * 67, "1 nan\n" * 68, "1 2 3\n" * 68, "a b\n" * 68, "5 5\n" * 68])
@@ -307,29 +200,6 @@ def test_crops_are_grey_where_most_frames_are(tmp_path: Path, coloured: int, sha
         picture[..., 2] //= 2
     crops = prepare_crops(make_database(tmp_path / "db", {"S001_001": pictures}), SMALL, tmp_path / "crops")
     assert crops.images.shape == shape
-
-
-def write_clip(path: Path, frames: list[np.ndarray]) -> None:
-    """Write a lossless clip."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
-        stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "gray"
-        for picture in frames:
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")):
-                container.mux(packet)
-        for packet in stream.encode():
-            container.mux(packet)
-
-
-def clip_database(root: Path, frames: list[np.ndarray], **options: object) -> Database:
-    """One clip; frame 1 is the neutral face and frames 5 to 7 are examined."""
-    root.mkdir()
-    path = root / "S001-001.avi"
-    write_clip(path, frames)
-    examined = tuple(FrameRef(path, i) for i in (4, 5, 6))
-    sequence = Sequence("S001", "S001-001", "anger", FrameRef(path, 0), examined, **options)  # type: ignore[arg-type]
-    return Database("mmi", root, "own", ("anger",), (sequence,))
 
 
 def test_frames_of_a_clip_are_the_ones_asked_for(tmp_path: Path, marks_for_eyes: None) -> None:

@@ -76,11 +76,12 @@ def test_the_same_bytes_in_two_places_are_a_problem(tmp_path):
 
 
 def test_eyes_outside_their_frame_are_a_problem(tmp_path):
-    """Landmarks of another picture, or of one of another size, are named."""
+    """Landmarks of another picture, or of one of another size, are named, and what follows from it."""
     write_ckplus(tmp_path)
     write_text(tmp_path / "Landmarks/S005/001/S005_001_00000006_landmarks.txt", "300 200\n" * 68)
     problems = found(audit(tmp_path, "ckplus"), "problem")
-    assert "12 of the 12 points of the eyes lie outside" in problems["S005_001_00000006_landmarks.txt"]
+    assert "(300.0, 200.0), which are no two places" in problems["S005_001_00000006_landmarks.txt"]
+    assert "all faces are found by detection" in problems["Landmarks"]
 
 
 def damage_last_frames(clip, count):

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layouts import landmark_lines, write_ckplus, write_ckplus_frame, write_picture, write_text
+from layouts import write_ckplus, write_ckplus_frame, write_picture, write_text
 
-from gndl.databases import inspect_database, read_database
+from gndl.databases import audit, inspect_database, read_database
 from gndl.databases.ckplus import LABELS
 from gndl.errors import GndlError
 from gndl.sequences import STAND_IN_LABEL, Database
@@ -138,46 +138,6 @@ def test_a_sequence_without_label_is_no_error(tmp_path):
     assert "without an emotion label, which take no part: 2" in messages(database, "note")["Emotion"]
 
 
-def test_one_missing_landmark_file_means_none_is_used(tmp_path):
-    """Landmarks are used for all frames taken or for none, never a mixture, and the missing file is named."""
-    write_ckplus(tmp_path)
-    (tmp_path / "Landmarks/S010/002/S010_002_00000005_landmarks.txt").unlink()
-    database = read_database("ckplus", tmp_path)
-    assert all(frame.landmarks is None for s in database.sequences for frame in (s.neutral, *s.examined, *s.frames))
-    found = messages(database, "problem")
-    assert found["S010_002_00000005.png"] == "no landmark file"
-    assert "1 of the 24 frames taken" in found["Landmarks"] and "found by detection" in found["Landmarks"]
-
-
-def test_a_landmark_file_missing_from_a_frame_not_taken_changes_nothing(tmp_path):
-    """Frames between the first and the last three need no landmarks."""
-    write_ckplus(tmp_path)
-    (tmp_path / "Landmarks/S010/002/S010_002_00000002_landmarks.txt").unlink()
-    database = read_database("ckplus", tmp_path)
-    assert all(f.landmarks for s in database.sequences for f in (s.neutral, *s.examined))
-
-
-def test_a_copy_without_landmarks_is_read(tmp_path):
-    """Landmarks are a download of their own; without it the copy is usable and says that faces are detected."""
-    write_ckplus(tmp_path)
-    (tmp_path / "Landmarks").rename(tmp_path.parent / f"{tmp_path.name}-landmarks")
-    database = read_database("ckplus", tmp_path)
-    assert len(database.sequences) == 6
-    assert any("found by detection" in f.message for f in database.findings)
-
-
-@pytest.mark.parametrize(
-    "content", [landmark_lines(67), landmark_lines(69), landmark_lines(67) + "nan 1\n", "x y\n", ""]
-)
-def test_a_malformed_landmark_file_counts_as_missing(tmp_path, content):
-    """A file without 68 finite points is named, and no landmarks are used at all."""
-    write_ckplus(tmp_path)
-    write_text(tmp_path / "Landmarks/S005/001/S005_001_00000001_landmarks.txt", content)
-    database = read_database("ckplus", tmp_path)
-    assert messages(database, "problem")["S005_001_00000001_landmarks.txt"].startswith("not a landmark file")
-    assert one(database, "S010_001").neutral.landmarks is None
-
-
 @pytest.mark.parametrize(
     ("content", "kind", "words"),
     [
@@ -219,6 +179,15 @@ def test_a_label_named_after_another_frame_is_tolerated_and_noted(tmp_path):
     database = read_database("ckplus", tmp_path)
     assert one(database, "S005_001").expression == "anger"
     assert "00000006" in messages(database, "note")["S005_001_00000004_emotion.txt"]
+
+
+def test_peak_frames_that_are_missing_are_a_problem(tmp_path):
+    """A label named after a frame beyond the last one here tells that the sequence was cut short."""
+    write_ckplus(tmp_path)
+    for frame in (5, 6):
+        (tmp_path / IMAGES / f"S005/001/S005_001_{frame:08d}.png").unlink()
+    found = messages(read_database("ckplus", tmp_path), "problem")["S005_001_00000006_emotion.txt"]
+    assert "peak frames missing" in found and "00000006" in found and "00000004" in found
 
 
 def test_a_label_in_another_sequences_folder_is_not_believed(tmp_path):
@@ -272,12 +241,19 @@ def test_a_folder_of_a_stand_in_is_rendered_whichever_is_given(tmp_path):
     assert read_database("ckplus", tmp_path / "linked").source == "rendered"
 
 
-def test_reading_writes_nothing(tmp_path):
-    """A read-only copy is left as it was, and can be read without permission to write."""
-    write_ckplus(tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    read_database("ckplus", tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+def test_a_copy_without_permission_to_write_is_read_and_left_as_it_was(tmp_path):
+    """Reading and auditing write nothing, not even for a moment: no folder's time of modification changes."""
+    root = write_ckplus(tmp_path / "db")
+    paths = [root, *root.rglob("*")]
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    for path in paths:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        assert len(read_database("ckplus", root).sequences) == 6 and audit(root, "ckplus").ok
+        assert {path: path.stat().st_mtime_ns for path in (root, *root.rglob("*"))} == before
+    finally:
+        for path in paths:
+            path.chmod(0o755)
 
 
 def test_a_second_copy_of_the_frames_is_named(tmp_path):

@@ -116,7 +116,8 @@ def test_a_manifest_whose_pictures_lie_apart_keeps_its_frames(tmp_path, monkeypa
     write_picture(tmp_path / "db/a/neutral;1.png")
     away = write_picture(tmp_path / "away/joy.png")
     write_picture(tmp_path / "db/b.png")
-    rows = f"ann,1,joy,a/neutral;1.png,{away}\nbob,2,anger,b.png,a/neutral;1.png\n"
+    write_picture(tmp_path / "db/c/anger;2.png")
+    rows = f"ann,1,joy,a/neutral;1.png,{away}\nbob,2,anger,b.png,c/anger;2.png\n"
     write_text(tmp_path / "db/manifest.csv", "subject,sequence,expression,neutral,examined\n" + rows)
     monkeypatch.chdir(tmp_path)
     database = read_database("manifest", Path("db"))

@@ -14,102 +14,18 @@ The four trees are told apart by the files in them, so wrappers such as ``Emotio
 from __future__ import annotations
 
 import math
-import re
-from collections import defaultdict
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from gndl.databases.folders import PICTURE_SUFFIXES, archives_in, contents, how_to_unpack, walk
+from gndl.databases.ckplus_trees import Place, Tree, find_trees, resolve
+from gndl.databases.folders import archives_in, how_to_unpack
 from gndl.databases.found_instead import explain
 from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
-from gndl.errors import GndlError
-from gndl.frames_reading import read_landmarks
 from gndl.paper import EXPRESSIONS
 from gndl.sequences import Database, FrameRef, Sequence
 
 NEUTRAL_LABEL = 0
 LABELS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
 """Numbers in the emotion files (the database's own notes)."""
-
-_SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
-_NUMBER = re.compile(r"\d{3}")
-_FRAME = re.compile(r"(S\d{3})_(\d{3})_(\d{8})\.png", re.IGNORECASE)
-_TEXT = re.compile(r"(S\d{3})_(\d{3})_(\d{8})_(emotion|landmarks|facs)\.txt", re.IGNORECASE)
-_ROLES = {"emotion": "labels", "landmarks": "landmarks", "facs": "facs"}
-
-Place = tuple[str, str]
-"""Subject and sequence number, such as ``("S005", "001")``."""
-
-
-@dataclass
-class _Tree:
-    """One folder of subjects: frames, labels and landmarks by sequence and frame number."""
-
-    root: Path
-    places: dict[Place, Path] = field(default_factory=dict)
-    files: dict[str, dict[Place, dict[int, Path]]] = field(
-        default_factory=lambda: {role: defaultdict(dict) for role in ("images", "labels", "landmarks", "facs")}
-    )
-    strays: list[Path] = field(default_factory=list)
-    """Pictures that are no frame of their folder."""
-    misplaced: list[Path] = field(default_factory=list)
-    """Labels, landmarks and FACS codes whose name is of another sequence than their folder."""
-
-    def size(self, role: str) -> int:
-        """Number of files of one role."""
-        return sum(len(files) for files in self.files[role].values())
-
-
-def _scan(root: Path) -> _Tree:
-    tree = _Tree(root)
-    for subject in contents(root)[0]:
-        if not _SUBJECT.fullmatch(subject.name):
-            continue
-        sequences, beside = contents(subject)
-        tree.strays += [file for file in beside if file.suffix.lower() in PICTURE_SUFFIXES]
-        for folder in sequences:
-            files = contents(folder)[1]
-            if _NUMBER.fullmatch(folder.name):
-                place = (subject.name.upper(), folder.name)
-                tree.places[place] = folder
-                for file in files:
-                    _sort_in(tree, place, file)
-            else:
-                tree.strays += [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]
-    return tree
-
-
-def _sort_in(tree: _Tree, place: Place, file: Path) -> None:
-    frame, text = _FRAME.fullmatch(file.name), _TEXT.fullmatch(file.name)
-    match = frame or text
-    own = match is not None and (match[1].upper(), match[2]) == place
-    if match is None or not own:
-        if file.suffix.lower() in PICTURE_SUFFIXES:
-            tree.strays.append(file)
-        elif file.name.lower().endswith(("_emotion.txt", "_landmarks.txt", "_facs.txt")):
-            tree.misplaced.append(file)
-        return
-    role = "images" if frame else _ROLES[match[4].lower()]
-    if tree.files[role][place].setdefault(int(match[3]), file) != file:
-        tree.strays.append(file)
-
-
-def _trees(root: Path) -> list[_Tree]:
-    """Every folder of subjects below ``root``, or ``root`` itself."""
-    trees = []
-    for folder, subfolders, _ in walk(root):
-        if any(_SUBJECT.fullmatch(subfolder.name) for subfolder in subfolders):
-            trees.append(_scan(folder))
-            subfolders[:] = [subfolder for subfolder in subfolders if not _SUBJECT.fullmatch(subfolder.name)]
-    return trees
-
-
-def _resolve(trees: list[_Tree], role: str, findings: Findings) -> _Tree | None:
-    """The tree that holds most files of a role; others that hold some are named as not used."""
-    holding = sorted((tree for tree in trees if tree.size(role)), key=lambda tree: (-tree.size(role), tree.root))
-    for other in holding[1:]:
-        findings.problem(other.root, f"a second folder of {role} ({other.size(role)} files); {holding[0].root} is used")
-    return holding[0] if holding else None
 
 
 def read(root: Path, options: ReadOptions) -> Database:
@@ -128,10 +44,9 @@ def read(root: Path, options: ReadOptions) -> Database:
         With a finding of kind ``"error"`` where the study could not run.
     """
     findings = Findings()
-    trees = _trees(root)
-    images, labels, landmarks, facs = (
-        _resolve(trees, role, findings) for role in ("images", "labels", "landmarks", "facs")
-    )
+    trees = find_trees(root)
+    labels, landmarks, facs = (resolve(trees, role, findings) for role in ("labels", "landmarks", "facs"))
+    images = resolve(trees, "images", findings, landmarks)
     named = {"images": images, "labels": labels, "landmarks": landmarks, "facs": facs}
     folders = {role: tree.root for role, tree in named.items() if tree}
     sequences: list[Sequence] = []
@@ -175,7 +90,7 @@ def _no_labels(root: Path) -> str:
     return f"{message}; unpack it:\n{how_to_unpack(packed)}" if packed else message
 
 
-def _frames(images: _Tree, landmarks: _Tree | None, findings: Findings) -> dict[Place, list[FrameRef]]:
+def _frames(images: Tree, landmarks: Tree | None, findings: Findings) -> dict[Place, list[FrameRef]]:
     """Frames of every sequence in the order of their numbers, each with its landmark file where there is one."""
     frames = {}
     for place, folder in sorted(images.places.items()):
@@ -188,7 +103,7 @@ def _frames(images: _Tree, landmarks: _Tree | None, findings: Findings) -> dict[
     return frames
 
 
-def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree, findings: Findings) -> list[Sequence]:
+def _labelled(frames: dict[Place, list[FrameRef]], images: Tree, labels: Tree, findings: Findings) -> list[Sequence]:
     sequences = []
     unlabelled = 0
     for place in sorted({*frames, *(place for place, files in labels.files["labels"].items() if files)}):
@@ -206,8 +121,14 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree,
             findings.skip(images.places[place], too_few(len(frames[place])))
             continue
         last = max(images.files["images"][place])
-        if last not in files:
-            findings.note(next(iter(files.values())), f"named after another frame than the last one ({last:08d})")
+        labelled = max(files)
+        if labelled > last:
+            findings.problem(
+                files[labelled],
+                f"peak frames missing: the label names frame {labelled:08d}, but {last:08d} is the last one here",
+            )
+        elif last not in files:
+            findings.note(files[labelled], f"named after another frame than the last one ({last:08d})")
         neutral, examined = first_and_last_three(frames[place])
         sequences.append(
             Sequence(
@@ -256,46 +177,3 @@ def _label(file: Path, findings: Findings) -> int | None:
         findings.problem(file, f"label out of range: {text[:40]} (0 to 7 expected); sequence left out")
         return None
     return int(value)
-
-
-def with_landmarks_for_all_or_none(database: Database) -> Database:
-    """Keep the landmark files only if every frame taken has a valid one, so that all crops are made the same way.
-
-    Otherwise every frame loses its landmarks, the crop stage finds all faces by detection, and findings say so.
-    """
-    findings = Findings(list(database.findings))
-    taken = [frame for sequence in database.sequences for frame in (sequence.neutral, *sequence.examined)]
-    usable = 0
-    for frame in taken:
-        if frame.landmarks is None:
-            continue
-        try:
-            read_landmarks(frame.landmarks)
-            usable += 1
-        except GndlError as error:
-            reason = str(error).removeprefix(f"{frame.landmarks}: ")
-            findings.problem(frame.landmarks, f"not a landmark file: {reason}")
-    if not taken or usable == len(taken):
-        return replace(database, findings=tuple(findings.items))
-    missing = [frame.path for frame in taken if frame.landmarks is None]
-    place = database.folders.get("landmarks", database.root)
-    lack = f"{len(taken) - usable} of the {len(taken)} frames taken" if usable else "the frames taken"
-    packed = [file for file in archives_in(database.root) if "landmark" in file.name.lower()]
-    findings.problem(
-        place,
-        f"{lack} have no usable landmarks, so no landmark file is used: all faces are found by detection, "
-        "never a mixture" + (f"; to use them, unpack:\n{how_to_unpack(packed)}" if packed else ""),
-    )
-    if usable:
-        for path in missing:
-            findings.problem(path, "no landmark file")
-    sequences = tuple(
-        replace(
-            sequence,
-            neutral=replace(sequence.neutral, landmarks=None),
-            examined=tuple(replace(frame, landmarks=None) for frame in sequence.examined),
-            frames=tuple(replace(frame, landmarks=None) for frame in sequence.frames),
-        )
-        for sequence in database.sequences
-    )
-    return replace(database, sequences=sequences, findings=tuple(findings.items))

@@ -28,16 +28,11 @@ SMALLEST_SIDE = 64
 Size = tuple[int, int]
 
 
-def check_pictures(database: Database, findings: Findings) -> dict[Path, Size]:
+def check_pictures(database: Database, findings: Findings) -> None:
     """Open every picture and decode every clip that the study takes frames from.
 
     An unreadable one is an error, since its crop cannot be made; a size unlike all others a problem; the same bytes in
     two places a problem, since a subject's face would then be counted twice.
-
-    Returns
-    -------
-    dict of Path to (width, height)
-        Of every picture that can be opened.
     """
     pictures, clips = _taken(database)
     sizes: dict[Path, Size] = {}
@@ -52,7 +47,6 @@ def check_pictures(database: Database, findings: Findings) -> dict[Path, Size]:
     for first, *others in same_bytes(path for path in (*sizes, *clips) if path.is_file()):
         for other in others:
             findings.problem(other, f"the same bytes as {relative(first, database.root)}")
-    return sizes
 
 
 def open_whole(path: Path) -> Size:

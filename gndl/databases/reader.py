@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gndl.databases import ckplus, manifest, mmi, oulu_casia
+from gndl.databases.ckplus_landmarks import with_landmarks_for_all_or_none
 from gndl.databases.found_instead import explain
 from gndl.databases.frames_csv import choose_frames
 from gndl.databases.reading import THE_PAPERS, ReadOptions, checked
@@ -41,7 +42,7 @@ def inspect_database(
     if frames_csv is not None:
         database = choose_frames(database, frames_csv)
     if name == "ckplus":
-        database = ckplus.with_landmarks_for_all_or_none(database)
+        database = with_landmarks_for_all_or_none(database)
     return checked(database)
 
 

@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gndl.databases.folders import relative
-from gndl.databases.pictures import Size, check_pictures
+from gndl.databases.pictures import check_pictures
 from gndl.databases.reader import inspect_database
 from gndl.databases.reading import THE_PAPERS, Findings, ReadOptions, per_class
 from gndl.errors import GndlError
-from gndl.frames_reading import read_landmarks
 from gndl.paper import COUNTS, DATABASE_TITLES
-from gndl.sequences import Database, Finding, Sequence
-
-EYES = slice(36, 48)
-"""The points of both eyes among the 68, counted from 0."""
+from gndl.sequences import Database, Finding
 
 _KINDS = {
     "error": "Errors: the study cannot run",
@@ -148,23 +144,8 @@ def audit(root: Path, name: str, options: ReadOptions = THE_PAPERS, *, frames_cs
     except (GndlError, OSError) as error:
         return Audit(name, root, findings=(Finding("error", root, str(error)),))
     findings = Findings(list(database.findings))
-    sizes = check_pictures(database, findings)
-    for sequence in database.sequences:
-        _check_landmarks(sequence, sizes, findings)
+    check_pictures(database, findings)
     return Audit(name, root, database, tuple(findings.items), _compare(database))
-
-
-def _check_landmarks(sequence: Sequence, sizes: dict[Path, Size], findings: Findings) -> None:
-    """Landmarks that lie outside their frame belong to another picture, or to one of another size."""
-    for frame in (sequence.neutral, *sequence.examined):
-        if frame.landmarks is None or frame.path not in sizes:
-            continue
-        points, (width, height) = read_landmarks(frame.landmarks), sizes[frame.path]
-        outside = sum(not (0 <= x < width and 0 <= y < height) for x, y in points[EYES])
-        if outside:
-            findings.problem(
-                frame.landmarks, f"{outside} of the 12 points of the eyes lie outside the frame ({width}×{height})"
-            )
 
 
 def _compare(database: Database) -> tuple[Count, ...]:
