@@ -9,7 +9,6 @@ from layouts import action_unit, write_clip, write_mmi, write_picture, write_ses
 
 from gndl.databases import ReadOptions, inspect_database, read_database
 from gndl.databases.apex import spread
-from gndl.databases.clip import ONE_PACKET_PER_FRAME, UnreadableClip, count_frames, decode_all
 from gndl.databases.mmi_metadata import EMOTIONS
 from gndl.sequences import STAND_IN_LABEL
 
@@ -99,6 +98,50 @@ def test_a_clip_met_twice_counts_once(tmp_path):
     assert (identical.kind, other.kind) == ("skip", "problem")
     assert str(tmp_path / "a/Sessions/1/S001-001.avi") in identical.message
     assert str(tmp_path / "a/Sessions/2/S002-002.avi") in other.message
+
+
+def coded(number):
+    """An action unit at its apex from frame 11 to 19."""
+    return action_unit(number, (1, 5), (2, 11), (3, 20))
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize("missing", ["session.xml", "S002-002.xml", "S002-002-oao_aucs.xml"])
+def test_copies_of_a_clip_are_joined_whichever_is_the_worse(tmp_path, missing, readable):
+    """What describes a clip may lie beside its second copy only; the second clip may be the only readable one."""
+    write_mmi(tmp_path / "a")
+    first, second = tmp_path / "a/Sessions/2", tmp_path / "b/Sessions/7"
+    shutil.copytree(first, second)
+    (first / missing).unlink()
+    if not readable:
+        (first / "S002-002.avi").write_bytes(b"")
+        (second / ("session.xml" if missing == "S002-002.xml" else "S002-002.xml")).unlink()
+    database = read_database("mmi", tmp_path)
+    sequence = one(database, "S002-002")
+    assert (sequence.expression, [f.index for f in sequence.examined]) == ("happiness", list(spread(10, 18)))
+    assert readable or sequence.neutral.path == second / "S002-002.avi"
+    assert readable or "cannot be read; left out for" in reasons(database, "problem")["S002-002.avi"]
+
+
+def test_of_copies_that_differ_the_longer_one_counts_and_shares_nothing(tmp_path):
+    """A clip that was cut short on its way is not preferred for coming first; another clip's coding is not its."""
+    write_session(write_mmi(tmp_path / "a") / "Sessions/1", "S001-001", emotion="1", frames=9, units=coded("4"))
+    write_session(tmp_path / "b/Sessions/1", "S001-001", emotion="1", frames=30)
+    database = read_database("mmi", tmp_path)
+    assert one(database, "S001-001").neutral.path == tmp_path / "b/Sessions/1/S001-001.avi"
+    assert "not AU-coded" in one(database, "S001-001").frames_chosen_by
+    cut = next(f for f in database.findings if f.path == tmp_path / "a/Sessions/1/S001-001.avi")
+    assert cut.kind == "problem" and "another recording of the same name" in cut.message
+
+
+def test_a_derived_clip_never_replaces_the_original(tmp_path):
+    """The clip that bears the recording's own name counts; any other is named."""
+    write_clip(write_mmi(tmp_path) / "Sessions/1/S001-001-cropped.avi", 12)
+    write_clip(tmp_path / "Sessions/1/S001-001.mpg", 30, "mpeg2video", "yuv420p")
+    database = read_database("mmi", tmp_path)
+    assert one(database, "S001-001").neutral.path.name == "S001-001.avi"
+    assert "derived" in reasons(database)["S001-001-cropped.avi"]
+    assert "second format" in reasons(database)["S001-001.mpg"]
 
 
 @pytest.mark.parametrize("view", ["1", "2", "7"])
@@ -229,6 +272,39 @@ def test_a_session_of_pictures_is_an_image_sequence(tmp_path):
     assert not sequence.neutral.is_video
 
 
+def test_stray_pictures_are_no_frames_of_a_session(tmp_path):
+    """Previews, faces cut out and second copies of a frame are named, and the neutral face stays the first frame."""
+    write_mmi(tmp_path)
+    folder = write_session(tmp_path / "Sessions/11", "S004-011", frames=0)
+    for number in range(1, 9):
+        write_picture(folder / f"S004_011_{number}.jpg", number)
+    strays = {
+        "preview.jpg": "not called after its recording",
+        "face_0.jpg": "not called after its recording",
+        "S004-011.jpg": "without a frame's number",
+        "S004_011_2cropped.jpg": "without a frame's number",
+    }
+    for stray in (*strays, "S004_011_03.png"):
+        write_picture(folder / stray)
+    database = read_database("mmi", tmp_path)
+    frames = [frame.path.name for frame in one(database, "S004-011").frames]
+    assert [name for name in frames if name[9] != "0"] == [f"S004_011_{n}.jpg" for n in (1, 2, *range(4, 9))]
+    assert all(words in reasons(database)[stray] for stray, words in strays.items())
+    assert "a second picture of frame 3" in reasons(database, "problem")["S004_011_3.jpg"]
+
+
+def test_pictures_named_anyhow_are_frames_by_their_numbers(tmp_path):
+    """The session's metadata names them; a picture without a number is none."""
+    write_mmi(tmp_path)
+    folder = write_session(tmp_path / "Sessions/11", "S004-011", frames=0)
+    for number in range(8, 13):
+        write_picture(folder / f"img_{number}.jpg", number)
+    write_picture(folder / "cover.jpg")
+    database = read_database("mmi", tmp_path)
+    assert [f.path.name for f in one(database, "S004-011").frames] == [f"img_{n}.jpg" for n in range(8, 13)]
+    assert "without a frame's number" in reasons(database)["cover.jpg"]
+
+
 def test_a_single_photograph_is_too_short(tmp_path):
     """MMI has sessions of one photograph; they hold no neutral face."""
     write_mmi(tmp_path)
@@ -250,48 +326,6 @@ def test_the_label_of_a_stand_in_makes_the_source_rendered(tmp_path):
     write_text(write_mmi(tmp_path) / STAND_IN_LABEL, "rendered")
     assert read_database("mmi", tmp_path).source == "rendered"
     assert read_database("mmi", tmp_path / "Sessions").source == "rendered"
-
-
-CODECS = [
-    ("mjpeg", "avi", "yuvj420p", {}),
-    ("mpeg4", "avi", "yuv420p", {}),
-    ("mpeg4", "avi", "yuv420p", {"bf": "2"}),
-    ("rawvideo", "avi", "yuv420p", {}),
-    ("ffv1", "avi", "yuv420p", {}),
-    ("huffyuv", "avi", "yuv422p", {}),
-    ("dvvideo", "avi", "yuv420p", {}),
-    ("mpeg2video", "avi", "yuv420p", {"flags": "+ildct+ilme"}),
-    ("mpeg2video", "mpg", "yuv420p", {"bf": "2"}),
-    ("wmv2", "avi", "yuv420p", {}),
-    ("libx264", "mp4", "yuv420p", {}),
-]
-
-
-@pytest.mark.parametrize(("codec", "suffix", "pixel_format", "options"), CODECS)
-def test_frames_counted_are_frames_decoded(tmp_path, codec, suffix, pixel_format, options):
-    """Counting packets gives what decoding gives, for every codec that a clip may come in."""
-    clip = write_clip(tmp_path / f"S001-001.{suffix}", 23, codec, pixel_format, **options)
-    count, _ = decode_all(clip)
-    assert count_frames(clip) == count == 23
-
-
-def test_codecs_without_one_packet_per_frame_are_decoded():
-    """H.264 may code the two fields of a frame apart, so its packets are not counted."""
-    assert "h264" not in ONE_PACKET_PER_FRAME
-
-
-def test_a_sound_file_is_no_clip(tmp_path):
-    """A file without video is refused with that reason."""
-    path = write_text(tmp_path / "S001-001.avi", "RIFF")
-    with pytest.raises(UnreadableClip):
-        count_frames(path)
-
-
-def test_a_truncated_clip_keeps_the_frames_that_it_has(tmp_path):
-    """The frames of a clip that was cut short are counted as far as they are there."""
-    clip = write_clip(tmp_path / "S001-001.avi", 30)
-    clip.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
-    assert 5 < count_frames(clip) < 30
 
 
 def test_no_clip_at_all_is_an_error_that_says_what_was_expected(tmp_path):

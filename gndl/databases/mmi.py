@@ -14,12 +14,12 @@ Some clips were recorded lying on their side; the crop stage tells which.
 
 from __future__ import annotations
 
-import filecmp
 from pathlib import Path
 
 from gndl.databases.apex import Marker, choose_examined
 from gndl.databases.clip import UnreadableClip, count_frames
 from gndl.databases.found_instead import explain
+from gndl.databases.mmi_copies import joined_copies
 from gndl.databases.mmi_metadata import (
     DUAL,
     EMOTIONS,
@@ -60,7 +60,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     if not sessions:
         findings.error(root, explain(root, "mmi"))
     every = [recording for session in sessions for recording in recordings_in(session, findings)]
-    recordings = _once(every, findings)
+    recordings = joined_copies(every, findings)
     labelled = [
         (recording, emotion) for recording in recordings if (emotion := _expression(recording, findings)) is not None
     ]
@@ -85,31 +85,6 @@ def read(root: Path, options: ReadOptions) -> Database:
         folders=folders,
         found=found if sessions else {},
     )
-
-
-def _once(recordings: list[Recording], findings: Findings) -> list[Recording]:
-    """Each recording once, the first one met; a second one is named, with whether its bytes are the same."""
-    first: dict[str, Recording] = {}
-    for recording in recordings:
-        same = first.setdefault(recording.name, recording)
-        if same is recording:
-            continue
-        if _identical(same, recording):
-            findings.skip(recording.place, f"met a second time, identical to {same.place}, which counts")
-        else:
-            findings.problem(
-                recording.place, f"another recording of the same name as {same.place}, which counts; left out"
-            )
-    return list(first.values())
-
-
-def _identical(one: Recording, other: Recording) -> bool:
-    if len(one.files) != len(other.files):
-        return False
-    try:
-        return all(filecmp.cmp(a, b, shallow=False) for a, b in zip(one.files, other.files, strict=True))
-    except OSError:
-        return False
 
 
 def _expression(recording: Recording, findings: Findings) -> str | None:

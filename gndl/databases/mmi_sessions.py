@@ -108,12 +108,14 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
             pictures[name].append(file)
     recordings = []
     for name in sorted({*clips, *pictures}):
-        for other in clips[name][1:]:
-            findings.skip(other, f"the same clip in a second format; {clips[name][0].name} is used")
-        if clips[name] and pictures[name]:
+        clip = _clip(name, clips[name], findings)
+        if clip and pictures[name]:
             findings.skip(
-                session, f"{len(pictures[name])} pictures beside the clip {clips[name][0].name}, which is used; ignored"
+                session, f"{len(pictures[name])} pictures beside the clip {clip.name}, which is used; ignored"
             )
+        series = () if clip else _series(name, pictures[name], findings)
+        if not clip and not series:
+            continue
         own = [file for file in xml if _name_of(file) == name]
         coded = sorted(
             (file for file in own if file.stem.lower().endswith("aucs")),
@@ -122,10 +124,10 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
         recordings.append(
             Recording(
                 name=name,
-                clip=clips[name][0] if clips[name] else None,
-                pictures=() if clips[name] else _in_order(pictures[name]),
+                clip=clip,
+                pictures=series,
                 session=session_file,
-                metadata=next((file for file in own if file.stem.upper().replace("_", "-") == name), None),
+                metadata=next((file for file in own if _is_called(file, name)), None),
                 action_units=coded[0] if coded else None,
             )
         )
@@ -136,11 +138,40 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
     return recordings
 
 
-def _in_order(pictures: list[Path]) -> tuple[Path, ...]:
-    """Pictures by the number at the end of their names."""
+def _is_called(file: Path, name: str) -> bool:
+    """Whether the name is exactly that of the recording, with nothing behind it."""
+    return file.stem.upper().replace("_", "-") == name
 
-    def number(picture: Path) -> tuple[int, str]:
-        match = _NUMBER_AT_END.search(picture.stem)
-        return (int(match[1]) if match else -1, picture.name)
 
-    return tuple(sorted(pictures, key=number))
+def _clip(name: str, clips: list[Path], findings: Findings) -> Path | None:
+    """The clip that bears the recording's own name; any other one was derived from it."""
+    if not clips:
+        return None
+    clip, *others = sorted(clips, key=lambda file: not _is_called(file, name))
+    for other in others:
+        what = "the same clip in a second format" if _is_called(other, name) else "a derived clip"
+        findings.skip(other, f"{what}; {clip.name} is used")
+    if not _is_called(clip, name):
+        findings.note(clip, f"no clip is called exactly {name}; this one is used")
+    return clip
+
+
+def _series(name: str, pictures: list[Path], findings: Findings) -> tuple[Path, ...]:
+    """Pictures by the number at the end of their names, behind the recording's own name where they bear it.
+
+    Any other picture is named in a finding. A single picture needs no number.
+    """
+    own = [picture for picture in pictures if _name_of(picture) == name]
+    for stray in pictures if own else []:
+        if stray not in own:
+            findings.skip(stray, f"not called after its recording ({name}), as other pictures here are; ignored")
+    if len(own or pictures) == 1:
+        return tuple(own or pictures)
+    frames: dict[int, Path] = {}
+    for picture in own or pictures:
+        match = _NUMBER_AT_END.search(_NAME.sub("", picture.stem, count=1))
+        if match is None:
+            findings.skip(picture, "a picture without a frame's number at the end of its name; ignored")
+        elif (first := frames.setdefault(int(match[1]), picture)) is not picture:
+            findings.problem(picture, f"a second picture of frame {int(match[1])}; {first.name} is used")
+    return tuple(frames[number] for number in sorted(frames))
