@@ -1,6 +1,6 @@
 """Crop a database: every face that the study needs, once, aligned by its eyes and cached by what went in.
 
-One set of crops is a folder named by a hash of its sources' content, the settings and the eye predictor. It holds
+One set of crops is a folder named by a hash of all that it is made from (`gndl.crop_identity`). It holds
 ``images.npy`` (all crops), ``crops.csv`` (where each came from) and ``crops.json`` (settings and counts).
 """
 
@@ -10,29 +10,30 @@ import json
 import shutil
 import sys
 import uuid
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 
+from gndl.crop_identity import CROP_VERSION, hash_of_crops
 from gndl.crop_records import counted, crop_notes, crop_rows, relative_to_root
-from gndl.crop_sequence import CroppedFrame, crop_subject, frame_name, taken_frames
+from gndl.crop_sequence import CroppedFrame, crop_subject, frame_name, stack_images, taken_frames
 from gndl.errors import GndlError
-from gndl.eyes import PREDICTOR, require_predictor
-from gndl.files import hash_file, hash_json
-from gndl.frames_reading import as_colour, as_grey
+from gndl.eyes import require_predictor
+from gndl.files import write_json
 from gndl.pairs import FacePairs
 from gndl.profiles import CropSettings
 from gndl.progress import progress
 from gndl.sequences import Database, FrameRef, Sequence
 from gndl.source_hashes import hash_sources
 
-CROP_VERSION = 1
-"""Raised whenever a change of the code changes a crop, so that no crop of the old code is reused."""
+BYTES_OF_NAMES: Final = "surrogateescape"
+"""A file's name that is no UTF-8 keeps its bytes in crops.csv."""
 
 TEXT_COLUMNS = (
     "database",
@@ -68,8 +69,9 @@ class Crops:
         left_eye_y, right_eye_x, right_eye_y (in the frame as stored, in pixels; left as seen on the upright face),
         turned (degrees clockwise that bring a lying clip upright), half (of a dual view), score (the detector's), crop
         (index into ``images``).
-    faceless : tuple of str
-        Sequences left out because no frame of theirs shows a face.
+    faceless : dict of str to list of str
+        Sequences left out because no frame of theirs shows a face: an empty list; or because some frames taken show
+        none and no other frame can lend them the eyes' places: their names.
     notes : tuple of str
         What a reader of the results should know, in sentences.
     root : Path
@@ -80,7 +82,7 @@ class Crops:
     hash: str
     images: np.ndarray
     table: pd.DataFrame
-    faceless: tuple[str, ...]
+    faceless: dict[str, list[str]]
     notes: tuple[str, ...]
     root: Path
 
@@ -109,7 +111,9 @@ def prepare_crops(
     cache : Path
         Folder under which every set of crops has its own.
     allow_missing_faces : bool
-        Leave out sequences in which no face is found, and say how many, instead of stopping.
+        Leave out sequences in which a face is missing, and say how many, instead of stopping. A frame without a face
+        is cropped like the nearest frame of its size that has one, except in a manifest, whose pictures may be
+        unrelated photographs.
     jobs : int
         Worker processes; the crops are the same for any number.
 
@@ -120,7 +124,7 @@ def prepare_crops(
     Raises
     ------
     GndlError
-        Where a file cannot be read, or a sequence shows no face and ``allow_missing_faces`` is not given.
+        Where a file cannot be read, or a face is missing and ``allow_missing_faces`` is not given.
     """
     root = database.root.parent if database.root.is_file() else database.root
     by_landmarks = all(f.landmarks is not None for s in database.sequences for f in taken_frames(s))
@@ -130,19 +134,18 @@ def prepare_crops(
         require_predictor()
     sources = _sources(database, by_landmarks)
     hashes = hash_sources(sources, cache / "source-hashes.json")
-    key = _hash_of_input(
-        database, settings, by_landmarks, {relative_to_root(p, root): h for p, h in hashes.items()}, root
-    )
-    folder = cache / key
-    if not (folder / "crops.json").is_file():
+    contents = {relative_to_root(path, root): content for path, content in hashes.items()}
+    folder = cache / hash_of_crops(database, settings, by_landmarks, contents, root)
+    crops = _made_before(folder, root)
+    if crops is None:
         _build(folder, database, settings, by_landmarks, hashes, root, jobs)
-    crops = _read(folder, root)
+        crops = _read(folder, root)
     for note in crops.notes:
         print(note, file=sys.stderr)
     if crops.faceless and not allow_missing_faces:
         raise GndlError(
-            f"{database.root}: no face was found in any frame of {counted(crops.faceless, 'sequence')}: "
-            f"{', '.join(crops.faceless)}. Look at them and leave them out, or give --allow-missing-faces "
+            f"{database.root}: no face was found in {counted(crops.faceless, 'sequence')}: "
+            f"{_listed(crops.faceless)}. Look at them and leave them out, or give --allow-missing-faces "
             "to go on without them"
         )
     return crops
@@ -181,27 +184,6 @@ def _sources(database: Database, by_landmarks: bool) -> list[Path]:
     return list(paths)
 
 
-def _hash_of_input(
-    database: Database, settings: CropSettings, by_landmarks: bool, contents: dict[str, str], root: Path
-) -> str:
-    def named(frames: Iterable[FrameRef]) -> list[list[str]]:
-        return [[relative_to_root(frame.path, root), frame_name(frame)] for frame in frames]
-
-    sequences = [
-        [s.sequence, s.subject, named(taken_frames(s)), named(s.frames), s.view, s.may_lie_on_its_side]
-        for s in database.sequences
-    ]
-    content = {
-        "version": CROP_VERSION,
-        "settings": asdict(settings),
-        "database": [database.name, database.source],
-        "predictor": None if by_landmarks else hash_file(PREDICTOR),
-        "sequences": sequences,
-        "contents": contents,
-    }
-    return hash_json(content)[:16]
-
-
 def _build(
     folder: Path,
     database: Database,
@@ -215,29 +197,31 @@ def _build(
     by_subject: dict[str, list[Sequence]] = {}
     for sequence in database.sequences:
         by_subject.setdefault(sequence.subject, []).append(sequence)
-    work = (delayed(crop_subject)(sequences, settings, by_landmarks) for sequences in by_subject.values())
+    may_borrow = database.name != "manifest"  # whose pictures may be unrelated photographs
+    work = (delayed(crop_subject)(some, settings, by_landmarks, may_borrow) for some in by_subject.values())
     results = Parallel(n_jobs=min(jobs, len(by_subject)), return_as="generator")(work)
     crops: dict[FrameRef, CroppedFrame] = {}
-    faceless: list[str] = []
+    faceless: dict[str, list[str]] = {}
     for some, without in progress(results, f"cropping {database.title}", total=len(by_subject), unit="subject"):
         for crop in some:
             crops.setdefault(crop.frame, crop)
-        faceless += without
+        faceless |= without
     if not crops:
         raise GndlError(
             f"{database.root}: no face was found in any frame of any sequence; are these pictures of faces?"
         )
-    images, colour_note = _stack([crop.image for crop in crops.values()])
+    faceless = dict(sorted(faceless.items()))
+    images, colour_note = stack_images([crop.image for crop in crops.values()])
     table = crop_rows(database, crops, set(faceless), hashes, root)
-    notes = [*crop_notes(database, table, sorted(faceless), by_landmarks), *colour_note]
-    content = {"settings": asdict(settings), "version": CROP_VERSION, "faceless": sorted(faceless), "notes": notes}
+    notes = [*_crop_notes(database, table, faceless, by_landmarks), *colour_note]
+    content = {"settings": asdict(settings), "version": CROP_VERSION, "faceless": faceless, "notes": notes}
 
     aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
     try:
         aside.mkdir(parents=True)
         np.save(aside / "images.npy", images)
-        table.to_csv(aside / "crops.csv", index=False, lineterminator="\n")
-        (aside / "crops.json").write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        table.to_csv(aside / "crops.csv", index=False, lineterminator="\n", errors=BYTES_OF_NAMES)
+        write_json(aside / "crops.json", content)
         try:
             aside.rename(folder)
         except OSError:
@@ -247,20 +231,42 @@ def _build(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-def _stack(images: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """Bring all crops to grey where more than half of them are grey, else all to colour."""
-    grey = sum(image.ndim == 2 for image in images)
-    to_grey = grey > len(images) / 2
-    note = []
-    if 0 < grey < len(images):
-        verdict = "all are taken as grey" if to_grey else "the grey ones are repeated in three channels"
-        note.append(f"{grey} of {len(images)} frames are grey and the others in colour: {verdict}.")
-    return np.stack([as_grey(image) if to_grey else as_colour(image) for image in images]), note
+def _crop_notes(
+    database: Database, table: pd.DataFrame, faceless: Mapping[str, list[str]], by_landmarks: bool
+) -> list[str]:
+    in_part = {name: frames for name, frames in faceless.items() if frames}
+    notes = crop_notes(database, table, [name for name in faceless if name not in in_part], by_landmarks)
+    if in_part:
+        notes.append(
+            f"{database.title}: NO FACE in some frames of {counted(in_part, 'sequence')}, and no other frame to crop "
+            f"them by; left out: {_listed(in_part)}."
+        )
+    return notes
+
+
+def _listed(faceless: Mapping[str, list[str]]) -> str:
+    return ", ".join(f"{name} ({', '.join(frames)})" if frames else name for name, frames in faceless.items())
+
+
+def _made_before(folder: Path, root: Path) -> Crops | None:
+    """Read the crops made before from the same input; a folder that is damaged is removed, and it is said."""
+    if not folder.exists():
+        return None
+    try:
+        return _read(folder, root)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, EOFError) as error:
+        print(f"{folder}: is damaged ({error}), so its faces are cropped again.", file=sys.stderr)
+        shutil.rmtree(folder)
+        return None
 
 
 def _read(folder: Path, root: Path) -> Crops:
     content = json.loads((folder / "crops.json").read_text(encoding="utf-8"))
     text = {column: str for column in TEXT_COLUMNS}
-    table = pd.read_csv(folder / "crops.csv", dtype=text, keep_default_na=False, na_values={"score": [""]})
+    file = folder / "crops.csv"
+    blank = {"score": [""]}
+    table = pd.read_csv(file, dtype=text, keep_default_na=False, na_values=blank, encoding_errors=BYTES_OF_NAMES)
     images = np.load(folder / "images.npy", mmap_mode="r")
-    return Crops(folder, folder.name, images, table, tuple(content["faceless"]), tuple(content["notes"]), root)
+    if len(images) != table["crop"].max() + 1:
+        raise ValueError(f"images.npy holds {len(images)} crops and crops.csv names {table['crop'].max() + 1}")
+    return Crops(folder, folder.name, images, table, dict(content["faceless"]), tuple(content["notes"]), root)

@@ -12,7 +12,7 @@ import numpy as np
 from gndl.align import Eyes, cut, geometry_from_eyes
 from gndl.errors import GndlError
 from gndl.eyes import FoundEyes, find_eyes
-from gndl.frames_reading import as_grey, iterate_clip, read_frames, read_image, read_landmarks
+from gndl.frames_reading import as_colour, as_grey, iterate_clip, read_eyes, read_frames, read_image
 from gndl.profiles import CropSettings
 from gndl.sequences import FrameRef, Sequence
 
@@ -88,12 +88,12 @@ def taken_frames(sequence: Sequence) -> tuple[FrameRef, ...]:
 
 
 def crop_subject(
-    sequences: Many[Sequence], settings: CropSettings, by_landmarks: bool
-) -> tuple[list[CroppedFrame], list[str]]:
+    sequences: Many[Sequence], settings: CropSettings, by_landmarks: bool, may_borrow: bool
+) -> tuple[list[CroppedFrame], dict[str, list[str]]]:
     """Crop the frames of one subject's sequences, each distinct frame once.
 
     A crop depends on its own frame alone. Only a frame in which no face is found borrows the eyes' places from the
-    nearest frame of its sequence that has a face; the first such sequence in order counts.
+    nearest frame of its sequence that has a face and the same size; the first such sequence in order counts.
 
     Parameters
     ----------
@@ -101,12 +101,16 @@ def crop_subject(
     settings : CropSettings
     by_landmarks : bool
         Whether every frame brings its landmark file; otherwise detector and predictor find the eyes.
+    may_borrow : bool
+        Whether the frames of a sequence are moments of one filming; of unrelated photographs none borrows.
 
     Returns
     -------
     crops : list of CroppedFrame
-    faceless : list of str
-        Names of the sequences in none of whose frames a face was found.
+        None of a sequence in ``faceless``.
+    faceless : dict of str to list of str
+        The sequences that cannot be cropped: with an empty list where no frame shows a face, else with the names of
+        the frames that show none and find none to borrow from.
 
     Raises
     ------
@@ -114,15 +118,16 @@ def crop_subject(
         Where a file cannot be read, or landmarks give no two eyes inside the picture.
     """
     crops: dict[FrameRef, CroppedFrame] = {}
-    faceless: list[str] = []
+    faceless: dict[str, list[str]] = {}
     for sequence in sequences:
         pictures = read_frames(taken_frames(sequence))
         if by_landmarks:
             located = {frame: _eyes_by_landmarks(frame, pictures[frame]) for frame in pictures}
         else:
-            located = _eyes_by_detector(sequence, pictures)
-        if not located:
-            faceless.append(sequence.sequence)
+            located = _eyes_by_detector(sequence, pictures, may_borrow)
+        if len(located) < len(pictures):
+            faceless[sequence.sequence] = [frame_name(f) for f in pictures if f not in located] if located else []
+            continue
         for frame, (eyes, how, view, score) in located.items():
             if frame not in crops:
                 image = cut(pictures[frame], geometry_from_eyes(eyes, settings))
@@ -131,43 +136,48 @@ def crop_subject(
 
 
 Located = dict[FrameRef, tuple[Eyes, str, View, float]]
-Seen = dict[View, dict[FrameRef, FoundEyes]]
+Seen = dict[View, dict[FrameRef, "SeenFace"]]
+
+
+@dataclass(frozen=True)
+class SeenFace:
+    """The eyes found in a frame, and the frame's height and width in pixels."""
+
+    found: FoundEyes
+    size: tuple[int, ...]
 
 
 def _eyes_by_landmarks(frame: FrameRef, picture: np.ndarray) -> tuple[Eyes, str, View, float]:
     if frame.landmarks is None:
         raise GndlError(f"{frame.path}: has no landmark file")
-    eyes = Eyes.from_landmarks(read_landmarks(frame.landmarks))
     height, width = picture.shape[:2]
-    inside = all(0 <= x < width and 0 <= y < height for x, y in (eyes.left, eyes.right))
-    if not inside or eyes.distance < 4:
-        raise GndlError(
-            f"{frame.landmarks}: puts the eyes at {eyes.left} and {eyes.right}, which are no two places in the "
-            f"{width}×{height} picture {frame.path.name}; without the Landmarks folder the detector is used"
-        )
+    eyes = read_eyes(frame.landmarks, width, height)
     return eyes, "landmarks", View(), float("nan")
 
 
-def _eyes_by_detector(sequence: Sequence, pictures: dict[FrameRef, np.ndarray]) -> Located:
-    """Find the eyes in the frames taken, or borrow them from the nearest frame; empty where no frame has a face."""
+def _eyes_by_detector(sequence: Sequence, pictures: dict[FrameRef, np.ndarray], may_borrow: bool) -> Located:
+    """Find the eyes in the frames taken, or borrow them from the nearest frame; frames without either are left out."""
     views = _possible_views(sequence)
     seen = _look((pictures | _one_more_vote(sequence, views)).items(), views, second_attempt=False)
     if any(seen.values()):
         views = (_best_view(seen),)
-    for frames in (lambda: iter(pictures.items()), lambda: _other_frames(sequence, pictures)):
+    for frames in (lambda: iter(pictures.items()), lambda: _other_frames(sequence, pictures) if may_borrow else ()):
         if not all(frame in seen[view] for frame in pictures for view in views):
             more = _look(frames(), views, second_attempt=True)
             seen = {view: seen[view] | more[view] for view in views}
     view = _best_view({view: seen[view] for view in views})
     faces = seen[view]
     located: Located = {}
-    for frame, picture in pictures.items() if faces else ():
-        nearest = frame if frame in faces else _nearest(sequence, frame, faces)
-        found = faces[nearest]
-        eyes = view.to_stored(found.eyes, picture)
-        if nearest == frame:
-            located[frame] = (eyes, found.how, view, found.score)
-        else:
+    for frame, picture in pictures.items():
+        if frame in faces:
+            found = faces[frame].found
+            located[frame] = (view.to_stored(found.eyes, picture), found.how, view, found.score)
+            continue
+        # In a picture of another size the same place is no place of a face.
+        lenders = [other for other, face in faces.items() if may_borrow and face.size == picture.shape[:2]]
+        if lenders:
+            nearest = _nearest(sequence, frame, lenders)
+            eyes = view.to_stored(faces[nearest].found.eyes, picture)
             located[frame] = (eyes, f"nearest frame {frame_name(nearest)}", view, float("nan"))
     return located
 
@@ -194,13 +204,13 @@ def _look(pictures: Iterable[tuple[FrameRef, np.ndarray]], views: Many[View], *,
         for view in views:
             found = find_eyes(view.of(grey), second_attempt=second_attempt)
             if found is not None:
-                seen[view][frame] = found
+                seen[view][frame] = SeenFace(found, picture.shape[:2])
     return seen
 
 
 def _best_view(seen: Seen) -> View:
     """The view in which most frames show a face; where two have equally many, the one with the higher scores."""
-    return max(seen, key=lambda view: (len(seen[view]), sum(found.score for found in seen[view].values())))
+    return max(seen, key=lambda view: (len(seen[view]), sum(face.found.score for face in seen[view].values())))
 
 
 def _other_frames(sequence: Sequence, taken: dict[FrameRef, np.ndarray]) -> Iterator[tuple[FrameRef, np.ndarray]]:
@@ -215,8 +225,8 @@ def _other_frames(sequence: Sequence, taken: dict[FrameRef, np.ndarray]) -> Iter
                 yield frame, read_image(frame.path)
 
 
-def _nearest(sequence: Sequence, frame: FrameRef, faces: dict[FrameRef, FoundEyes]) -> FrameRef:
-    """The frame with a face that is nearest in time; the earlier of two."""
+def _nearest(sequence: Sequence, frame: FrameRef, lenders: Many[FrameRef]) -> FrameRef:
+    """The one of ``lenders`` that is nearest in time; the earlier of two."""
     order = sequence.frames or taken_frames(sequence)
     places = {other: other.index if other.is_video else place for place, other in enumerate(order)}
 
@@ -224,4 +234,22 @@ def _nearest(sequence: Sequence, frame: FrameRef, faces: dict[FrameRef, FoundEye
         place = other.index if other.is_video else places.get(other, 0)
         return abs(place - (frame.index if frame.is_video else places.get(frame, 0))), place
 
-    return min(faces, key=distance)
+    return min(lenders, key=distance)
+
+
+def stack_images(images: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    """Bring all crops of a database to grey where more than half of them are grey, else all to colour.
+
+    Returns
+    -------
+    stack : ndarray of uint8, shape (N, S, S) or (N, S, S, 3)
+    note : list of str
+        What was done, where the crops were not all of one kind.
+    """
+    grey = sum(image.ndim == 2 for image in images)
+    to_grey = grey > len(images) / 2
+    note = []
+    if 0 < grey < len(images):
+        verdict = "all are taken as grey" if to_grey else "the grey ones are repeated in three channels"
+        note.append(f"{grey} of {len(images)} frames are grey and the others in colour: {verdict}.")
+    return np.stack([as_grey(image) if to_grey else as_colour(image) for image in images]), note
