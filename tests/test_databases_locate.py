@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from layouts import write_ckplus, write_mmi, write_oulu, write_picture, write_text
+import shutil
 
-from gndl.databases import locate_databases, read_database
+import pytest
+from layouts import write_ckplus, write_mmi, write_oulu, write_picture, write_session, write_text
+
+from gndl.databases import audit, locate_databases, read_database
 from gndl.errors import GndlError
 
 
@@ -77,6 +79,40 @@ def test_archives_left_beside_what_they_held_do_not_matter(tmp_path):
     write_ckplus(tmp_path / "ckplus")
     write_text(tmp_path / "ckplus/extended-cohn-kanade-images.zip", "")
     assert len(read_database("ckplus", locate_databases(["ckplus"], tmp_path, {})["ckplus"]).sequences) == 6
+
+
+def zipped(archive, folder):
+    """An archive of a folder, as a download."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
+    shutil.make_archive(str(archive.with_suffix("")), "zip", folder)
+    return archive
+
+
+@pytest.mark.parametrize("unpacked", [".", "part2"])
+@pytest.mark.parametrize("suffix", [".zip", ".tar.gz"])
+def test_an_archive_beside_unpacked_data_is_named_until_it_is_unpacked(tmp_path, suffix, unpacked):
+    """Of two downloads one may be forgotten; its command is given, and nothing is said once it is unpacked."""
+    write_mmi(tmp_path / "mmi")
+    write_session(tmp_path / "other/Sessions/20", "S009-020")
+    archive = tmp_path / "mmi/part2.zip"
+    zipped(archive, tmp_path / "other")
+    if suffix != ".zip":
+        archive = archive.rename(tmp_path / f"mmi/part2{suffix}")
+    note = next(f for f in read_database("mmi", tmp_path / "mmi").findings if f.path == archive)
+    assert note.kind == "note" and str(archive) in note.message.split("to unpack it:")[1]
+    assert "part2" in audit(tmp_path / "mmi", "mmi").report()
+    if suffix == ".zip" or unpacked == "part2":
+        shutil.copytree(tmp_path / "other", tmp_path / "mmi" / unpacked, dirs_exist_ok=True)
+        database = read_database("mmi", tmp_path / "mmi")
+        assert len(database.sequences) == 4 and archive not in {f.path for f in database.findings}
+
+
+def test_what_was_asked_for_may_still_be_packed(tmp_path):
+    """The error that the asked-for light is not here has the command of the archive beside it."""
+    write_oulu(tmp_path / "db", "OriginalImg/VL/Dark")
+    archive = zipped(tmp_path / "db/Strong.zip", write_oulu(tmp_path / "other"))
+    message = refusal("oulu_casia", tmp_path / "db")
+    assert "found original VL Dark" in message and f'unzip -d "{tmp_path / "db/Strong"}" "{archive}"' in message
 
 
 def test_a_manifest_may_be_the_data_itself(tmp_path):

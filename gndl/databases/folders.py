@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,12 +91,46 @@ def archives_in(root: Path) -> list[Path]:
     return [file for _, _, files in walk(root, 1) for file in files if is_archive(file)]
 
 
+def not_unpacked(root: Path) -> list[Path]:
+    """Those of `archives_in` of whose content nothing is found where it would have been unpacked.
+
+    That is a folder of the archive's name beside it or, for a zip, its first file, beside it or below ``root``.
+    """
+    packed = []
+    for archive in archives_in(root):
+        folder, first = _folder_for(archive), _first_file(archive)
+        in_place = first is not None and any((place / first).is_file() for place in (archive.parent, root))
+        if not in_place and not (folder.is_dir() and any(contents(folder))):
+            packed.append(archive)
+    return packed
+
+
+def _first_file(archive: Path) -> str | None:
+    """Name of the first file in a zip; None where it has none, cannot be read, or is another kind of archive."""
+    if archive.suffix.lower() != ".zip":
+        return None
+    try:
+        with zipfile.ZipFile(archive) as packed:
+            names = (name for name in packed.namelist() if not name.endswith("/"))
+            return next((name for name in names if not any(map(is_clutter, name.split("/")))), None)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return None
+
+
+def _folder_for(archive: Path) -> Path:
+    """The folder beside an archive that bears its name."""
+    return archive.with_name(archive.name[: -len(_suffix(archive))])
+
+
+def _suffix(archive: Path) -> str:
+    return max((end for end in _ARCHIVES if archive.name.lower().endswith(end)), key=len)
+
+
 def how_to_unpack(archives: list[Path]) -> str:
     """The commands that unpack these archives, each into a folder of its own name beside it, one a line."""
     lines = []
     for archive in archives:
-        suffix = max((end for end in _ARCHIVES if archive.name.lower().endswith(end)), key=len)
-        folder = archive.with_name(archive.name[: -len(suffix)])
+        suffix, folder = _suffix(archive), _folder_for(archive)
         command = _ARCHIVES[suffix].format(folder=f'"{folder}"', archive=f'"{archive}"')
         lines.append(command if suffix == ".zip" else f'mkdir -p "{folder}" && {command}')
     return "\n".join(f"    {line}" for line in lines)

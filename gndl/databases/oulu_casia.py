@@ -19,7 +19,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from gndl.databases.folders import PICTURE_SUFFIXES, contents, relative, walk
+from gndl.databases.folders import PICTURE_SUFFIXES, contents, how_to_unpack, not_unpacked, relative, walk
 from gndl.databases.found_instead import explain
 from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
 from gndl.paper import EXPRESSIONS
@@ -140,7 +140,12 @@ def _resolve(root: Path, trees: list[_Tree], options: ReadOptions, findings: Fin
         return fitting[0]
     if trees:
         here = "; ".join(f"{tree.pictures} {tree.camera} {tree.light} in {relative(tree.root, root)}" for tree in trees)
-        findings.error(root, f"no {wanted[2]} pictures of camera {wanted[0]} in {wanted[1]} light; found {here}")
+        packed = not_unpacked(root)
+        findings.error(
+            root,
+            f"no {wanted[2]} pictures of camera {wanted[0]} in {wanted[1]} light; found {here}"
+            + (f"; archives that are not yet unpacked:\n{how_to_unpack(packed)}" if packed else ""),
+        )
     else:
         findings.error(root, explain(root, "oulu_casia"))
     return None

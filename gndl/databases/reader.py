@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from gndl.databases import ckplus, manifest, mmi, oulu_casia
 from gndl.databases.ckplus_landmarks import with_landmarks_for_all_or_none
+from gndl.databases.folders import how_to_unpack, not_unpacked
 from gndl.databases.found_instead import explain
 from gndl.databases.frames_csv import choose_frames
-from gndl.databases.reading import THE_PAPERS, ReadOptions, checked
+from gndl.databases.reading import THE_PAPERS, Findings, ReadOptions, checked
 from gndl.errors import GndlError
 from gndl.sequences import Database
 
@@ -39,11 +41,23 @@ def inspect_database(
     if root.is_file() and name != "manifest":
         raise GndlError(f"{root}: {explain(root, name)}")
     database = READERS[name](root, options)
+    if name != "manifest" and database.folders:
+        database = _with_archives(database)
     if frames_csv is not None:
         database = choose_frames(database, frames_csv)
     if name == "ckplus":
         database = with_landmarks_for_all_or_none(database)
     return checked(database)
+
+
+def _with_archives(database: Database) -> Database:
+    """Name the archives beside unpacked data that may hold the rest of it."""
+    findings = Findings(list(database.findings))
+    for archive in not_unpacked(database.root):
+        findings.note(
+            archive, f"nothing of this archive was found beside it; to unpack it:\n{how_to_unpack([archive])}"
+        )
+    return replace(database, findings=tuple(findings.items))
 
 
 def read_database(
