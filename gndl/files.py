@@ -6,9 +6,11 @@ import hashlib
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 
 @contextmanager
@@ -21,6 +23,23 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let one process at a time write ``path``, be it a file or a folder; the others wait for the block's end.
+
+    The lock file lies beside ``path`` as ``.NAME.lock`` and goes with the lock.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.with_name(f".{path.name}.lock")
+    with FileLock(file):
+        try:
+            yield
+        finally:
+            # Who waits on the removed file sees that and takes the lock anew (filelock, since 3.24).
+            with suppress(OSError):
+                file.unlink()
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from gndl.checkpoint import (
 )
 from gndl.device import choose_device, computing_on
 from gndl.errors import GndlError
-from gndl.files import hash_json, write_json
+from gndl.files import hash_json, locked, write_json
 from gndl.identity import require_same, run_identity
 from gndl.methods import MethodSettings, build_method, method_settings, variant_name
 from gndl.model import Method
@@ -88,6 +88,8 @@ def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
 def find_run(folder: Path, identity: Mapping[str, Any], epochs: int) -> FitResult | None:
     """Return the finished run in ``folder``; None where it is absent, unfinished or has fewer epochs than asked.
 
+    A run counts as finished where epochs.csv has as many rows as run.json says.
+
     Raises
     ------
     GndlError
@@ -103,7 +105,8 @@ def find_run(folder: Path, identity: Mapping[str, Any], epochs: int) -> FitResul
         raise GndlError(f"{path}: has {done} epochs, asked for {epochs}; epochs may only grow.")
     if done < epochs or not all((folder / name).exists() for name in ("epochs.csv", "predictions.csv")):
         return None
-    return FitResult(folder, record, read_epochs(folder), reused=True)
+    rows = read_epochs(folder)
+    return FitResult(folder, record, rows, reused=True) if len(rows) == done else None
 
 
 def fit(
@@ -127,7 +130,8 @@ def fit(
 
     A finished run of the same identity is read, not trained. One that was interrupted resumes from its last
     checkpoint. One that finished with fewer epochs continues from its kept state, or, where none was kept, is trained
-    again from the first epoch, which on a CPU gives the same numbers.
+    again from the first epoch, which on a CPU gives the same numbers. A second process that is given the same folder
+    waits for the first and reads what it wrote.
 
     Parameters
     ----------
@@ -173,27 +177,17 @@ def fit(
     finished = find_run(run_folder, full_identity, settings.epochs)
     if finished is not None:
         return finished
-    with computing_on(device, settings.precision, settings.threads, seed):
+    with locked(run_folder), computing_on(device, settings.precision, settings.threads, seed):
+        finished = find_run(run_folder, full_identity, settings.epochs)  # by the process that had the lock
+        if finished is not None:
+            return finished
         run = Trainer(method, pairs, train_index, test_index, settings, lam, seed, device, weights)
-        state = load_state(run_folder, full_identity)
-        if state is not None:
-            if state.epoch > settings.epochs:
-                raise GndlError(
-                    f"{run_folder}: has {state.epoch} epochs, asked for {settings.epochs}; epochs may only grow."
-                )
-            run.restore(state)
+        _restore(run, run_folder, full_identity)
         epochs = range(len(run.history) + 1, settings.epochs + 1)
-        bar = (
-            progress(epochs, f"{variant_name(method, weights)} fold {fold}", unit="epoch") if show_progress else epochs
+        title = f"{variant_name(method, weights)} fold {fold}"
+        _train(
+            run, progress(epochs, title, unit="epoch") if show_progress else epochs, run_folder, full_identity, on_epoch
         )
-        for epoch in bar:
-            row = run.train_epoch(epoch)
-            every = settings.checkpoint_every
-            if every and (epoch % every == 0 or epoch == settings.epochs):
-                save_state(run_folder / RESUME, run.state(full_identity))
-            write_epochs(run_folder, run.history)  # who watches a run reads this file
-            if on_epoch is not None:
-                on_epoch(row)
         record = _record(run, fold, full_identity)
         _write_run(run_folder, run, record, full_identity)
     return FitResult(run_folder, record, run.history)
@@ -232,13 +226,38 @@ def _check_split(
         raise GndlError(f"{settings.epochs} epochs were asked for; at least 1 is needed.")
 
 
+def _restore(run: Trainer, folder: Path, identity: dict[str, Any]) -> None:
+    """Put ``run`` where its checkpoint or its kept state stands, if there is one."""
+    state = load_state(folder, identity)
+    if state is None:
+        return
+    if state.epoch > run.settings.epochs:
+        raise GndlError(f"{folder}: has {state.epoch} epochs, asked for {run.settings.epochs}; epochs may only grow.")
+    run.restore(state)
+
+
+def _train(
+    run: Trainer, epochs: Iterable[int], folder: Path, identity: dict[str, Any], on_epoch: OnEpoch | None
+) -> None:
+    """Train the epochs that are missing, with a checkpoint and epochs.csv after each."""
+    every = run.settings.checkpoint_every
+    for epoch in epochs:
+        row = run.train_epoch(epoch)
+        if every and (epoch % every == 0 or epoch == run.settings.epochs):
+            save_state(folder / RESUME, run.state(identity))
+        # A finished run of fewer epochs is none any more once epochs.csv goes beyond it.
+        (folder / RECORD).unlink(missing_ok=True)
+        write_epochs(folder, run.history)  # who watches a run reads this file
+        if on_epoch is not None:
+            on_epoch(row)
+
+
 def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]:
     """Return run.json."""
     method, settings = run.method_settings, run.settings
     best = max(run.history, key=lambda row: row["accuracy_test"])  # the first of equals
     n_train, steps = len(run.train_index), steps_per_epoch(len(run.train_index), settings.batch_size)
-    rest = n_train % settings.batch_size
-    images = method.images_per_pair * (n_train - (rest == 1))
+    images = method.images_per_pair * pairs_per_epoch(n_train, settings.batch_size)
     return {
         "method": method.as_json(),
         "variant": variant_name(method, run.weights),
