@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import inspect
-import io
-import textwrap
-import tokenize
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +13,8 @@ from numpy.typing import NDArray
 
 from gndl.errors import GndlError
 from gndl.files import hash_file, hash_json
-from gndl.methods import MethodSettings, build_method
+from gndl.method_code import code_hash, function_hash
+from gndl.methods import MethodSettings
 from gndl.pairs import FacePairs
 from gndl.profiles import TrainSettings
 
@@ -28,31 +24,15 @@ _WITHOUT_EFFECT = ("min_steps", "checkpoint_every", "keep_state")
 _MODULES = ("model", "pairs", "trainer", "device")
 """Modules that every number passes through; a further variant in ``methods`` leaves other runs what they are."""
 
-
-def code_hash(source: str) -> str:
-    """SHA-256 of Python source as it runs: comments, docstrings and blank space do not count.
-
-    Text is cut out of the source rather than read back from the syntax tree, whose form differs between versions of
-    Python.
-    """
-    source = textwrap.dedent(source)
-    lines = source.splitlines(keepends=True)
-    cuts = [
-        (token.start, token.end)
-        for token in tokenize.generate_tokens(io.StringIO(source).readline)
-        if token.type == tokenize.COMMENT
-    ]
-    for node in ast.walk(ast.parse(source)):
-        # Docstrings, and the strings under attributes: expressions that nobody reads at run time.
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            start, end = (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
-            encoded = [lines[row - 1].encode() for row, _ in (start, end)]  # the tree counts bytes, tokens characters
-            columns = [len(line[:col].decode()) for line, (_, col) in zip(encoded, (start, end), strict=True)]
-            cuts.append(((start[0], columns[0]), (end[0], columns[1])))
-    for (row, column), (last_row, last_column) in sorted(cuts, reverse=True):
-        rest = lines[last_row - 1][last_column:]
-        lines[row - 1 : last_row] = [lines[row - 1][:column] + rest, *[""] * (last_row - row)]
-    return hash_json(["".join(line.split()) for line in lines if line.strip()])
+_FUNCTIONS = {
+    "build_method": "methods",
+    "fit": "train",
+    "_restore": "train",
+    "_train": "train",
+    "_write_run": "train",
+    "write_predictions": "record",
+}
+"""Functions that every number passes through, with their modules, whose other parts change none."""
 
 
 def run_identity(
@@ -124,32 +104,14 @@ def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any]) -> 
 
 
 def _code(method: MethodSettings, weights: Path | None) -> dict[str, str]:
-    """Hash the modules that every number passes through, and the source of a method from elsewhere."""
+    """Hash the modules and functions that every number passes through, and the code of a method of one's own."""
     folder = Path(__file__).parent
     modules = _MODULES if weights is None else (*_MODULES, "weights")
     hashes = {name: code_hash((folder / f"{name}.py").read_text(encoding="utf-8")) for name in modules}
-    hashes["build_method"] = _source_hash(build_method)
-    factory = method.factory
-    own = [kind for kind in inspect.getmro(factory) if _is_own(kind)] if inspect.isclass(factory) else [factory]
-    own = [part for part in own if _is_own(part)]
-    if own:
-        hashes["method"] = hash_json([_source_hash(part) for part in own])
+    hashes |= {function: function_hash(folder / f"{module}.py", function) for function, module in _FUNCTIONS.items()}
+    if method.code is not None:
+        hashes["method"] = method.code
     return hashes
-
-
-def _is_own(part: Any) -> bool:
-    module = getattr(part, "__module__", "") or ""
-    return module.split(".")[0] not in ("gndl", "torch", "builtins", "abc")
-
-
-def _source_hash(part: Any) -> str:
-    try:
-        return code_hash(inspect.getsource(part))
-    except (OSError, TypeError) as error:
-        raise GndlError(
-            f"The source of {getattr(part, '__qualname__', part)} cannot be read, so its runs could not be told apart: "
-            "define the method in a file or a notebook cell."
-        ) from error
 
 
 def _short(value: Any) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from gndl.errors import GndlError
+from gndl.method_code import is_of_session, method_hash
 from gndl.model import GNDL, Method, ResNetBaseline
 from gndl.weights import load_backbone_weights, weights_name
 
@@ -39,6 +40,9 @@ class MethodSettings:
         1 where training looks at examined faces only, else 2.
     needs_neutral_at_test : bool
         Whether evaluation is given the neutral faces too; such a row is set apart in every table.
+    code : str or None
+        Hash of the factory's own code (:func:`gndl.method_code.method_hash`), None for this package's methods. Taken
+        where the settings are made, for another process may not be able to read a notebook's source.
     """
 
     name: str
@@ -49,9 +53,13 @@ class MethodSettings:
     uses_lam: bool = False
     images_per_pair: int = 2
     needs_neutral_at_test: bool = False
+    code: str | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "code", method_hash(self.factory))
 
     def as_json(self) -> dict[str, Any]:
-        """Return what run.json keeps of the method: everything but its factory."""
+        """Return what run.json keeps of the method: everything but its factory and its code."""
         return {
             "name": self.name,
             "base": self.base,
@@ -94,18 +102,19 @@ def method_names() -> tuple[str, ...]:
 
 
 def method_settings(name: str | MethodSettings) -> MethodSettings:
-    """Return the settings registered as ``name``; settings are returned as they are.
+    """Return the settings registered as ``name``, or the settings given.
+
+    The code of a method from a notebook is hashed anew, since a constant that it reads may have changed meanwhile.
 
     Raises
     ------
     GndlError
         Naming the known methods, where ``name`` is not one of them.
     """
-    if isinstance(name, MethodSettings):
-        return name
-    if name not in _REGISTRY:
+    if isinstance(name, str) and name not in _REGISTRY:
         raise GndlError(f'Method "{name}" is unknown; known are {", ".join(_REGISTRY)}. Your own: register_method.')
-    return _REGISTRY[name]
+    settings = _REGISTRY[name] if isinstance(name, str) else name
+    return replace(settings) if is_of_session(settings.factory) else settings
 
 
 def register_method(
@@ -121,7 +130,8 @@ def register_method(
     """Make a method of one's own known, or a further variant of a known one.
 
     Registering a name again replaces what it meant, so a notebook cell can be run twice. Runs are not mixed up by
-    that: the source of ``factory`` (of the class, where it is one) is part of their identity.
+    that: the code of ``factory``, with the functions and constants it refers to, is part of their identity
+    (:func:`gndl.method_code.method_hash`).
 
     Parameters
     ----------
@@ -137,7 +147,8 @@ def register_method(
     Raises
     ------
     GndlError
-        Where the name is not usable, or belongs to a method of this package.
+        Where the name is not usable or belongs to a method of this package, or the code refers to an object that
+        cannot be hashed.
 
     Examples
     --------

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from gndl.errors import GndlError
-from gndl.identity import code_hash, differences, require_same
+from gndl.identity import differences, require_same
+from gndl.method_code import code_hash
 
 SOURCE = '''
 """Module."""
