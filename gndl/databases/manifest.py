@@ -2,6 +2,9 @@
 
 One row per pair; paths are relative to the table; any set of expressions. Rows with the same sequence are several
 examined faces of one sequence and must agree on its subject, expression and neutral face.
+
+One picture, or pictures of the same bytes, under two subjects are an error, as are subjects whose names differ only
+in case or blanks: whoever it is would be in training and in test at once.
 """
 
 from __future__ import annotations
