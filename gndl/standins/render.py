@@ -10,7 +10,7 @@ from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
 from gndl.errors import GndlError
-from gndl.files import write_text
+from gndl.files import locked, write_text
 from gndl.paper import DATABASE_TITLES, DATABASES
 from gndl.profiles import StandInSize
 from gndl.progress import progress
@@ -42,7 +42,8 @@ def render_database(
     name : {"ckplus", "oulu_casia", "mmi"}
     root : Path
         Folder to write. It appears when it is complete; until then the pictures lie beside it in ``.NAME.partial``,
-        and a rendering that was killed is taken up after the last whole subject.
+        and a rendering that was killed is taken up after the last whole subject. A second process
+        at the same folder waits for the first.
     size : StandInSize
         Subjects, sequences and frames.
     seed : int
@@ -63,12 +64,39 @@ def render_database(
     if root.exists():
         _check_is_the_same(root, label)
         return root
+    with locked(root):  # beside it the partial folder, which another process may be filling
+        if not root.exists():
+            _render(name, root, label, plan(name, size, seed), seed, jobs, description)
+    _check_is_the_same(root, label)
+    return root
+
+
+def is_standin_of(root: Path, name: str, *, size: StandInSize, seed: int = 0) -> bool:
+    """Whether ``root`` holds the complete stand-in of this size and seed by this version of the generator."""
+    return _is_text(Path(root) / STAND_IN_LABEL, _label(name, size, seed))
+
+
+def invited(name: str, subject: PlannedSubject, seed: int) -> Subject:
+    """Make a subject's face and set the studio up for it."""
+    rng = _stream(name, seed, subject.index)
+    return invite(Face(draw_identity(load_head(), rng)), WRITERS[name][0], rng)
+
+
+def _render(
+    name: str,
+    root: Path,
+    label: str,
+    subjects: tuple[PlannedSubject, ...],
+    seed: int,
+    jobs: int,
+    description: str | None,
+) -> None:
+    """Render the subjects that are still missing in the partial folder, and give it the name of ``root``."""
     partial = root.with_name(f".{root.name}.partial")
     done = partial / ".done"
     if partial.exists() and not _is_text(done / STAND_IN_LABEL, label):
         shutil.rmtree(partial)
     write_text(done / STAND_IN_LABEL, label)
-    subjects = plan(name, size, seed)
     load_head()
     waiting = [subject for subject in subjects if not (done / subject.name).exists()]
     work = (delayed(_render_subject)(name, partial, subject, seed) for subject in waiting)
@@ -82,18 +110,6 @@ def render_database(
     shutil.rmtree(done)
     write_text(partial / STAND_IN_LABEL, label)
     partial.rename(root)
-    return root
-
-
-def is_standin_of(root: Path, name: str, *, size: StandInSize, seed: int = 0) -> bool:
-    """Whether ``root`` holds the complete stand-in of this size and seed by this version of the generator."""
-    return _is_text(Path(root) / STAND_IN_LABEL, _label(name, size, seed))
-
-
-def invited(name: str, subject: PlannedSubject, seed: int) -> Subject:
-    """Make a subject's face and set the studio up for it."""
-    rng = _stream(name, seed, subject.index)
-    return invite(Face(draw_identity(load_head(), rng)), WRITERS[name][0], rng)
 
 
 def _render_subject(name: str, root: Path, subject: PlannedSubject, seed: int) -> int:
