@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TREE_SIZES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from gndl.errors import GndlError
-from gndl.files import hash_file
-from gndl.frames_reading import iterate_clip
 from gndl.paper import COUNTS, EXPRESSIONS
 from gndl.profiles import FULL_SIZE, QUICK_SIZE, StandInSize
-from gndl.sequences import STAND_IN_LABEL
-from gndl.standins import contact_sheet, is_standin_of, planned_frames, preview_sheet, render, render_database
+from gndl.standins import planned_frames
 from gndl.standins.expressions import RECIPES, perform, rise, rise_and_fall
 from gndl.standins.faces import Face, Pose, View, draw_light, finish, render_training_face
 from gndl.standins.head import load_head
@@ -28,7 +21,6 @@ from gndl.standins.identity import draw_identity
 from gndl.standins.plan import class_counts, plan
 
 NAMES = tuple(EXPRESSIONS)
-MINIATURE = StandInSize(subjects=2, sequences=2, labelled=2, frames=(4, 4))
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +38,6 @@ def seen(face: Face, **amounts: float):
 def jaw_open(landmarks: np.ndarray) -> float:
     """Gap between the inner lips in units of the mouth's width."""
     return float((landmarks[66, 1] - landmarks[62, 1]) / (landmarks[54, 0] - landmarks[48, 0]))
-
-
-def files_below(root: Path) -> dict[str, str]:
-    return {str(path.relative_to(root)): hash_file(path) for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 # --- what is planned
@@ -180,9 +168,7 @@ def test_landmarks_lie_in_the_picture_and_in_order(face):
     assert points[36:42, 0].max() < points[27, 0] < points[42:48, 0].min()
     assert points[19, 1] < points[37, 1] < points[30, 1] < points[51, 1] < points[57, 1] < points[8, 1]
     assert (np.diff(points[:17, 0]) > 0).all()
-    left, right = shot.five_points[:2]
-    assert np.linalg.norm(left - points[36:42].mean(axis=0)) < 4
-    assert np.linalg.norm(right - points[42:48].mean(axis=0)) < 4
+    assert (np.ptp(points[36:48, 1]) < 12) and 30 < points[42:48, 0].mean() - points[36:42, 0].mean() < 45
 
 
 def test_a_surprised_mouth_opens_in_picture_and_landmarks(face):
@@ -193,7 +179,7 @@ def test_a_surprised_mouth_opens_in_picture_and_landmarks(face):
     forehead = surprised.landmarks[27] - (0, 12)
     inside, skin = (surprised.picture[int(v), int(u)].mean() for u, v in ((x, y), forehead))
     assert inside < 0.5 * skin
-    assert np.abs(surprised.eyes - neutral.eyes).max() < 0.01
+    assert np.abs(surprised.landmarks[36:48] - neutral.landmarks[36:48]).max() < 0.5
 
 
 def test_a_turned_head_takes_its_landmarks_along(face):
@@ -211,140 +197,3 @@ def test_training_faces_vary_and_know_their_landmarks():
         assert (landmarks > -5).all() and (landmarks < 101).all()
     assert np.array_equal(drawn[0][0], drawn[2][0]) and np.array_equal(drawn[0][1], drawn[2][1])
     assert np.abs(drawn[0][1] - drawn[1][1]).max() > 3
-
-
-# --- what is written
-
-
-def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp_path):
-    """One process and two write identical trees: frames, landmarks, labels, and the label of the stand-in."""
-    for jobs in (1, 2):
-        render_database("ckplus", tmp_path / str(jobs), size=MINIATURE, seed=3, jobs=jobs)
-    assert files_below(tmp_path / "1") == files_below(tmp_path / "2")
-
-
-def test_a_clip_is_the_same_bytes_when_rendered_again(tmp_path, monkeypatch):
-    """Neither time nor machine leaks into MMI's videos or Oulu-CASIA's JPEGs."""
-    size = StandInSize(subjects=1, sequences=1, labelled=1, frames=(5, 5))
-    for place in ("a", "b"):
-        render_database("mmi", tmp_path / place, size=size)
-    assert files_below(tmp_path / "a") == files_below(tmp_path / "b")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_tree_says_what_it_is(rendered_trees, name):
-    """STAND-IN.txt states in plain words that these are rendered faces, with seed and size."""
-    text = (rendered_trees[name] / STAND_IN_LABEL).read_text()
-    assert "rendered faces of nobody" in text and re.search(r"^seed: 0$", text, re.M)
-    assert is_standin_of(rendered_trees[name], name, size=TREE_SIZES[name])
-    assert not is_standin_of(rendered_trees[name], name, size=TREE_SIZES[name], seed=1)
-
-
-def test_ckplus_has_its_official_layout(rendered_trees):
-    """640×490 grey frames numbered from 1, landmarks for each, FACS for each sequence, Emotion for labelled ones."""
-    root, size = rendered_trees["ckplus"], TREE_SIZES["ckplus"]
-    frames = sorted((root / "cohn-kanade-images").glob("S???/???/S???_???_????????.png"))
-    with Image.open(frames[0]) as picture:
-        assert (picture.size, picture.mode) == ((640, 490), "L")
-    assert frames[0].name.endswith("_00000001.png")
-    landmarks = sorted((root / "Landmarks").glob("S???/???/*_landmarks.txt"))
-    assert [path.name[:-14] for path in landmarks] == [path.stem for path in frames]
-    assert re.fullmatch(r"(   \d\.\d{7}e[+-]\d\d){2} \n", landmarks[0].read_text().splitlines(keepends=True)[0])
-    sequences = {path.parent.relative_to(root / "cohn-kanade-images") for path in frames}
-    assert len(sequences) == size.sequences
-    assert len(list((root / "FACS").rglob("*_facs.txt"))) == size.sequences
-    labels = list((root / "Emotion").rglob("*_emotion.txt"))
-    assert len(labels) == size.labelled
-    assert all(re.fullmatch(r"   [1-7]\.0000000e\+00\n", path.read_text()) for path in labels)
-    assert {path.relative_to(root / "Emotion") for path in (root / "Emotion").glob("*/*")} == sequences
-
-
-def test_ckplus_landmarks_follow_the_mouth(rendered_trees):
-    """In each surprise, the inner lips of the last frame stand further apart than those of the first."""
-    root = rendered_trees["ckplus"]
-    surprises = [path for path in (root / "Emotion").rglob("*.txt") if path.read_text().strip().startswith("7")]
-    assert surprises
-    for label in surprises:
-        files = sorted((root / "Landmarks" / label.parent.relative_to(root / "Emotion")).glob("*.txt"))
-        first, last = np.loadtxt(files[0]), np.loadtxt(files[-1])
-        assert jaw_open(last) > jaw_open(first) + 0.1
-
-
-def test_oulu_casia_has_its_official_layout(rendered_trees):
-    """Colour JPEGs of 320×240, numbered from 0, all six expressions for every subject."""
-    root = rendered_trees["oulu_casia"] / "OriginalImg" / "VL" / "Strong"
-    for subject in ("P001", "P002", "P003"):
-        folders = sorted(path.name for path in (root / subject).iterdir())
-        assert folders == ["Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise"]
-    frames = sorted((root / "P001" / "Fear").iterdir())
-    assert [path.name for path in frames] == [f"{k:03d}.jpeg" for k in range(8)]
-    with Image.open(frames[0]) as picture:
-        assert (picture.size, picture.mode) == ((320, 240), "RGB")
-
-
-def test_an_mmi_clip_moves_and_comes_to_rest_again(rendered_trees):
-    """The middle of a clip differs from its first frame by more than its last frame does."""
-    clip = sorted((rendered_trees["mmi"] / "Sessions").glob("*/*.avi"))[0]
-    frames = {index: frame.astype(float) for index, frame in iterate_clip(clip)}
-    assert len(frames) == 20 and frames[0].shape == (576, 720, 3)
-    consecutive = [np.abs(frames[b] - frames[a]).mean() for a, b in pairwise(sorted(frames))]
-    assert max(consecutive) > 1.2 * np.median(consecutive) and all(np.isfinite(consecutive))
-
-
-def test_the_label_is_written_last(tmp_path, monkeypatch):
-    """A rendering that is killed leaves nothing that looks complete, and is taken up where it stopped."""
-    finished = []
-
-    def die_at_the_second(name, root, subject, seed, original=render._render_subject):
-        if finished and len(finished) == 1:
-            finished.append("died")
-            raise KeyboardInterrupt
-        finished.append(subject.name)
-        return original(name, root, subject, seed)
-
-    monkeypatch.setattr(render, "_render_subject", die_at_the_second)
-    root = tmp_path / "ckplus"
-    with pytest.raises(KeyboardInterrupt):
-        render_database("ckplus", root, size=MINIATURE)
-    assert not root.exists() and not list(tmp_path.glob(f"*/{STAND_IN_LABEL}"))
-    render_database("ckplus", root, size=MINIATURE)
-    assert finished[0] != finished[2] and len(finished) == 3
-    monkeypatch.undo()
-    assert files_below(root) == files_below(render_database("ckplus", tmp_path / "whole", size=MINIATURE))
-
-
-def test_a_complete_tree_is_returned_at_once_and_another_is_refused(rendered_trees, tmp_path, monkeypatch):
-    """The same size and seed render nothing; another size or seed is an error that names the difference."""
-    monkeypatch.setattr(render, "_render_subject", lambda *_: pytest.fail("rendered again"))
-    root, size = rendered_trees["oulu_casia"], TREE_SIZES["oulu_casia"]
-    assert render_database("oulu_casia", root, size=size) == root
-    with pytest.raises(GndlError, match="seed 0 instead of 1"):
-        render_database("oulu_casia", root, size=size, seed=1)
-    with pytest.raises(GndlError, match="subjects 3 instead of 7"):
-        render_database("oulu_casia", root, size=QUICK_SIZE["oulu_casia"])
-    (tmp_path / "mine").mkdir()
-    with pytest.raises(GndlError, match="something else"):
-        render_database("oulu_casia", tmp_path / "mine", size=size)
-
-
-def test_contact_sheets_show_every_class(rendered_trees, tmp_path):
-    """A sheet of a rendered tree, and one made before anything is rendered, hold as many columns as classes."""
-    sheet = contact_sheet(rendered_trees["oulu_casia"], tmp_path / "sheet.png", subjects=2)
-    preview = preview_sheet("mmi", tmp_path / "preview.png", size=TREE_SIZES["mmi"], subjects=1)
-    with Image.open(sheet) as one, Image.open(preview) as other:
-        assert one.width * 7 == other.width * 6
-        assert np.asarray(one).std() > 20 and np.asarray(other).std() > 20
-
-
-def test_nearly_every_frame_has_a_face_that_the_detector_finds(rendered_trees):
-    """dlib's detector, which knows real faces only, finds one in at least 98 of 100 frames."""
-    import dlib
-
-    detector = dlib.get_frontal_face_detector()
-    frames = sorted((rendered_trees["ckplus"] / "cohn-kanade-images").rglob("*.png"))[::5]
-    frames += sorted(rendered_trees["oulu_casia"].rglob("*.jpeg"))[::4]
-    found = []
-    for path in frames:
-        with Image.open(path) as picture:
-            found.append(len(detector(np.asarray(picture.convert("L")), 1)) > 0)
-    assert np.mean(found) >= 0.98, f"{len(found) - sum(found)} of {len(found)} missed"

@@ -92,19 +92,11 @@ class Shot:
         Linear RGB (black outside the head) and the share of each pixel that the head covers.
     landmarks : array (68, 2)
         Points of the iBUG scheme, in pixels (x, y) from the upper left corner.
-    eyes : array (2, 2)
-        Centres of the eye on the left and on the right of the picture.
     """
 
     picture: Floats
     coverage: Floats
     landmarks: Floats
-    eyes: Floats
-
-    @property
-    def five_points(self) -> Floats:
-        """Left and right eye centre, nose tip, left and right mouth corner (left as seen in the picture), (5, 2)."""
-        return np.vstack([self.eyes, self.landmarks[[30, 48, 54]]])
 
 
 class Face:
@@ -130,7 +122,6 @@ class Face:
         follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
         self._follows_head = (follows * follows * (3 - 2 * follows)).astype(np.float32)
         self._landmarks = np.searchsorted(head.base_index, LANDMARKS)
-        self._eyes = [np.flatnonzero(head.eye_side == side) for side in (-1, 1)]
         # Every subject's eyes look at the camera from the same height in the picture.
         self._aim = FACE_CENTRE + (shape[head.eye_side != 0].mean(axis=0) - head.rest[head.eye_side != 0].mean(axis=0))
 
@@ -161,8 +152,7 @@ class Face:
         picture, coverage = caster.render(
             self.skin, self.identity.colours, light, camera, shading.lit, shading.open_sky
         )
-        eyes = np.stack([vertices[eye].mean(axis=0) for eye in self._eyes])
-        return Shot(picture, coverage, camera.project(vertices[self._landmarks]), camera.project(eyes))
+        return Shot(picture, coverage, camera.project(vertices[self._landmarks]))
 
     def _hair(self, shape: Floats) -> Floats:
         """Offsets (N, 3) that lift the hair off the scalp, away from the middle of the head."""
@@ -254,7 +244,7 @@ def render_training_face(
 
 
 def training_shot(rng: np.random.Generator, size: int, face: Face | None = None) -> tuple[Shot, Floats]:
-    """The rendered face of :func:`render_training_face` with its five exact points, and the wall behind it."""
+    """The rendered face of :func:`render_training_face` with its exact landmarks, and the wall behind it."""
     face = face or Face(draw_identity(load_head(), rng))
     names = load_head().action_names
     emotion = rng.choice([*RECIPES, "unlabelled", "neutral"])

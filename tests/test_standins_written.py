@@ -1,0 +1,203 @@
+"""The rendered trees: in the databases' own layouts, the same bytes every time, complete only when they say so."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TREE_SIZES
+from PIL import Image
+from test_standins import NAMES, jaw_open
+
+from gndl.errors import GndlError
+from gndl.files import hash_file
+from gndl.frames_reading import iterate_clip
+from gndl.identity import code_hash
+from gndl.profiles import QUICK_SIZE, StandInSize
+from gndl.sequences import STAND_IN_LABEL
+from gndl.standins import contact_sheet, is_standin_of, preview_sheet, render, render_database
+from gndl.standins.expressions import perform, rise_and_fall
+from gndl.standins.faces import Face
+from gndl.standins.filming import Studio, film, invite
+from gndl.standins.head import load_head
+from gndl.standins.identity import draw_identity
+
+MINIATURE = {
+    "ckplus": StandInSize(subjects=2, sequences=2, labelled=2, frames=(4, 4)),
+    "oulu_casia": StandInSize(subjects=2, sequences=12, labelled=12, frames=(4, 4)),
+    "mmi": StandInSize(subjects=2, sequences=2, labelled=2, frames=(5, 5)),
+}
+"""Two subjects of each database, so that two processes have work."""
+
+PIXEL_CODE = {
+    "ckplus": "6095e8e3b84d",
+    "expressions": "9b5dad097891",
+    "faces": "6d5dd5103b13",
+    "filming": "c80f7d2bf26e",
+    "head": "bc847b6c8cf0",
+    "identity": "5d468a219397",
+    "kernels": "e7d6fb4d8a77",
+    "mmi": "94e3d8025bdc",
+    "oulu_casia": "4840238d26aa",
+    "plan": "78258c993ca6",
+    "raycast": "5e44c74b5f2b",
+    "skin": "22fc92bd02f7",
+    "render": "e621991d4a7d",
+}
+"""Hashes of the modules that make the stand-ins' pixels, as they run: comments and docstrings do not count."""
+
+
+def files_below(root: Path) -> dict[str, str]:
+    return {str(path.relative_to(root)): hash_file(path) for path in sorted(root.rglob("*")) if path.is_file()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number_of_processes(tmp_path, name):
+    """One process and two write identical trees: frames, JPEGs, clips, landmarks, labels, the label of the stand-in."""
+    for jobs in (1, 2):
+        render_database(name, tmp_path / str(jobs), size=MINIATURE[name], seed=3, jobs=jobs)
+    assert files_below(tmp_path / "1") == files_below(tmp_path / "2")
+
+
+def test_a_change_of_the_code_that_renders_is_noticed():
+    """Stand-ins of one generator version are the same pixels, so what makes them is pinned."""
+    modules = {name: (Path(render.__file__).parent / f"{name}.py").read_text(encoding="utf-8") for name in PIXEL_CODE}
+    parts = (render._stream, render.invited, render._render_subject)  # the rest of its module makes no pixel
+    modules["render"] = "".join(inspect.getsource(part) for part in parts)
+    code = {name: code_hash(source)[:12] for name, source in modules.items()}
+    assert code == PIXEL_CODE, "raise GENERATOR_VERSION, or renew this pin if the same seed still gives the same bytes"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_tree_says_what_it_is(rendered_trees, name):
+    """STAND-IN.txt states in plain words that these are rendered faces, with seed and size."""
+    text = (rendered_trees[name] / STAND_IN_LABEL).read_text()
+    assert "rendered faces of nobody" in text and re.search(r"^seed: 0$", text, re.M)
+    assert is_standin_of(rendered_trees[name], name, size=TREE_SIZES[name])
+    assert not is_standin_of(rendered_trees[name], name, size=TREE_SIZES[name], seed=1)
+
+
+def test_ckplus_has_its_official_layout(rendered_trees):
+    """640×490 grey frames numbered from 1, landmarks for each, FACS for each sequence, Emotion for labelled ones."""
+    root, size = rendered_trees["ckplus"], TREE_SIZES["ckplus"]
+    frames = sorted((root / "cohn-kanade-images").glob("S???/???/S???_???_????????.png"))
+    with Image.open(frames[0]) as picture:
+        assert (picture.size, picture.mode) == ((640, 490), "L")
+    assert frames[0].name.endswith("_00000001.png")
+    landmarks = sorted((root / "Landmarks").glob("S???/???/*_landmarks.txt"))
+    assert [path.name[:-14] for path in landmarks] == [path.stem for path in frames]
+    assert re.fullmatch(r"(   \d\.\d{7}e[+-]\d\d){2} \n", landmarks[0].read_text().splitlines(keepends=True)[0])
+    sequences = {path.parent.relative_to(root / "cohn-kanade-images") for path in frames}
+    assert len(sequences) == size.sequences
+    assert len(list((root / "FACS").rglob("*_facs.txt"))) == size.sequences
+    labels = list((root / "Emotion").rglob("*_emotion.txt"))
+    assert len(labels) == size.labelled
+    assert all(re.fullmatch(r"   [1-7]\.0000000e\+00\n", path.read_text()) for path in labels)
+    assert {path.relative_to(root / "Emotion") for path in (root / "Emotion").glob("*/*")} == sequences
+
+
+def test_ckplus_landmarks_follow_the_mouth(rendered_trees):
+    """In each surprise, the inner lips of the last frame stand further apart than those of the first."""
+    root = rendered_trees["ckplus"]
+    surprises = [path for path in (root / "Emotion").rglob("*.txt") if path.read_text().strip().startswith("7")]
+    assert surprises
+    for label in surprises:
+        files = sorted((root / "Landmarks" / label.parent.relative_to(root / "Emotion")).glob("*.txt"))
+        first, last = np.loadtxt(files[0]), np.loadtxt(files[-1])
+        assert jaw_open(last) > jaw_open(first) + 0.1
+
+
+def test_oulu_casia_has_its_official_layout(rendered_trees):
+    """Colour JPEGs of 320×240, numbered from 0, all six expressions for every subject."""
+    root = rendered_trees["oulu_casia"] / "OriginalImg" / "VL" / "Strong"
+    for subject in ("P001", "P002", "P003"):
+        folders = sorted(path.name for path in (root / subject).iterdir())
+        assert folders == ["Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise"]
+    frames = sorted((root / "P001" / "Fear").iterdir())
+    assert [path.name for path in frames] == [f"{k:03d}.jpeg" for k in range(8)]
+    with Image.open(frames[0]) as picture:
+        assert (picture.size, picture.mode) == ((320, 240), "RGB")
+
+
+def test_an_mmi_clip_has_its_format_and_moves(rendered_trees):
+    """Every frame of a 720×576 clip is there and differs from the one before."""
+    clip = sorted((rendered_trees["mmi"] / "Sessions").glob("*/*.avi"))[0]
+    frames = {index: frame.astype(float) for index, frame in iterate_clip(clip)}
+    assert len(frames) == TREE_SIZES["mmi"].frames[0] and frames[0].shape == (576, 720, 3)
+    consecutive = [np.abs(frames[b] - frames[a]).mean() for a, b in pairwise(sorted(frames))]
+    assert max(consecutive) > 1.2 * np.median(consecutive) and min(consecutive) > 0
+
+
+def test_a_filmed_face_comes_to_rest_again():
+    """With head and camera still, the last frame of a clip is its first again, and the middle one is not."""
+    still = Studio(size=(90, 72), eye_distance=(14.0, 14.0), drift=0.0, noise=0.0)
+    rng = np.random.default_rng(4)
+    subject = invite(Face(draw_identity(load_head(), rng)), still, rng)
+    performance = perform("surprise", load_head().action_names, rng)
+    timing = rise_and_fall(40, len(performance.units), rng)
+    pictures = [frame.picture.astype(int) for frame in film(subject, still, performance, timing, rng)]
+    assert np.array_equal(pictures[-1], pictures[0])
+    assert np.abs(pictures[20] - pictures[0]).max() > 40
+
+
+def test_the_label_is_written_last(tmp_path, monkeypatch):
+    """A rendering that is killed leaves nothing that looks complete, and is taken up where it stopped."""
+    finished = []
+
+    def die_at_the_second(name, root, subject, seed, original=render._render_subject):
+        if finished and len(finished) == 1:
+            finished.append("died")
+            raise KeyboardInterrupt
+        finished.append(subject.name)
+        return original(name, root, subject, seed)
+
+    monkeypatch.setattr(render, "_render_subject", die_at_the_second)
+    root = tmp_path / "ckplus"
+    with pytest.raises(KeyboardInterrupt):
+        render_database("ckplus", root, size=MINIATURE["ckplus"])
+    assert not root.exists() and not list(tmp_path.glob(f"*/{STAND_IN_LABEL}"))
+    render_database("ckplus", root, size=MINIATURE["ckplus"])
+    assert finished[0] != finished[2] and len(finished) == 3
+    monkeypatch.undo()
+    assert files_below(root) == files_below(render_database("ckplus", tmp_path / "whole", size=MINIATURE["ckplus"]))
+
+
+def test_a_complete_tree_is_returned_at_once_and_another_is_refused(rendered_trees, tmp_path, monkeypatch):
+    """The same size and seed render nothing; another size or seed is an error that names the difference."""
+    monkeypatch.setattr(render, "_render_subject", lambda *_: pytest.fail("rendered again"))
+    root, size = rendered_trees["oulu_casia"], TREE_SIZES["oulu_casia"]
+    assert render_database("oulu_casia", root, size=size) == root
+    with pytest.raises(GndlError, match="seed 0 instead of 1"):
+        render_database("oulu_casia", root, size=size, seed=1)
+    with pytest.raises(GndlError, match="subjects 3 instead of 7"):
+        render_database("oulu_casia", root, size=QUICK_SIZE["oulu_casia"])
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(GndlError, match="something else"):
+        render_database("oulu_casia", tmp_path / "mine", size=size)
+
+
+def test_contact_sheets_show_every_class(rendered_trees, tmp_path):
+    """A sheet of a rendered tree, and one made before anything is rendered, hold as many columns as classes."""
+    sheet = contact_sheet(rendered_trees["oulu_casia"], tmp_path / "sheet.png", subjects=2)
+    preview = preview_sheet("mmi", tmp_path / "preview.png", size=TREE_SIZES["mmi"], subjects=1)
+    with Image.open(sheet) as one, Image.open(preview) as other:
+        assert one.width * 7 == other.width * 6
+        assert np.asarray(one).std() > 20 and np.asarray(other).std() > 20
+
+
+def test_nearly_every_frame_has_a_face_that_the_detector_finds(rendered_trees):
+    """dlib's detector, which knows real faces only, finds one in at least 98 of 100 frames."""
+    import dlib
+
+    detector = dlib.get_frontal_face_detector()
+    frames = sorted((rendered_trees["ckplus"] / "cohn-kanade-images").rglob("*.png"))[::5]
+    frames += sorted(rendered_trees["oulu_casia"].rglob("*.jpeg"))[::4]
+    found = []
+    for path in frames:
+        with Image.open(path) as picture:
+            found.append(len(detector(np.asarray(picture.convert("L")), 1)) > 0)
+    assert np.mean(found) >= 0.98, f"{len(found) - sum(found)} of {len(found)} missed"
