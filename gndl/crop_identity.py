@@ -15,7 +15,7 @@ from gndl.crop_records import relative_to_root
 from gndl.crop_sequence import frame_name, taken_frames
 from gndl.eyes import PREDICTOR
 from gndl.files import hash_file, hash_json
-from gndl.identity import code_hash
+from gndl.method_code import code_hash
 from gndl.profiles import CropSettings
 from gndl.sequences import Database, FrameRef
 
@@ -64,7 +64,7 @@ def hash_of_crops(
 
 
 def crop_code(by_landmarks: bool) -> dict[str, str]:
-    """Hash the modules that make a crop's pixels, as they run (`gndl.identity.code_hash`)."""
+    """Hash the modules that make a crop's pixels, as they run (`gndl.method_code.code_hash`)."""
     modules = _MODULES if by_landmarks else (*_MODULES, "eyes")
     folder = Path(__file__).parent
     return {name: code_hash((folder / f"{name}.py").read_text(encoding="utf-8")) for name in modules}

@@ -41,7 +41,7 @@ def test_every_frame_taken_is_cropped(cropped: Prepared, name: str, how: str, co
 def test_clips_are_cropped_upright(cropped: Prepared) -> None:
     """One choice of turning for a clip; its eyes stay near one place though its frames are found one by one."""
     database, crops = cropped["mmi"]
-    assert crops.faceless == ()
+    assert crops.faceless == {}
     for _, rows in crops.table.groupby("sequence"):
         assert rows["turned"].nunique() == 1
         eyes = rows[["left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y"]].to_numpy()

@@ -16,7 +16,7 @@ from test_standins import NAMES, jaw_open
 from gndl.errors import GndlError
 from gndl.files import hash_file
 from gndl.frames_reading import iterate_clip
-from gndl.identity import code_hash
+from gndl.method_code import code_hash
 from gndl.profiles import QUICK_SIZE, StandInSize
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import contact_sheet, is_standin_of, preview_sheet, render, render_database
