@@ -158,7 +158,12 @@ def _eyes_by_landmarks(frame: FrameRef, picture: np.ndarray) -> tuple[Eyes, str,
 def _eyes_by_detector(sequence: Sequence, pictures: dict[FrameRef, np.ndarray], may_borrow: bool) -> Located:
     """Find the eyes in the frames taken, or borrow them from the nearest frame; frames without either are left out."""
     views = _possible_views(sequence)
-    seen = _look((pictures | _one_more_vote(sequence, views)).items(), views, second_attempt=False)
+    voters = pictures | _one_more_vote(sequence, views)
+    seen: Seen = {}
+    for view in views:
+        seen |= _look(voters.items(), (view,), second_attempt=False)
+        if sequence.view == "frontal" and len(seen[view]) == len(voters):
+            break  # a face in every frame as it stands: turned, there cannot be more
     if any(seen.values()):
         views = (_best_view(seen),)
     for frames in (lambda: iter(pictures.items()), lambda: _other_frames(sequence, pictures) if may_borrow else ()):

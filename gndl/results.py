@@ -119,7 +119,7 @@ def accuracy_table(out: Path, database: str | None = None) -> pd.DataFrame:
 def write_csv(table: pd.DataFrame, path: Path) -> Path:
     """Write a data frame atomically, in a form that is the same on every system."""
     with written_aside(path) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n")
+        table.to_csv(aside, index=False, lineterminator="\n", errors="surrogateescape")
     return path
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from gndl.files import locked
 from gndl.profiles import StandInSize
 
 # One thread for every numerical library in this process and its children: the machine's cores go to the test processes.
@@ -21,13 +22,31 @@ TREE_SIZES = {
 """Sizes of the databases of `rendered_trees`."""
 
 
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """Folder that ``make`` fills, once for all test processes: the first makes it, the others wait and read."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder = base / name
+    with locked(folder):
+        if not (folder / "made").exists():
+            folder.mkdir(exist_ok=True)
+            make(folder)
+            (folder / "made").touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def rendered_trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Root of a tiny rendered CK+, Oulu-CASIA and MMI, by name; not to be written to."""
     from gndl.standins import render_database
 
-    folder = tmp_path_factory.mktemp("standins")
-    return {name: render_database(name, folder / name, size=size, jobs=2) for name, size in TREE_SIZES.items()}
+    def make(folder: Path) -> None:
+        for name, size in TREE_SIZES.items():
+            render_database(name, folder / name, size=size, jobs=2)
+
+    folder = made_once(tmp_path_factory, "rendered_trees", make)
+    return {name: folder / name for name in TREE_SIZES}
 
 
 @pytest.fixture(scope="session")
@@ -35,11 +54,13 @@ def tiny_study(rendered_trees: dict[str, Path], tmp_path_factory: pytest.TempPat
     """Directory of one whole study of the three rendered trees, made by the command line; not to be written to."""
     from gndl import cli
 
-    folder = tmp_path_factory.mktemp("study")
     trees = rendered_trees["ckplus"].parent
-    status = cli.run(cli.Study(profile="smoke", data=str(trees), out=str(folder / "study"), jobs=2, epochs=1))
-    assert status == 0
-    return folder / "study"
+
+    def make(folder: Path) -> None:
+        status = cli.run(cli.Study(profile="smoke", data=str(trees), out=str(folder / "study"), jobs=2, epochs=1))
+        assert status == 0
+
+    return made_once(tmp_path_factory, "tiny_study", make) / "study"
 
 
 @pytest.fixture(autouse=True, scope="session")
