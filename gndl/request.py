@@ -161,6 +161,9 @@ def save_request(request: StudyRequest) -> StudyRequest:
     with changing_study_json(request.out) as content:
         if content:
             request = _join(request, content["asked"])
+            standins = [name for name, root in request.data_roots.items() if not root]
+            if standins and content.get("source", "rendered") != "rendered":
+                raise GndlError(_never_mix(request.out, content["source"], standins[0], "rendered"))
         asked = {
             "settings": _as_json(dataclasses.asdict(request.settings)),
             "seeds": sorted({*request.seeds, *(content["asked"]["seeds"] if content else ())}),
@@ -237,10 +240,14 @@ def fix_source(out: Path, database: str, source: str) -> None:
     with changing_study_json(out) as content:
         known = content.setdefault("source", source)
     if known != source:
-        raise GndlError(
-            f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
-            "in one study. Choose another OUT directory for it, or other DATABASES."
-        )
+        raise GndlError(_never_mix(out, known, database, source))
+
+
+def _never_mix(out: Path, known: str, database: str, source: str) -> str:
+    return (
+        f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
+        "in one study. Choose another OUT directory for it, or other DATABASES."
+    )
 
 
 def read_study_json(out: Path) -> dict[str, Any]:

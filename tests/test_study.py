@@ -156,21 +156,20 @@ def test_epochs_grow_and_nothing_else_may_change(copy_of_study: Path, rendered_t
     assert read_study_json(copy_of_study)["asked"]["settings"]["train"]["epochs"] == 2
 
 
-def test_stand_ins_and_other_copies_never_mix(
-    rendered_trees: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A study of copies takes no stand-in of its own beside them, nor a copy without the stand-in's label."""
-    trees = rendered_trees["ckplus"].parent
-    out = tmp_path / "study"
-    cli.run(cli.Prepare(profile="smoke", databases=("ckplus",), data=str(trees), out=str(out), jobs=1))
-    with pytest.raises(GndlError, match="never mix"):
-        cli.run(cli.Prepare(profile="smoke", databases=("oulu_casia",), out=str(out), jobs=1))
-    unlabelled = tmp_path / "copies" / "oulu_casia"
-    shutil.copytree(rendered_trees["oulu_casia"], unlabelled, ignore=shutil.ignore_patterns(STAND_IN_LABEL))
-    with pytest.raises(GndlError, match="reads rendered faces and oulu_casia holds licensed ones"):
-        cli.run(
-            cli.Prepare(profile="smoke", databases=("oulu_casia",), data=str(unlabelled.parent), out=str(out), jobs=1)
-        )
+def test_licensed_and_rendered_faces_never_mix(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """Beside a copy without the stand-in's label, neither a stand-in to be rendered nor a labelled copy is taken."""
+    copies = tmp_path / "copies"
+    shutil.copytree(rendered_trees["ckplus"], copies / "ckplus", ignore=shutil.ignore_patterns(STAND_IN_LABEL))
+
+    def asked(name: str, **where: str) -> cli.Prepare:
+        return cli.Prepare(profile="smoke", databases=(name,), out=str(tmp_path / "study"), jobs=1, **where)
+
+    assert cli.run(asked("ckplus", data=str(copies))) == 0
+    words = "reads licensed faces and oulu_casia holds rendered ones; they never mix"
+    with pytest.raises(GndlError, match=words):
+        cli.run(asked("oulu_casia"))
+    with pytest.raises(GndlError, match=words):
+        cli.run(asked("oulu_casia", oulu_casia=str(rendered_trees["oulu_casia"])))
 
 
 def test_folds_that_do_not_exist_or_disagree_are_refused(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
