@@ -10,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 import torch
 from joblib import Parallel, delayed
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from gndl import results
@@ -111,6 +112,8 @@ def train_missing(
                 bar.say(f"{run.name}: {100 * result.accuracy_last:.1f} % after {result.record['epochs']} epochs")
                 if on_finished is not None:
                     on_finished(run, result)
+        if jobs > 1:
+            get_reusable_executor().shutdown()  # idle workers would keep a gigabyte each while the notebooks run
     accuracy = results.write_accuracy(study.request.out)
     if failed:
         raise GndlError(f"{len(failed)} of {len(missing)} runs failed, the others are finished. " + " | ".join(failed))
