@@ -239,7 +239,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         handles, labels = grid[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
-        add_note(figure, source, "the test fold's curve is shown, never used to choose an epoch")
+        add_note(figure, source, "The test fold's curve is shown, never used to choose an epoch")
     return figure
 
 

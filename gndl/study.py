@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -105,6 +106,8 @@ def train_missing(
         with _EpochBar(missing, study) as bar:
             tasks = (delayed(_fit_in_worker)(study, run) for run in missing)
             finished = Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks)
+            # joblib replaces a worker that has grown, says so, and goes on: nothing that a reader has to act on.
+            warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
             for run, result in finished:
                 if isinstance(result, str):
                     failed.append(f"{run.name}: {result}")
