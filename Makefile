@@ -46,7 +46,7 @@ install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
 
 study: install
-	$(BIN)/gndl study --profile $(PROFILE) --databases $(DATABASES) --out "$(OUT)" $(if $(JOBS),--jobs $(JOBS)) \
+	@$(BIN)/gndl study --profile $(PROFILE) --databases $(DATABASES) --out "$(OUT)" $(if $(JOBS),--jobs $(JOBS)) \
 		$(if $(DATA),--data "$(DATA)") $(if $(CKPLUS),--ckplus "$(CKPLUS)") \
 		$(if $(OULU_CASIA),--oulu-casia "$(OULU_CASIA)") $(if $(MMI),--mmi "$(MMI)") $(STUDY_OPTIONS)
 
@@ -59,7 +59,9 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
+# The filter keeps outputs, and so faces, out of every commit of a notebook.
 lab: install
+	@git rev-parse --git-dir >/dev/null 2>&1 && $(BIN)/nbstripout --install || true
 	$(BIN)/jupyter lab notebooks
 
 bench: install

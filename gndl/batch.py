@@ -18,7 +18,7 @@ from gndl.paper import DATABASE_TITLES
 from gndl.paths import standin_folder
 from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
 from gndl.report import report_study
-from gndl.request import StudyRequest, changing_study_json, save_request
+from gndl.request import StudyRequest, changing_study_json, joined, read_study_json, save_request
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames, preview_sheet
@@ -199,7 +199,12 @@ def run_study(request: StudyRequest, jobs: int, training_jobs: int) -> int:
 
 
 def plan_text(request: StudyRequest, jobs: int) -> str:
-    """Say what ``gndl study`` would do, without rendering, reading or training anything (``--dry-run``)."""
+    """Say what ``gndl study`` would do, without rendering, reading or training anything (``--dry-run``).
+
+    Raises `GndlError` where the directory holds another study, as the call itself would.
+    """
+    if (request.out / "study.json").exists():
+        request = joined(request, read_study_json(request.out)["asked"])
     settings, train = request.settings, request.settings.train
     lines = [
         f"profile {settings.name}: {settings.purpose}",

@@ -67,6 +67,9 @@ def study_request(options: StudyOptions) -> StudyRequest:
         only_folds=None if only is None else tuple(int(fold) for fold in only),
         methods=methods,
     )
+    for option, file in (("--weights", options.weights), ("--folds", options.folds)):
+        if file and not resolve(file).is_file():
+            raise GndlError(f"{resolve(file)}: there is no such file ({option}).")
     given = {"ckplus": options.ckplus, "oulu_casia": options.oulu_casia, "mmi": options.mmi}
     overrides = {name: resolve(path) for name, path in given.items() if path}
     if options.data or overrides:
@@ -190,6 +193,7 @@ def _check(options: Check) -> int:
 
 
 def _predict(options: Predict) -> int:
+    from gndl.checkpoint import read_record
     from gndl.paths import resolve
     from gndl.photograph import predict_photographs
 
@@ -199,6 +203,9 @@ def _predict(options: Predict) -> int:
         raise GndlError("Name at least one photograph.")
     table = predict_photographs([resolve(name) for name in options.photographs], resolve(options.run), options.device)
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
+    record = read_record(resolve(options.run)) or {}
+    if record.get("identity", {}).get("extra", {}).get("source") == "rendered":
+        print("Rendered stand-in: this run has seen rendered faces only; what it says of a photograph means little.")
     return 0
 
 

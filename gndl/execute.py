@@ -55,7 +55,7 @@ def execute_notebook(source: Path, folder: Path, parameters: dict[str, Any]) -> 
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(source.parent),
-                extra_arguments=["--IPKernelApp.log_level=ERROR"],
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
     except papermill.exceptions.PapermillExecutionError as failure:
         error = f"{failure.ename}: {failure.evalue}"

@@ -17,10 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gndl.files import written_aside
-from gndl.paper import ABBREVIATIONS, figure_order
+from gndl.paper import ABBREVIATIONS, FIGURE_6_ORDER, figure_order
 from gndl.results import write_csv
 
 ONE_COLUMN = 3.33
@@ -174,7 +174,12 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
         bar = figure.colorbar(images[0], ax=grid, fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}")
         bar.outline.set_linewidth(0.4)
         bar.set_label("share of the true class")
-        add_note(figure, source)
+        names = {str(name) for table in counts.values() for name in table.index}
+        add_note(
+            figure,
+            source,
+            ", ".join(f"{ABBREVIATIONS[n]} {n}" for n in figure_order(tuple(names)) if n in ABBREVIATIONS),
+        )
     return figure
 
 
@@ -184,6 +189,13 @@ def _draw_matrix(axes: Axes, title: str, table: pd.DataFrame) -> AxesImage:
     totals = values.sum(axis=1, keepdims=True)
     share = np.divide(values, totals, out=np.zeros_like(values), where=totals > 0)
     image = axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for row in np.flatnonzero(totals[:, 0] == 0):
+        axes.axhspan(row - 0.5, row + 0.5, color="#DDDDDD")
+        axes.text(len(order) / 2 - 0.5, float(row), "no sample tested", ha="center", va="center", fontsize=6.2)
+    axes.set_xticks(np.arange(len(order) - 1) + 0.5, minor=True)
+    axes.set_yticks(np.arange(len(order) - 1) + 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=0.8)
+    axes.tick_params(which="minor", length=0)
     for (row, column), fraction in np.ndenumerate(share):
         if values[row, column] > 0:
             axes.text(
@@ -229,8 +241,9 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
                     axes.plot(run["epoch"], run[column], color=colour, alpha=0.25, linewidth=0.6)
                 mean = runs.groupby("epoch")[column].mean()
                 name = str(method) if lam == "none" else f"{method}, λ = {lam}"
-                axes.plot(mean.index, mean, color=colour, label=f"{name} (mean of {runs['fold'].nunique()} folds)")
+                axes.plot(mean.index, mean, color=colour, label=f"{name} ({_counted(runs['fold'].nunique())})")
             axes.set_xlabel("epoch")
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             axes.set_title(label)
             if column == "loss":
                 axes.set_yscale("log")
@@ -241,6 +254,10 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
         figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
         add_note(figure, source, "The test fold's curve is shown, never used to choose an epoch")
     return figure
+
+
+def _counted(folds: int) -> str:
+    return "one fold" if folds == 1 else f"mean of {folds} folds"
 
 
 def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
@@ -262,6 +279,7 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
             bottom += values
         axes.set_xlabel("fold")
         axes.set_ylabel("pairs tested")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         figure.legend(loc="outside right upper")
         add_note(figure, source)
     return figure

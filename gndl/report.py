@@ -58,7 +58,9 @@ def report_database(out: Path, database: str) -> DatabaseReport:
     for row in summary.itertuples():
         predictions = results.read_predictions(out, database, str(row.method), str(row.lam))
         classes = tuple(column.removeprefix("p_") for column in predictions.columns if column.startswith("p_"))
-        counts[f"{title}: {row.method}"] = results.confusion_counts(predictions, classes)
+        lam_text = "" if row.lam == "none" else f", λ = {row.lam}"
+        folds = f"{row.folds} fold{'' if row.folds == 1 else 's'}"
+        counts[f"{title}: {row.method}{lam_text} ({folds})"] = results.confusion_counts(predictions, classes)
     epochs = results.headline(results.read_epochs(out, database), lam)
     matrices, curves = figures.training_figures(counts, epochs, source, out / database / "figures")
     table = tables.table_1(summary, database)

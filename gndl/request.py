@@ -84,7 +84,19 @@ def with_overrides(
     only_folds: tuple[int, ...] | None = None,
     methods: tuple[str, ...] | None = None,
 ) -> Profile:
-    """Replace what the user named; explicit epochs are taken as they are, whatever number of steps they make."""
+    """Replace what the user named; explicit epochs are taken as they are, whatever number of steps they make.
+
+    Raises
+    ------
+    GndlError
+        Where a number cannot be meant.
+    """
+    if epochs is not None and epochs < 1:
+        raise GndlError(f"--epochs takes a number of at least 1; it was given {epochs}.")
+    if n_folds is not None and n_folds < 2:
+        raise GndlError(f"--n-folds takes a number of at least 2; it was given {n_folds}.")
+    if only_folds is not None and (not only_folds or min(only_folds) < 0):
+        raise GndlError(f"--only-folds takes folds counted from 0; it was given {only_folds}.")
     train = profile.train
     if epochs is not None:
         train = dataclasses.replace(train, epochs=epochs, min_steps=0)
@@ -160,7 +172,7 @@ def save_request(request: StudyRequest) -> StudyRequest:
     )
     with changing_study_json(request.out) as content:
         if content:
-            request = _join(request, content["asked"])
+            request = joined(request, content["asked"])
             standins = [name for name, root in request.data_roots.items() if not root]
             if standins and content.get("source", "rendered") != "rendered":
                 raise GndlError(_never_mix(request.out, content["source"], standins[0], "rendered"))
@@ -191,7 +203,7 @@ def save_request(request: StudyRequest) -> StudyRequest:
     return request
 
 
-def _join(request: StudyRequest, kept: dict[str, Any]) -> StudyRequest:
+def joined(request: StudyRequest, kept: dict[str, Any]) -> StudyRequest:
     """Check that a request fits the study that is there; return it with the epochs that the study has reached.
 
     Only what holds for every run of a study is compared here. Weights, fold files and folders are told apart by their

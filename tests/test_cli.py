@@ -59,6 +59,9 @@ def test_explicit_epochs_are_taken_as_they_are() -> None:
     ("options", "words"),
     [
         (cli.Study(profile="large"), "no profile 'large'"),
+        (cli.Study(epochs=-3), "--epochs takes a number of at least 1"),
+        (cli.Study(n_folds=1), "--n-folds takes a number of at least 2"),
+        (cli.Study(weights="nowhere.pth"), r"nowhere\.pth: there is no such file \(--weights\)"),
         (cli.Study(databases=("fer2013",)), "no database 'fer2013'"),
         (cli.Study(only_folds=("first",)), "--only-folds takes numbers"),
         (cli.Study(methods=("magic",)), "magic"),

@@ -69,6 +69,14 @@ def test_confusion_matrix_shows_percent_counts_and_the_papers_order() -> None:
     assert "rendered stand-in" in texts(figure)
 
 
+def test_a_class_without_samples_is_not_shown_as_never_predicted() -> None:
+    """Its row is greyed and says so."""
+    table = counts()
+    table.loc["contempt"] = 0
+    figure = figures.confusion_matrices({"CK+ stand-in: gndl": table}, source="rendered")
+    assert texts(figure).count("no sample tested") == 1
+
+
 def test_a_licensed_figure_carries_no_stand_in_note() -> None:
     """The words belong to rendered faces alone."""
     figure = figures.confusion_matrices({"CK+: gndl": counts()}, source="licensed")
@@ -118,7 +126,7 @@ def test_table_1_keeps_the_papers_thirteen_rows_and_sets_ours_apart(tmp_path: Pa
     assert reported["accuracy"].max() == pytest.approx(0.9969)
     measured = table[table["source"] == "rendered"]
     assert set(measured["measured_on"]) == {"CK+ stand-in"}
-    assert list(measured["paper"]) == [0.9755, 0.9969]
+    assert measured["paper"].isna().all()
     tables.save_table_1(table, tmp_path, "ckplus")
     for kind in ("tex", "md"):
         text = (tmp_path / f"table1.{kind}").read_text()
@@ -133,6 +141,7 @@ def test_a_licensed_row_is_called_by_the_databases_name() -> None:
     """Only rendered faces make a stand-in."""
     measured = tables.measured_rows(summary("licensed"))
     assert set(measured["measured_on"]) == {"CK+"}
+    assert list(measured["paper"]) == [0.9755, 0.9969]
 
 
 def test_methods_that_need_the_neutral_face_at_test_stand_apart(tmp_path: Path) -> None:
