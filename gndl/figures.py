@@ -5,6 +5,7 @@ Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendere
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,8 @@ def add_note(figure: Figure, source: str, text: str = "") -> None:
     note = f"{STAND_IN_NOTE}: rendered faces of nobody, not the database itself" if source == "rendered" else ""
     parts = [part for part in (note, text) if part]
     if parts:
-        figure.supxlabel(". ".join(parts), fontsize=6.5, color="#444444")
+        letters_a_line = int(19 * figure.get_figwidth())
+        figure.supxlabel(textwrap.fill(". ".join(parts), letters_a_line), fontsize=6.5, color="#444444")
 
 
 def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame, source: str) -> Path:
@@ -174,12 +176,9 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
         bar = figure.colorbar(images[0], ax=grid, fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}")
         bar.outline.set_linewidth(0.4)
         bar.set_label("share of the true class")
-        names = {str(name) for table in counts.values() for name in table.index}
-        add_note(
-            figure,
-            source,
-            ", ".join(f"{ABBREVIATIONS[n]} {n}" for n in figure_order(tuple(names)) if n in ABBREVIATIONS),
-        )
+        shown = {str(name) for table in counts.values() for name in table.index}
+        names = [name for name in FIGURE_6_ORDER if name in shown]
+        add_note(figure, source, ", ".join(f"{ABBREVIATIONS[name]} {name}" for name in names))
     return figure
 
 
