@@ -49,7 +49,7 @@ class Batch:
             if self._must_render(name):
                 self.estimate.plan("render", name, self._frames(name))
             self.estimate.plan("crop", name, 4 * sequences)
-            self.estimate.plan("train", name, expected_images(settings, name, sequences, subjects))
+            self.estimate.plan("train", name, expected_images(settings, sequences, subjects))
             self.estimate.plan("notebooks", name, len(notebook_sources()))
 
     def run(self) -> int:

@@ -65,7 +65,7 @@ class Estimate:
         return f"[{_words(time.monotonic() - self._started)} passed, {remains}]"
 
 
-def expected_images(settings: Profile, database: str, sequences: int, subjects: int) -> float:
+def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
     """Images that the headline's runs of one database will train on, before it was read.
 
     Parameters
