@@ -1,0 +1,60 @@
+"""How hard the expressions of a stand-in are to tell apart: every number that calibration turns, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from gndl.files import hash_json
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """What varies in a stand-in database, and how far.
+
+    Parameters
+    ----------
+    strength : (float, float)
+        Least and largest overall strength of an expression at its apex; 1 is a recipe's full strength.
+    blend : float
+        Largest share, in [0, 1], by which a sequence may drift to the class that people confuse with its own.
+    light_spread : float
+        Variation of the lamp's direction from subject to subject; 1 is 28° to the sides and 14° in height.
+    pose : (float, float, float)
+        Largest yaw, pitch and roll of the head, in degrees.
+    drift : float
+        How far the head moves in the course of a sequence, in degrees.
+    exposure : float
+        Standard deviation of the exposure from sequence to sequence, in the logarithm.
+    noise : float
+        Standard deviation of the sensor's noise, as a fraction of white.
+    blur : float
+        Largest standard deviation of the lens's blur, in pixels of the frame.
+    """
+
+    strength: tuple[float, float] = (0.6, 1.0)
+    blend: float = 0.0
+    light_spread: float = 1.0
+    pose: tuple[float, float, float] = (6.0, 5.0, 3.0)
+    drift: float = 1.0
+    exposure: float = 0.10
+    noise: float = 0.004
+    blur: float = 0.9
+
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that differ where any number differs; STAND-IN.txt states them."""
+        return hash_json(asdict(self))[:12]
+
+
+DIFFICULTY = {
+    "ckplus": Difficulty(light_spread=0.8),
+    "oulu_casia": Difficulty(blend=0.2, light_spread=1.0, noise=0.007, blur=0.8),
+    "mmi": Difficulty(
+        blend=0.25, light_spread=1.2, pose=(12.0, 8.0, 6.0), drift=2.5, exposure=0.15, noise=0.006, blur=1.2
+    ),
+}
+"""The standard difficulty of each database, which calibration has set on the baseline alone."""
+
+
+def standard(name: str, difficulty: Difficulty | None) -> Difficulty:
+    """``difficulty``, or the standard one of the database where none is given."""
+    return DIFFICULTY[name] if difficulty is None else difficulty
