@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from gndl.standins.beard import Beard, draw_beard
+from gndl.standins.glasses import Glasses, draw_glasses
+from gndl.standins.hair import HairStyle, draw_hair
 from gndl.standins.head import ADULT_AGES, AMOUNTS, ANCESTRIES, GENDERS, Floats, Head
 from gndl.standins.raycast import Colours
 from gndl.standins.skin import Complexion
-
-LOCAL_SIGMA = 0.2
-"""Standard deviation of the local face changes; 1 is MakeHuman's full change."""
 
 CALMER = {
     "head-scale": 0.5,
@@ -28,6 +28,37 @@ CALMER = {
 
 LEFT_OUT = ("head-trans", "neck-trans", "measure", "mouth-trans-out", "nose-trans-out")
 """Local changes that move the whole head, or make it crooked."""
+
+
+@dataclass(frozen=True)
+class Appearance:
+    """What may be drawn for the subjects of a database, and how far they differ.
+
+    Parameters
+    ----------
+    glasses : float
+        Probability of glasses.
+    beard : float
+        Probability, among men, of a beard, moustache or stubble.
+    fringe : float
+        Probability of a fringe that hangs over the forehead.
+    long_hair : float
+        Probability of long hair among women; men wear it a seventh as often.
+    shape_sigma : float
+        Standard deviation of the local face changes; 1 is MakeHuman's full change.
+    resting_sigma : float
+        Spread of the facial actions that a relaxed face always carries.
+    age_wrinkles : float
+        Depth of the wrinkles that belong to age; 1 is the usual depth.
+    """
+
+    glasses: float = 0.2
+    beard: float = 0.35
+    fringe: float = 0.2
+    long_hair: float = 0.5
+    shape_sigma: float = 0.2
+    resting_sigma: float = 0.1
+    age_wrinkles: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -49,6 +80,11 @@ class Identity:
         Seed of pores, hairs and strands.
     hair_volume : float
         How far the hair stands off the scalp, in dm.
+    hair : HairStyle
+    glasses : Glasses or None
+    beard : Beard or None
+    resting : array (52,)
+        Amounts of the facial actions that the relaxed face always carries.
     """
 
     age: float
@@ -60,25 +96,37 @@ class Identity:
     colours: Colours
     pattern: int
     hair_volume: float
+    hair: HairStyle = field(default_factory=HairStyle)
+    glasses: Glasses | None = None
+    beard: Beard | None = None
+    resting: Floats = field(default_factory=lambda: np.zeros(52, np.float32))
 
 
-def draw_identity(head: Head, rng: np.random.Generator) -> Identity:
-    """Draw one identity: phenotype, local face changes and colours."""
-    age = float(rng.beta(1.1, 2.2))
-    femininity = float(np.clip(rng.choice([0.12, 0.88]) + rng.normal(0, 0.08), 0, 1))
-    ancestry = rng.dirichlet([0.45, 0.45, 0.55])
-    muscle, weight = np.clip(rng.normal(0.5, 0.17, 2), 0, 1)
-    complexion, colours = _appearance(age, femininity, ancestry, rng)
+def draw_identity(head: Head, rng: np.random.Generator, *, appearance: Appearance = Appearance()) -> Identity:
+    """Draw one identity: phenotype, local face changes, colours, and what is worn on the face.
+
+    Every part draws from a stream of its own, so that a change of one leaves the others as they are; a new part is
+    added at the end of the line below.
+    """
+    whole, shape, surface, relief, strands, frames, bristles = rng.spawn(7)
+    age = float(whole.beta(1.1, 2.2))
+    femininity = float(np.clip(whole.choice([0.12, 0.88]) + whole.normal(0, 0.08), 0, 1))
+    ancestry = whole.dirichlet([0.45, 0.45, 0.55])
+    muscle, weight = np.clip(whole.normal(0.5, 0.17, 2), 0, 1)
+    complexion, colours = _appearance(age, femininity, ancestry, surface)
     return Identity(
         age=age,
         femininity=femininity,
         ancestry=ancestry.astype(np.float32),
         macro=_macro(head, age, femininity, muscle, weight, ancestry),
-        local=_local(head, rng),
+        local=_local(head, appearance.shape_sigma, shape),
         complexion=complexion,
         colours=colours,
-        pattern=int(rng.integers(2**31)),
-        hair_volume=float(rng.uniform(0.06, 0.16)),
+        pattern=int(relief.integers(2**31)),
+        hair_volume=float(strands.uniform(0.06, 0.16)),
+        hair=draw_hair(femininity, age, appearance.long_hair, appearance.fringe, strands),
+        glasses=draw_glasses(appearance.glasses, frames),
+        beard=draw_beard(femininity, appearance.beard, bristles),
     )
 
 
@@ -96,7 +144,7 @@ def _between_three(amount: float) -> tuple[float, float, float]:
     return max(1 - 2 * amount, 0.0), 1 - abs(2 * amount - 1), max(2 * amount - 1, 0.0)
 
 
-def _local(head: Head, rng: np.random.Generator) -> Floats:
+def _local(head: Head, sigma: float, rng: np.random.Generator) -> Floats:
     """Local changes, nearly the same on both sides of the face."""
     drawn: dict[str, float] = {}
     local = np.zeros((len(head.local_names), 2), np.float32)
@@ -107,7 +155,7 @@ def _local(head: Head, rng: np.random.Generator) -> Floats:
         if bare.startswith(LEFT_OUT):
             continue
         calm = next((share for start, share in CALMER.items() if bare.startswith(start)), 1.0)
-        amount = float(np.clip(amount * LOCAL_SIGMA * calm, -0.5, 0.5))
+        amount = float(np.clip(amount * sigma * calm, -0.5, 0.5))
         local[k] = max(amount, 0.0), max(-amount, 0.0)
     return local
 
