@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from gndl.files import hash_json
+from gndl.standins.identity import Appearance
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class Difficulty:
         Standard deviation of the sensor's noise, as a fraction of white.
     blur : float
         Largest standard deviation of the lens's blur, in pixels of the frame.
+    appearance : Appearance
+        Glasses, beards and hair over the face, and how far subjects differ in shape, resting face and wrinkles.
     """
 
     strength: tuple[float, float] = (0.6, 1.0)
@@ -39,17 +42,27 @@ class Difficulty:
     exposure: float = 0.10
     noise: float = 0.004
     blur: float = 0.9
+    appearance: Appearance = field(default_factory=Appearance)
 
     def fingerprint(self) -> str:
         """Twelve hexadecimal digits that differ where any number differs; STAND-IN.txt states them."""
         return hash_json(asdict(self))[:12]
 
 
-DIFFICULTY = {
-    "ckplus": Difficulty(light_spread=0.8),
-    "oulu_casia": Difficulty(blend=0.2, light_spread=1.0, noise=0.007, blur=0.8),
+DIFFICULTY: dict[str, Difficulty] = {
+    "ckplus": Difficulty(
+        light_spread=0.8, appearance=Appearance(glasses=0.0, beard=0.2, fringe=0.1, resting_sigma=0.08)
+    ),
+    "oulu_casia": Difficulty(blend=0.2, noise=0.007, blur=0.8, appearance=Appearance(glasses=0.25, fringe=0.15)),
     "mmi": Difficulty(
-        blend=0.25, light_spread=1.2, pose=(12.0, 8.0, 6.0), drift=2.5, exposure=0.15, noise=0.006, blur=1.2
+        blend=0.25,
+        light_spread=1.2,
+        pose=(12.0, 8.0, 6.0),
+        drift=2.5,
+        exposure=0.15,
+        noise=0.006,
+        blur=1.2,
+        appearance=Appearance(glasses=0.35, beard=0.45, fringe=0.35, long_hair=0.6, resting_sigma=0.13),
     ),
 }
 """The standard difficulty of each database, which calibration has set on the baseline alone."""
