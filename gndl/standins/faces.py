@@ -105,18 +105,24 @@ class Face:
     Parameters
     ----------
     identity : Identity
+    painted_as : Face, optional
+        Whose painting is taken over, so that another shape can be looked at without the wait for a new painting.
 
     Notes
     -----
     A subject's vertices and painting are made once; a frame then costs one matrix product and the casting of rays.
     """
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, *, painted_as: Face | None = None) -> None:
         head = load_head()
         self.identity = identity
         self._head = head
         shape = head.rest + np.tensordot(identity.macro, head.macro, 1) + np.tensordot(identity.local, head.local, 2)
-        self.skin = paint(identity.complexion, np.random.default_rng(identity.pattern))
+        self.skin = (
+            paint(identity.complexion, np.random.default_rng(identity.pattern))
+            if painted_as is None
+            else painted_as.skin
+        )
         self._neutral = (shape + self._hair(shape)).astype(np.float32)
         self._flat_actions = head.actions.reshape(len(head.action_names), -1)
         follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]

@@ -102,7 +102,22 @@ class Identity:
     resting: Floats = field(default_factory=lambda: np.zeros(52, np.float32))
 
 
-def draw_identity(head: Head, rng: np.random.Generator, *, appearance: Appearance = Appearance()) -> Identity:
+@dataclass(frozen=True)
+class Phenotype:
+    """What is settled about a person before the rest is drawn, in the units of :class:`Identity`; None is drawn."""
+
+    age: float | None = None
+    femininity: float | None = None
+    ancestry: tuple[float, float, float] | None = None
+
+
+def draw_identity(
+    head: Head,
+    rng: np.random.Generator,
+    *,
+    appearance: Appearance = Appearance(),
+    phenotype: Phenotype = Phenotype(),
+) -> Identity:
     """Draw one identity: phenotype, local face changes, colours, and what is worn on the face.
 
     Every part draws from a stream of its own, so that a change of one leaves the others as they are; a new part is
@@ -113,6 +128,9 @@ def draw_identity(head: Head, rng: np.random.Generator, *, appearance: Appearanc
     femininity = float(np.clip(whole.choice([0.12, 0.88]) + whole.normal(0, 0.08), 0, 1))
     ancestry = whole.dirichlet([0.45, 0.45, 0.55])
     muscle, weight = np.clip(whole.normal(0.5, 0.17, 2), 0, 1)
+    age = age if phenotype.age is None else phenotype.age
+    femininity = femininity if phenotype.femininity is None else phenotype.femininity
+    ancestry = ancestry if phenotype.ancestry is None else np.array(phenotype.ancestry)
     complexion, colours = _appearance(age, femininity, ancestry, surface)
     return Identity(
         age=age,
