@@ -78,17 +78,21 @@ class StandInSize:
         Of these, the ones with an expression label (CK+), or in frontal view (MMI).
     frames : tuple of int
         Least and largest number of frames in a sequence.
+    in_all_lights : int
+        Subjects of Oulu-CASIA who are filmed by both cameras in all three illuminations, not in strong visible light
+        alone; their further frames come on top.
     """
 
     subjects: int
     sequences: int
     labelled: int
     frames: tuple[int, int]
+    in_all_lights: int = 0
 
 
 FULL_SIZE = {
     "ckplus": StandInSize(subjects=123, sequences=593, labelled=327, frames=(10, 14)),
-    "oulu_casia": StandInSize(subjects=80, sequences=480, labelled=480, frames=(8, 10)),
+    "oulu_casia": StandInSize(subjects=80, sequences=480, labelled=480, frames=(8, 10), in_all_lights=8),
     "mmi": StandInSize(subjects=32, sequences=213, labelled=205, frames=(40, 60)),
 }
 """The paper's counts (section 4.1)."""

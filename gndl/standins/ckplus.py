@@ -9,33 +9,47 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gndl.files import write_text, written_aside
 from gndl.paper import EXPRESSIONS
-from gndl.standins.expressions import perform, perform_unlabelled, rise
-from gndl.standins.filming import Studio, Subject, film
-from gndl.standins.head import load_head
+from gndl.standins.difficulty import DIFFICULTY
+from gndl.standins.expressions import rise
+from gndl.standins.filming import Studio, Subject, film, stage
+from gndl.standins.performing import performed
 from gndl.standins.plan import PlannedSequence
+from gndl.standins.truth import SequenceTruth
 
-STUDIO = Studio(size=(640, 490), eye_distance=(88.0, 112.0))
+STUDIO = Studio(size=(640, 490), eye_distance=(88.0, 112.0), difficulty=DIFFICULTY["ckplus"])
 
 
 def write_sequence(
-    root: Path, name: str, subject: Subject, sequence: PlannedSequence, rng: np.random.Generator
-) -> None:
+    root: Path, name: str, subject: Subject, sequence: PlannedSequence, studio: Studio, rng: np.random.Generator
+) -> SequenceTruth:
     """Film one sequence and write its frames, landmarks, label and action units below ``root``."""
-    actions = load_head().action_names
-    performance = (
-        perform_unlabelled(actions, rng) if sequence.emotion is None else perform(sequence.emotion, actions, rng)
-    )
-    timing = rise(sequence.n_frames, len(performance.units), rng)
+    performance, drifting = performed(subject, sequence.emotion, studio, rng)
+    take = stage(subject, studio, performance, rise(sequence.n_frames, len(performance.units), rng), rng)
     place = Path(name) / f"{sequence.number:03d}"
-    for frame, filmed in enumerate(film(subject, STUDIO, performance, timing, rng), start=1):
+    truth = SequenceTruth()
+    for frame, filmed in enumerate(film(subject, studio, take, rng), start=1):
         stem = _stem(name, sequence, frame)
-        with written_aside(root / "cohn-kanade-images" / place / f"{stem}.png") as aside:
-            Image.fromarray(filmed.picture).convert("L").save(aside, compress_level=3)
+        file = Path("cohn-kanade-images") / place / f"{stem}.png"
+        with written_aside(root / file) as aside:
+            as_stored(filmed.picture).save(aside, compress_level=3)
         write_text(root / "Landmarks" / place / f"{stem}_landmarks.txt", _table(filmed.landmarks))
+        truth.add(
+            filmed,
+            {
+                "database": "ckplus",
+                "subject": name,
+                "sequence": f"{name}_{sequence.number:03d}",
+                "file": file.as_posix(),
+                "index": frame - 1,
+                "emotion": sequence.emotion or "",
+            }
+            | drifting,
+        )
     last = _stem(name, sequence, sequence.n_frames)
     units = np.array(sorted(performance.intensities().items()), float)
     write_text(root / "FACS" / place / f"{last}_facs.txt", _table(units))
@@ -43,6 +57,12 @@ def write_sequence(
     if sequence.emotion is not None:
         number = EXPRESSIONS["ckplus"].index(sequence.emotion) + 1
         write_text(root / "Emotion" / place / f"{last}_emotion.txt", f"   {number:.7e}\n")
+    return truth
+
+
+def as_stored(picture: NDArray[np.uint8]) -> Image.Image:
+    """A frame as the database keeps it: 8-bit grey."""
+    return Image.fromarray(picture).convert("L")
 
 
 def _stem(name: str, sequence: PlannedSequence, frame: int) -> str:

@@ -66,8 +66,3 @@ DIFFICULTY: dict[str, Difficulty] = {
     ),
 }
 """The standard difficulty of each database, which calibration has set on the baseline alone."""
-
-
-def standard(name: str, difficulty: Difficulty | None) -> Difficulty:
-    """``difficulty``, or the standard one of the database where none is given."""
-    return DIFFICULTY[name] if difficulty is None else difficulty

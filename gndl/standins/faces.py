@@ -92,11 +92,14 @@ class Shot:
         Linear RGB (black outside the head) and the share of each pixel that the head covers.
     landmarks : array (68, 2)
         Points of the iBUG scheme, in pixels (x, y) from the upper left corner.
+    hidden : array (68,)
+        True for landmarks that the head itself covers.
     """
 
     picture: Floats
     coverage: Floats
     landmarks: Floats
+    hidden: NDArray[np.bool_]
 
 
 class Face:
@@ -158,7 +161,8 @@ class Face:
         picture, coverage = caster.render(
             self.skin, self.identity.colours, light, camera, shading.lit, shading.open_sky
         )
-        return Shot(picture, coverage, camera.project(vertices[self._landmarks]))
+        points = vertices[self._landmarks]
+        return Shot(picture, coverage, camera.project(points), caster.covered(points))
 
     def _hair(self, shape: Floats) -> Floats:
         """Offsets (N, 3) that lift the hair off the scalp, away from the middle of the head."""

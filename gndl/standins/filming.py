@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gndl.standins.difficulty import Difficulty
 from gndl.standins.expressions import Performance, Timing
-from gndl.standins.faces import Face, Light, Pose, View, backdrop, draw_light, finish
+from gndl.standins.faces import Face, Light, Pose, Shading, View, backdrop, draw_light
 from gndl.standins.head import Floats
+from gndl.standins.lighting import STRONG, Lighting, lit, near_infrared
+from gndl.standins.sensor import record
+
+SHUTTER = 0.5
+"""Share of the time between two frames in which the shutter is open."""
 
 
 @dataclass(frozen=True)
 class Studio:
-    """How one database is filmed; lengths in pixels, angles in degrees.
+    """How one database is filmed.
 
     Parameters
     ----------
     size : (int, int)
-        Width and height of a frame.
+        Width and height of a frame in pixels.
     eye_distance : (float, float)
-        Least and largest distance between the eyes.
-    pose : (float, float, float)
-        Largest yaw, pitch and roll of the head at the start of a sequence.
-    drift : float
-        How far the head moves in the course of a sequence.
-    noise : float
-        Deviation of the sensor's noise, as a fraction of white.
+        Least and largest distance between the eyes, in pixels.
+    difficulty : Difficulty
+        What varies from subject to subject and from sequence to sequence.
     """
 
     size: tuple[int, int]
     eye_distance: tuple[float, float]
-    pose: tuple[float, float, float] = (6.0, 5.0, 3.0)
-    drift: float = 1.0
-    noise: float = 0.004
+    difficulty: Difficulty = field(default_factory=Difficulty)
 
 
 @dataclass(frozen=True)
@@ -49,48 +49,179 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Take:
+    """One sequence as it happens, drawn in full: it can be filmed again by another camera or in another light.
+
+    Parameters
+    ----------
+    performance, timing : Performance, Timing
+    actions : array (T, 52)
+        Amounts of the facial actions in every frame, beyond the resting face.
+    poses : tuple of Pose
+        One for each frame.
+    light : Light
+        Strong visible light.
+    exposure : float
+        Factor on the light, as the camera's automatic and its whims set it.
+    blur : float
+        Standard deviation of the lens's blur in pixels.
+    nearer : float
+        Factor on the subject's eye distance.
+    offset : (float, float)
+        Where the face lies, as shares of the frame's width and height from its usual place.
+    """
+
+    performance: Performance
+    timing: Timing
+    actions: Floats
+    poses: tuple[Pose, ...]
+    light: Light
+    exposure: float
+    blur: float
+    nearer: float
+    offset: tuple[float, float]
+
+    @property
+    def intensity(self) -> Floats:
+        """Share (T,) of the apex that each frame has reached, averaged over the movements."""
+        return self.timing.curves.mean(axis=1)
+
+
+@dataclass(frozen=True)
 class Frame:
-    """One filmed frame: picture (height, width, 3) uint8 and its 68 landmarks in pixels."""
+    """One filmed frame and what is known of it.
+
+    Parameters
+    ----------
+    picture : array (height, width, 3), uint8
+    landmarks : array (68, 2)
+        In pixels, (x, y) from the upper left corner.
+    hidden : array (68,)
+        True for landmarks that cannot be seen.
+    actions : array (52,)
+    facts : dict
+        Values of the columns of ``truth.csv`` that filming knows.
+    """
 
     picture: NDArray[np.uint8]
     landmarks: Floats
+    hidden: NDArray[np.bool_]
+    actions: Floats
+    facts: dict[str, float | str]
 
 
 def invite(face: Face, studio: Studio, rng: np.random.Generator) -> Subject:
     """Set the studio up for a subject."""
-    return Subject(face, draw_light(rng), float(rng.uniform(*studio.eye_distance)), int(rng.integers(2**31)))
+    light = draw_light(rng, spread=studio.difficulty.light_spread)
+    return Subject(face, light, float(rng.uniform(*studio.eye_distance)), int(rng.integers(2**31)))
+
+
+def stage(subject: Subject, studio: Studio, performance: Performance, timing: Timing, rng: np.random.Generator) -> Take:
+    """Draw what else happens in a sequence: movement of the head, light, exposure and framing."""
+    difficulty = studio.difficulty
+    light = _moved(subject.light, rng)
+    poses = _head_motion(difficulty, len(timing.curves), rng)
+    nearer = float(rng.uniform(0.96, 1.04))
+    x, y = np.clip(rng.normal(0, (0.02, 0.015)), (-0.05, -0.04), (0.05, 0.04))
+    exposure = _exposure(subject, light) * float(np.exp(rng.normal(0, difficulty.exposure)))
+    return Take(
+        performance=performance,
+        timing=timing,
+        actions=timing.curves @ performance.actions,
+        poses=poses,
+        light=light,
+        exposure=exposure,
+        blur=float(rng.uniform(0.25, 1.0)) * difficulty.blur,
+        nearer=nearer,
+        offset=(float(x), float(y)),
+    )
 
 
 def film(
     subject: Subject,
     studio: Studio,
-    performance: Performance,
-    timing: Timing,
+    take: Take,
     rng: np.random.Generator,
     *,
     body: float = 0.0,
+    lighting: Lighting = STRONG,
+    frames: Iterable[int] | None = None,
 ) -> Iterator[Frame]:
     """Yield the frames of one sequence.
 
     Parameters
     ----------
+    rng : numpy.random.Generator
+        Gives the sensor's noise, and nothing else.
     body : float
         Turn of the whole figure in degrees: 0 faces the camera, 90 shows the profile.
+    lighting : Lighting
+        Camera and illumination.
+    frames : iterable of int, optional
+        Which frames; all by default.
     """
-    n_frames = len(timing.curves)
-    light = _moved(subject.light, rng)
-    wall = backdrop(studio.size, np.random.default_rng(subject.wall_seed))
-    poses = [replace(pose, body=body) for pose in _head_motion(studio, n_frames, rng)]
-    view = _framing(subject, studio, rng)
-    exposure = _exposure(subject, light) * float(np.exp(rng.normal(0, 0.10)))
-    rest = np.zeros(performance.actions.shape[1], np.float32)
-    middle = poses[n_frames // 2]
-    at_rest = subject.face.shading(rest, middle, light)
-    at_apex = subject.face.shading(performance.apex, middle, light)
-    for pose, shares in zip(poses, timing.curves, strict=True):
-        shading = at_rest.towards(at_apex, float(shares.mean()))
-        shot = subject.face.show(shares @ performance.actions, pose, light, view, shading)
-        yield Frame(finish(shot, wall, rng, exposure, studio.noise), shot.landmarks)
+    light = lit(take.light, lighting)
+    infrared = lighting.camera == "NI"
+    wall = backdrop(studio.size, np.random.default_rng(subject.wall_seed)) * np.float32(lighting.share)
+    if infrared:
+        wall = near_infrared(wall)
+    exposure = 1.0 if infrared else take.exposure
+    exposure *= lighting.share if infrared else 1.0
+    noise = studio.difficulty.noise * lighting.noise
+    view = _view(subject, studio, take)
+    poses = [replace(pose, body=body) for pose in take.poses]
+    at_rest, at_apex = _shadings(subject.face, take, poses[len(poses) // 2], light)
+    shares, before = take.intensity, None
+    for k in range(len(poses)) if frames is None else frames:
+        shading = at_rest.towards(at_apex, float(shares[k]))
+        shot = subject.face.show(take.actions[k], poses[k], light, view, shading)
+        motion = _motion(shot.landmarks, before)
+        before = shot.landmarks
+        linear = near_infrared(shot.picture) if infrared else shot.picture
+        linear = linear + wall * (1 - shot.coverage[..., None])
+        picture = record(linear, rng, exposure=exposure, noise=noise, blur=take.blur, motion=motion)
+        seen = _facts(subject, take, k, poses[k], light, lighting)
+        seen |= {"exposure": exposure, "noise": noise, "motion_x": motion[0], "motion_y": motion[1]}
+        yield Frame(picture, shot.landmarks, shot.hidden, take.actions[k], seen)
+
+
+def _shadings(face: Face, take: Take, pose: Pose, light: Light) -> tuple[Shading, Shading]:
+    """How the head shades itself without and with the expression, from which every frame's shading is mixed."""
+    rest = np.zeros(take.actions.shape[1], np.float32)
+    return face.shading(rest, pose, light), face.shading(take.performance.apex, pose, light)
+
+
+def _facts(
+    subject: Subject, take: Take, frame: int, pose: Pose, light: Light, lighting: Lighting
+) -> dict[str, float | str]:
+    """What truth.csv tells of a frame beside its place on disk."""
+    x, y, z = light.key_direction
+    red, green, blue = light.key
+    return {
+        "intensity": float(take.intensity[frame]),
+        "strength": float(take.performance.amounts.mean()),
+        "lighting": lighting.kind,
+        "light_azimuth": float(np.degrees(np.arctan2(x, z))),
+        "light_height": float(np.degrees(np.arcsin(y))),
+        "light_amount": (red + green + blue) / 3,
+        "light_warmth": float(np.log(red / blue) / 2),
+        "fill_amount": float(np.mean(light.fill)),
+        "ambient_amount": float(np.mean(light.ambient)),
+        "yaw": pose.yaw,
+        "pitch": pose.pitch,
+        "roll": pose.roll,
+        "body": pose.body,
+        "eye_distance": subject.eye_distance * take.nearer,
+        "blur": take.blur,
+    }
+
+
+def _motion(now: Floats, before: Floats | None) -> tuple[float, float]:
+    """How far the face moves across the picture while the shutter is open."""
+    if before is None:
+        return 0.0, 0.0
+    x, y = SHUTTER * (now - before).mean(axis=0)
+    return float(x), float(y)
 
 
 def _exposure(subject: Subject, light: Light) -> float:
@@ -100,23 +231,21 @@ def _exposure(subject: Subject, light: Light) -> float:
     return float((0.34 / (luminance @ (np.array(subject.face.identity.complexion.skin) * arriving))) ** 0.5)
 
 
-def _framing(subject: Subject, studio: Studio, rng: np.random.Generator) -> View:
+def _view(subject: Subject, studio: Studio, take: Take) -> View:
     width, height = studio.size
-    scale = subject.eye_distance / 0.62 * float(rng.uniform(0.96, 1.04))
-    x = width * (0.5 + float(np.clip(rng.normal(0, 0.02), -0.05, 0.05)))
-    y = height * (0.54 + float(np.clip(rng.normal(0, 0.015), -0.04, 0.04)))
-    return View(studio.size, scale, (x, y))
+    scale = subject.eye_distance * take.nearer / 0.62
+    return View(studio.size, scale, (width * (0.5 + take.offset[0]), height * (0.54 + take.offset[1])))
 
 
-def _head_motion(studio: Studio, n_frames: int, rng: np.random.Generator) -> list[Pose]:
+def _head_motion(difficulty: Difficulty, n_frames: int, rng: np.random.Generator) -> tuple[Pose, ...]:
     """Poses that wander slowly from a drawn start."""
-    start = rng.uniform(-1, 1, 3) * np.array(studio.pose) * 0.8
+    limit = np.array(difficulty.pose)
+    start = rng.uniform(-1, 1, 3) * limit * 0.8
     phase, speed = rng.uniform(0, 2 * np.pi, 3), rng.uniform(0.5, 1.3, 3)
-    size = rng.uniform(0.2, 1.0, 3) * studio.drift
+    size = rng.uniform(0.2, 1.0, 3) * difficulty.drift
     time = np.linspace(0, 1, n_frames)[:, None]
-    angles = start + size * (np.sin(phase + 2 * np.pi * speed * time) - np.sin(phase))
-    angles = np.clip(angles, -np.array(studio.pose), studio.pose)
-    return [Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles]
+    angles = np.clip(start + size * (np.sin(phase + 2 * np.pi * speed * time) - np.sin(phase)), -limit, limit)
+    return tuple(Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles)
 
 
 def _moved(light: Light, rng: np.random.Generator) -> Light:

@@ -9,9 +9,13 @@ import numpy as np
 from gndl.errors import GndlError
 from gndl.paper import COUNTS, DATABASES, EXPRESSIONS
 from gndl.profiles import StandInSize
+from gndl.standins.lighting import FURTHER
 
 LABELLED_SUBJECTS = (118, 123)
 """Of CK+'s 123 subjects, 118 have a labelled sequence."""
+
+ON_ITS_SIDE = 0.03
+"""Share of MMI's frontal clips that were recorded with the camera on its side."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class PlannedSequence:
         0 frontal, 1 profile, 2 both side by side (MMI).
     coded : bool
         Whether its action units are coded over time (MMI).
+    on_its_side : bool
+        Whether the camera was laid on its side (MMI).
+    in_all_lights : bool
+        Filmed by both cameras in all three illuminations (Oulu-CASIA), not in strong visible light alone.
     """
 
     number: int
@@ -39,6 +47,13 @@ class PlannedSequence:
     session: int = 0
     view: int = 0
     coded: bool = True
+    on_its_side: bool = False
+    in_all_lights: bool = False
+
+    @property
+    def n_pictures(self) -> int:
+        """Frames over all lights in which the sequence is filmed."""
+        return self.n_frames * (1 + len(FURTHER)) if self.in_all_lights else self.n_frames
 
 
 @dataclass(frozen=True)
@@ -52,7 +67,7 @@ class PlannedSubject:
     @property
     def n_frames(self) -> int:
         """Frames over all sequences."""
-        return sum(sequence.n_frames for sequence in self.sequences)
+        return sum(sequence.n_pictures for sequence in self.sequences)
 
 
 def plan(name: str, size: StandInSize, seed: int) -> tuple[PlannedSubject, ...]:
@@ -115,11 +130,17 @@ def _plan_oulu_casia(size: StandInSize, rng: np.random.Generator) -> tuple[Plann
     expressions = EXPRESSIONS["oulu_casia"]
     if size.sequences != size.subjects * len(expressions) or size.labelled != size.sequences:
         raise GndlError(f"oulu_casia: every subject shows all six expressions, so {size} cannot be made")
+    if not 0 <= size.in_all_lights <= size.subjects:
+        raise GndlError(f"oulu_casia: of {size.subjects} subjects {size.in_all_lights} cannot be filmed in all lights")
+    in_all_lights = set(rng.spawn(1)[0].choice(size.subjects, size.in_all_lights, replace=False).tolist())
     return tuple(
         PlannedSubject(
             index,
             f"P{index + 1:03d}",
-            tuple(PlannedSequence(k + 1, emotion, _length(size, rng)) for k, emotion in enumerate(expressions)),
+            tuple(
+                PlannedSequence(k + 1, emotion, _length(size, rng), in_all_lights=index in in_all_lights)
+                for k, emotion in enumerate(expressions)
+            ),
         )
         for index in range(size.subjects)
     )
@@ -127,7 +148,9 @@ def _plan_oulu_casia(size: StandInSize, rng: np.random.Generator) -> tuple[Plann
 
 def _plan_mmi(size: StandInSize, rng: np.random.Generator) -> tuple[PlannedSubject, ...]:
     expressions = EXPRESSIONS["mmi"]
-    turned = set(rng.choice(size.sequences, size.sequences - size.labelled, replace=False).tolist())
+    other_views = set(rng.choice(size.sequences, size.sequences - size.labelled, replace=False).tolist())
+    frontal = [clip for clip in range(size.sequences) if clip not in other_views]
+    lying = set(rng.spawn(1)[0].choice(frontal, round(ON_ITS_SIDE * len(frontal)), replace=False).tolist())
     numbers = sorted(rng.choice(np.arange(1, max(60, size.subjects + 1)), size.subjects, replace=False).tolist())
     sequences: list[list[PlannedSequence]] = [[] for _ in range(size.subjects)]
     start = int(rng.integers(len(expressions)))
@@ -135,9 +158,11 @@ def _plan_mmi(size: StandInSize, rng: np.random.Generator) -> tuple[PlannedSubje
         subject = clip * size.subjects // size.sequences
         number = len(sequences[subject]) + 1
         emotion = expressions[(start + clip) % len(expressions)]
-        view = 1 + clip % 2 if clip in turned else 0
+        view = 1 + clip % 2 if clip in other_views else 0
         coded = bool(rng.random() < 0.75)
-        sequences[subject].append(PlannedSequence(number, emotion, _length(size, rng), clip + 1, view, coded))
+        sequences[subject].append(
+            PlannedSequence(number, emotion, _length(size, rng), clip + 1, view, coded, on_its_side=clip in lying)
+        )
     return tuple(
         PlannedSubject(index, f"S{number:03d}", tuple(own))
         for index, (number, own) in enumerate(zip(numbers, sequences, strict=True))

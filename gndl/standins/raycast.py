@@ -20,6 +20,7 @@ from scipy.sparse import coo_matrix, csr_matrix
 
 from gndl.standins.head import Floats, Head
 from gndl.standins.kernels import Scene, look_closely, look_through_pixels, openness
+from gndl.standins.kernels_covering import covered
 
 NOTICEABLE = 0.09
 """Difference of neighbouring pixels, in display brightness, from which on one ray a pixel is not enough."""
@@ -100,6 +101,13 @@ class Raycaster:
         self._points.numpy()[:] = vertices
         self._normals.numpy()[:] = normals
         self._mesh.refit()
+
+    def covered(self, points: Floats) -> NDArray[np.bool_]:
+        """Mark those of ``points`` (K, 3) on the head that the rest of it hides from the camera; lashes hide nothing."""
+        hidden = wp.zeros(len(points), dtype=wp.int32, device="cpu")
+        inputs = [self._mesh.id, self._part, _on_cpu(points, wp.vec3), hidden]
+        wp.launch(covered, dim=len(points), inputs=inputs, device="cpu")
+        return hidden.numpy() > 0
 
     def visibility(self, directions: Floats, reach: float, *, by_cosine: bool) -> Floats:
         """Share (N,) of unit ``directions`` (K, 3) that each vertex sees free of the head within ``reach`` dm."""

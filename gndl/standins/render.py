@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,13 @@ from gndl.profiles import StandInSize
 from gndl.progress import progress
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import ckplus, mmi, oulu_casia
+from gndl.standins.difficulty import DIFFICULTY, Difficulty
 from gndl.standins.faces import Face
-from gndl.standins.filming import Subject, invite
+from gndl.standins.filming import Studio, Subject, invite
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
 from gndl.standins.plan import PlannedSubject, plan
+from gndl.standins.truth import SequenceTruth, join_parts, write_part
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed and size give other pictures."""
@@ -33,7 +36,14 @@ WRITERS = {
 
 
 def render_database(
-    name: str, root: Path, *, size: StandInSize, seed: int = 0, jobs: int = 1, description: str | None = None
+    name: str,
+    root: Path,
+    *,
+    size: StandInSize,
+    seed: int = 0,
+    jobs: int = 1,
+    description: str | None = None,
+    difficulty: Difficulty | None = None,
 ) -> Path:
     """Render one stand-in database in its official layout, or return at once where it is already there.
 
@@ -43,7 +53,7 @@ def render_database(
     root : Path
         Folder to write. It appears when it is complete; until then the pictures lie beside it in ``.NAME.partial``,
         and a rendering that was killed is taken up after the last whole subject. A second process
-        at the same folder waits for the first.
+        at the same folder waits for the first. Beside it comes ``NAME.truth`` (:mod:`gndl.standins.truth`).
     size : StandInSize
         Subjects, sequences and frames.
     seed : int
@@ -53,6 +63,8 @@ def render_database(
         Processes, each with one thread.
     description : str, optional
         Text of the progress bar.
+    difficulty : Difficulty, optional
+        Other than the database's standard one, for calibration; ``STAND-IN.txt`` says so.
 
     Raises
     ------
@@ -60,26 +72,35 @@ def render_database(
         Where something else lies at ``root``: a stand-in of another size, seed or version, or no stand-in at all.
     """
     root = Path(root)
-    label = _label(name, size, seed)
+    label = _label(name, size, seed, difficulty)
     if root.exists():
         _check_is_the_same(root, label)
         return root
     with locked(root):  # beside it the partial folder, which another process may be filling
         if not root.exists():
-            _render(name, root, label, plan(name, size, seed), seed, jobs, description)
+            _render(name, root, label, plan(name, size, seed), seed, jobs, description, difficulty)
     _check_is_the_same(root, label)
     return root
 
 
-def is_standin_of(root: Path, name: str, *, size: StandInSize, seed: int = 0) -> bool:
+def is_standin_of(
+    root: Path, name: str, *, size: StandInSize, seed: int = 0, difficulty: Difficulty | None = None
+) -> bool:
     """Whether ``root`` holds the complete stand-in of this size and seed by this version of the generator."""
-    return _is_text(Path(root) / STAND_IN_LABEL, _label(name, size, seed))
+    return _is_text(Path(root) / STAND_IN_LABEL, _label(name, size, seed, difficulty))
 
 
-def invited(name: str, subject: PlannedSubject, seed: int) -> Subject:
+def studio_of(name: str, difficulty: Difficulty | None = None) -> Studio:
+    """Where a database is filmed, at its standard difficulty or another one."""
+    studio = WRITERS[name][0]
+    return studio if difficulty is None else replace(studio, difficulty=difficulty)
+
+
+def invited(name: str, subject: PlannedSubject, seed: int, studio: Studio) -> Subject:
     """Make a subject's face and set the studio up for it."""
     rng = _stream(name, seed, subject.index)
-    return invite(Face(draw_identity(load_head(), rng)), WRITERS[name][0], rng)
+    identity = draw_identity(load_head(), rng, appearance=studio.difficulty.appearance)
+    return invite(Face(identity), studio, rng)
 
 
 def _render(
@@ -90,6 +111,7 @@ def _render(
     seed: int,
     jobs: int,
     description: str | None,
+    difficulty: Difficulty | None,
 ) -> None:
     """Render the subjects that are still missing in the partial folder, and give it the name of ``root``."""
     partial = root.with_name(f".{root.name}.partial")
@@ -98,8 +120,10 @@ def _render(
         shutil.rmtree(partial)
     write_text(done / STAND_IN_LABEL, label)
     load_head()
-    waiting = [subject for subject in subjects if not (done / subject.name).exists()]
-    work = (delayed(_render_subject)(name, partial, subject, seed) for subject in waiting)
+    parts = {subject.name: done / f"{subject.name}.npz" for subject in subjects}
+    waiting = [subject for subject in subjects if not parts[subject.name].exists()]
+    studio = studio_of(name, difficulty)
+    work = (delayed(_render_subject)(name, partial, subject, seed, studio) for subject in waiting)
     title = description or f"Rendering the {DATABASE_TITLES[name]} stand-in"
     n_frames = sum(subject.n_frames for subject in subjects)
     with progress(list[int](), title, total=n_frames, unit="frame") as bar:
@@ -107,20 +131,23 @@ def _render(
         pool = Parallel(n_jobs=min(jobs, max(len(waiting), 1)), return_as="generator_unordered")
         for rendered in pool(work):
             bar.update(rendered)
+    join_parts(parts.values(), root, label)
     shutil.rmtree(done)
     write_text(partial / STAND_IN_LABEL, label)
     partial.rename(root)
 
 
-def _render_subject(name: str, root: Path, subject: PlannedSubject, seed: int) -> int:
-    """Render all sequences of one subject; return the number of frames."""
+def _render_subject(name: str, root: Path, subject: PlannedSubject, seed: int, studio: Studio) -> int:
+    """Render all sequences of one subject and note what is known of them; return the number of frames."""
     _, write_sequence = WRITERS[name]
+    truth = SequenceTruth()
     # Another number of threads would add up in another order, and so give other bits.
     with threadpool_limits(1):
-        visitor = invited(name, subject, seed)
+        visitor = invited(name, subject, seed, studio)
         for sequence in subject.sequences:
-            write_sequence(root, subject.name, visitor, sequence, _stream(name, seed, subject.index, sequence.number))
-    write_text(root / ".done" / subject.name, "")
+            rng = _stream(name, seed, subject.index, sequence.number)
+            truth.extend(write_sequence(root, subject.name, visitor, sequence, studio, rng))
+    write_part(root / ".done" / f"{subject.name}.npz", subject.name, visitor.face.identity, truth)
     return subject.n_frames
 
 
@@ -128,8 +155,11 @@ def _stream(name: str, seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence((seed, DATABASES.index(name), *place, len(place))))
 
 
-def _label(name: str, size: StandInSize, seed: int) -> str:
+def _label(name: str, size: StandInSize, seed: int, difficulty: Difficulty | None = None) -> str:
     """Text of STAND-IN.txt."""
+    standard = DIFFICULTY[name]
+    difficulty = difficulty or standard
+    kind = "standard" if difficulty == standard else "not the standard one"
     return (
         f"This is not {DATABASE_TITLES[name]}. It is a stand-in for it: rendered faces of nobody, written in the\n"
         f"official layout of {DATABASE_TITLES[name]} so that software can be tried without a licensed copy.\n"
@@ -143,6 +173,8 @@ def _label(name: str, size: StandInSize, seed: int) -> str:
         f"sequences: {size.sequences}\n"
         f"labelled: {size.labelled}\n"
         f"frames: {size.frames[0]} to {size.frames[1]}\n"
+        f"in all lights: {size.in_all_lights}\n"
+        f"difficulty: {kind} ({difficulty.fingerprint()})\n"
     )
 
 

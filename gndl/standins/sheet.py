@@ -20,7 +20,7 @@ from gndl.standins.expressions import perform
 from gndl.standins.faces import Pose, View, backdrop, finish
 from gndl.standins.head import load_head
 from gndl.standins.plan import plan
-from gndl.standins.render import invited
+from gndl.standins.render import invited, studio_of
 
 Picture = NDArray[np.uint8]
 
@@ -38,7 +38,7 @@ def preview_sheet(name: str, path: Path, *, size: StandInSize, seed: int = 0, su
     rows: list[list[Picture | None]] = []
     with threadpool_limits(1):
         for planned in plan(name, size, seed)[:subjects]:
-            subject = invited(name, planned, seed)
+            subject = invited(name, planned, seed, studio_of(name))
             rng = np.random.default_rng(np.random.SeedSequence((seed, planned.index)))
             wall = backdrop((TILE, TILE), rng)
             view = View((TILE, TILE), TILE * 0.40, (TILE / 2, TILE * 0.52))

@@ -1,0 +1,25 @@
+"""What a subject does in a sequence, at a database's difficulty."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gndl.standins.expressions import Performance, perform, perform_unlabelled
+from gndl.standins.filming import Studio, Subject
+from gndl.standins.head import load_head
+
+
+def performed(
+    subject: Subject, emotion: str | None, studio: Studio, rng: np.random.Generator
+) -> tuple[Performance, dict[str, float | str]]:
+    """Draw a performance, and say what ``truth.csv`` tells of it beside its label.
+
+    Parameters
+    ----------
+    emotion : str or None
+        None for a sequence of CK+ that no emotion fits.
+    """
+    names = load_head().action_names
+    if emotion is None:
+        return perform_unlabelled(names, rng), {}
+    return perform(emotion, names, rng), {}
