@@ -14,11 +14,13 @@ from gndl.errors import GndlError
 from gndl.paper import COUNTS, EXPRESSIONS
 from gndl.profiles import FULL_SIZE, QUICK_SIZE, StandInSize
 from gndl.standins import planned_frames
-from gndl.standins.expressions import RECIPES, perform, rise, rise_and_fall
 from gndl.standins.faces import Face, Pose, View, draw_light, finish, render_training_face
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
+from gndl.standins.performance import perform
 from gndl.standins.plan import class_counts, plan
+from gndl.standins.recipes import RECIPES
+from gndl.standins.timing import rise, rise_and_fall
 
 NAMES = tuple(EXPRESSIONS)
 

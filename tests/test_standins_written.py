@@ -20,11 +20,12 @@ from gndl.method_code import code_hash
 from gndl.profiles import QUICK_SIZE, StandInSize
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import contact_sheet, is_standin_of, preview_sheet, render, render_database
-from gndl.standins.expressions import perform, rise_and_fall
 from gndl.standins.faces import Face
 from gndl.standins.filming import Studio, film, invite
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
+from gndl.standins.performance import perform
+from gndl.standins.timing import rise_and_fall
 
 MINIATURE = {
     "ckplus": StandInSize(subjects=2, sequences=2, labelled=2, frames=(4, 4)),

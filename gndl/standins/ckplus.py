@@ -15,10 +15,10 @@ from PIL import Image
 from gndl.files import write_text, written_aside
 from gndl.paper import EXPRESSIONS
 from gndl.standins.difficulty import DIFFICULTY
-from gndl.standins.expressions import rise
 from gndl.standins.filming import Studio, Subject, film, stage
 from gndl.standins.performing import performed
 from gndl.standins.plan import PlannedSequence
+from gndl.standins.timing import rise
 from gndl.standins.truth import SequenceTruth
 
 STUDIO = Studio(size=(640, 490), eye_distance=(88.0, 112.0), difficulty=DIFFICULTY["ckplus"])

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from gndl.standins.expressions import RECIPES, perform, perform_unlabelled
 from gndl.standins.head import SKIN, Floats, load_head
 from gndl.standins.identity import Identity, draw_identity
+from gndl.standins.muscles import muscle_shapes, settle
+from gndl.standins.performance import perform, perform_unlabelled
 from gndl.standins.raycast import Camera, Light, Raycaster
+from gndl.standins.recipes import RECIPES
 from gndl.standins.skin import around_head, hair_mask, paint
 
 # fmt: off
@@ -127,16 +129,20 @@ class Face:
             else painted_as.skin
         )
         self._neutral = (shape + self._hair(shape)).astype(np.float32)
-        self._flat_actions = head.actions.reshape(len(head.action_names), -1)
+        self._shapes = muscle_shapes()
         follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
         self._follows_head = (follows * follows * (3 - 2 * follows)).astype(np.float32)
         self._landmarks = np.searchsorted(head.base_index, LANDMARKS)
         # Every subject's eyes look at the camera from the same height in the picture.
         self._aim = FACE_CENTRE + (shape[head.eye_side != 0].mean(axis=0) - head.rest[head.eye_side != 0].mean(axis=0))
 
+    def total(self, actions: Floats) -> Floats:
+        """Amounts (52,) of all that the face does: ``actions`` on top of what it carries at rest, within its limits."""
+        return settle(actions + self.identity.resting)
+
     def vertices(self, actions: Floats, pose: Pose) -> Floats:
-        """Vertices (N, 3) in camera space for amounts (52,) of the facial actions."""
-        shape = self._neutral + (actions.astype(np.float32) @ self._flat_actions).reshape(-1, 3)
+        """Vertices (N, 3) in camera space for amounts (52,) of the facial actions, beyond the resting face."""
+        shape = self._neutral + (self.total(actions) @ self._shapes).reshape(-1, 3)
         turned = (shape - NECK) @ _rotation(pose.yaw, pose.pitch, pose.roll).T + NECK
         shape = shape + (turned - shape) * self._follows_head
         if pose.body:

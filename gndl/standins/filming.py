@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gndl.standins.difficulty import Difficulty
-from gndl.standins.expressions import Performance, Timing
 from gndl.standins.faces import Face, Light, Pose, Shading, View, backdrop, draw_light
 from gndl.standins.head import Floats
 from gndl.standins.lighting import STRONG, Lighting, lit, near_infrared
+from gndl.standins.performance import Performance
 from gndl.standins.sensor import record
+from gndl.standins.timing import Timing
 
 SHUTTER = 0.5
 """Share of the time between two frames in which the shutter is open."""

@@ -10,7 +10,9 @@ from gndl.standins.beard import Beard, draw_beard
 from gndl.standins.glasses import Glasses, draw_glasses
 from gndl.standins.hair import HairStyle, draw_hair
 from gndl.standins.head import ADULT_AGES, AMOUNTS, ANCESTRIES, GENDERS, Floats, Head
+from gndl.standins.performance import Style, draw_style
 from gndl.standins.raycast import Colours
+from gndl.standins.resting import draw_resting
 from gndl.standins.skin import Complexion
 
 CALMER = {
@@ -85,6 +87,8 @@ class Identity:
     beard : Beard or None
     resting : array (52,)
         Amounts of the facial actions that the relaxed face always carries.
+    style : Style
+        How this person shows emotions.
     """
 
     age: float
@@ -100,6 +104,7 @@ class Identity:
     glasses: Glasses | None = None
     beard: Beard | None = None
     resting: Floats = field(default_factory=lambda: np.zeros(52, np.float32))
+    style: Style = field(default_factory=Style)
 
 
 @dataclass(frozen=True)
@@ -123,7 +128,7 @@ def draw_identity(
     Every part draws from a stream of its own, so that a change of one leaves the others as they are; a new part is
     added at the end of the line below.
     """
-    whole, shape, surface, relief, strands, frames, bristles = rng.spawn(7)
+    whole, shape, surface, relief, strands, frames, bristles, mood, manner = rng.spawn(9)
     age = float(whole.beta(1.1, 2.2))
     femininity = float(np.clip(whole.choice([0.12, 0.88]) + whole.normal(0, 0.08), 0, 1))
     ancestry = whole.dirichlet([0.45, 0.45, 0.55])
@@ -145,6 +150,8 @@ def draw_identity(
         hair=draw_hair(femininity, age, appearance.long_hair, appearance.fringe, strands),
         glasses=draw_glasses(appearance.glasses, frames),
         beard=draw_beard(femininity, appearance.beard, bristles),
+        resting=draw_resting(head.action_names, mood, appearance.resting_sigma),
+        style=draw_style(manner),
     )
 
 

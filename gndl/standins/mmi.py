@@ -18,10 +18,11 @@ from PIL import Image
 from gndl.files import write_text, written_aside
 from gndl.paper import EXPRESSIONS
 from gndl.standins.difficulty import DIFFICULTY
-from gndl.standins.expressions import Performance, Timing, rise_and_fall
 from gndl.standins.filming import Frame, Studio, Subject, film, stage
+from gndl.standins.performance import Performance
 from gndl.standins.performing import performed
 from gndl.standins.plan import PlannedSequence
+from gndl.standins.timing import Timing, rise_and_fall
 from gndl.standins.truth import SequenceTruth
 
 STUDIO = Studio(size=(720, 576), eye_distance=(88.0, 116.0), difficulty=DIFFICULTY["mmi"])

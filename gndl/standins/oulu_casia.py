@@ -14,11 +14,11 @@ from PIL import Image
 
 from gndl.files import written_aside
 from gndl.standins.difficulty import DIFFICULTY
-from gndl.standins.expressions import rise
 from gndl.standins.filming import Studio, Subject, film, stage
 from gndl.standins.lighting import FURTHER, STRONG
 from gndl.standins.performing import performed
 from gndl.standins.plan import PlannedSequence
+from gndl.standins.timing import rise
 from gndl.standins.truth import SequenceTruth
 
 STUDIO = Studio(size=(320, 240), eye_distance=(42.0, 56.0), difficulty=DIFFICULTY["oulu_casia"])

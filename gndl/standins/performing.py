@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gndl.standins.expressions import Performance, perform, perform_unlabelled
 from gndl.standins.filming import Studio, Subject
 from gndl.standins.head import load_head
+from gndl.standins.performance import Performance, perform, perform_unlabelled
 
 
 def performed(

@@ -16,9 +16,9 @@ from gndl.frames_reading import as_colour, read_frames
 from gndl.paper import DATABASE_TITLES, EXPRESSIONS
 from gndl.profiles import StandInSize
 from gndl.sequences import STAND_IN_LABEL, Database, Sequence
-from gndl.standins.expressions import perform
 from gndl.standins.faces import Pose, View, backdrop, finish
 from gndl.standins.head import load_head
+from gndl.standins.performance import perform
 from gndl.standins.plan import plan
 from gndl.standins.render import invited, studio_of
 
