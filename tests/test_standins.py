@@ -17,10 +17,7 @@ from gndl.standins import planned_frames
 from gndl.standins.faces import Face, Pose, View, draw_light, finish, render_training_face
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
-from gndl.standins.performance import perform
 from gndl.standins.plan import class_counts, plan
-from gndl.standins.recipes import RECIPES
-from gndl.standins.timing import rise, rise_and_fall
 
 NAMES = tuple(EXPRESSIONS)
 
@@ -94,47 +91,6 @@ def test_an_impossible_size_is_refused():
         plan("ckplus", StandInSize(5, 4, 4, (10, 14)), 0)
     with pytest.raises(GndlError, match="all six"):
         plan("oulu_casia", StandInSize(2, 11, 11, (8, 10)), 0)
-
-
-# --- what a face does
-
-
-@pytest.mark.parametrize("emotion", RECIPES)
-def test_a_recipe_moves_the_face_between_06_and_full_strength(emotion):
-    """Every movement of a performance is drawn at 0.5 to 1.0, and named by its action unit."""
-    for seed in range(20):
-        performance = perform(emotion, load_head().action_names, np.random.default_rng(seed))
-        assert performance.amounts.min() >= 0.5 and performance.amounts.max() <= 1.0
-        assert set(performance.units) <= {movement.unit for movement in RECIPES[emotion]}
-        assert all(1 <= intensity <= 5 for intensity in performance.intensities().values())
-
-
-def test_contempt_takes_one_side_drawn_at_random():
-    """Of each contempt, one corner of the mouth alone tightens; over sequences both sides occur."""
-    names = load_head().action_names
-    left, right = names.index("mouthDimpleLeft"), names.index("mouthDimpleRight")
-    sides = Counter()
-    for seed in range(40):
-        apex = perform("contempt", names, np.random.default_rng(seed)).apex
-        assert (apex[left] > 0) != (apex[right] > 0)
-        sides["left" if apex[left] > 0 else "right"] += 1
-    assert min(sides["left"], sides["right"]) >= 10
-
-
-@given(st.integers(4, 30), st.integers(1, 8), st.integers(0, 2**20))
-def test_an_expression_rises_from_nothing_to_its_apex(n_frames, n_movements, seed):
-    """CK+ and Oulu-CASIA: the first frame has no expression at all, no movement ever falls, the last is the apex."""
-    curves = rise(n_frames, n_movements, np.random.default_rng(seed)).curves
-    assert not curves[0].any() and (curves[-1] == 1).all() and (np.diff(curves, axis=0) >= 0).all()
-
-
-@given(st.integers(40, 60), st.integers(1, 8), st.integers(0, 2**20))
-def test_an_mmi_clip_is_neutral_at_both_ends_and_at_its_apex_in_the_middle(n_frames, n_movements, seed):
-    """MMI: neutral, onset, apex round the middle, offset, neutral; the markers name these moments in order."""
-    timing = rise_and_fall(n_frames, n_movements, np.random.default_rng(seed))
-    assert not timing.curves[0].any() and not timing.curves[-1].any()
-    assert (timing.curves[n_frames // 2 - 1 : n_frames // 2 + 2] == 1).all()
-    assert (np.diff(timing.markers, axis=1) > 0).all()
 
 
 # --- what a face looks like

@@ -21,5 +21,12 @@ def performed(
     """
     names = load_head().action_names
     if emotion is None:
-        return perform_unlabelled(names, rng), {}
-    return perform(emotion, names, rng), {}
+        performance = perform_unlabelled(names, rng)
+    else:
+        difficulty, style = studio.difficulty, subject.face.identity.style
+        performance = perform(emotion, names, rng, style=style, strength=difficulty.strength, blend=difficulty.blend)
+    return performance, {
+        "variant": performance.variant or "",
+        "neighbour": performance.neighbour or "",
+        "neighbour_share": performance.share,
+    }
