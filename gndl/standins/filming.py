@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from gndl.standins.difficulty import Difficulty
 from gndl.standins.faces import Face, Light, Pose, Shading, View, backdrop, draw_light
-from gndl.standins.head import Floats
+from gndl.standins.head import Floats, load_head
 from gndl.standins.lighting import STRONG, Lighting, lit, near_infrared
+from gndl.standins.liveliness import head_turns, live
 from gndl.standins.performance import Performance
 from gndl.standins.sensor import record
 from gndl.standins.timing import Timing
@@ -121,14 +122,17 @@ def stage(subject: Subject, studio: Studio, performance: Performance, timing: Ti
     """Draw what else happens in a sequence: movement of the head, light, exposure and framing."""
     difficulty = studio.difficulty
     light = _moved(subject.light, rng)
-    poses = _head_motion(difficulty, len(timing.curves), rng)
+    lids, turns = rng.spawn(2)
+    besides = live(len(timing.curves), load_head().action_names, lids, protected=timing.undisturbed)
+    leaning = head_turns(performance.emotion, timing.curves.mean(axis=1) * performance.strength, turns)
+    poses = _head_motion(difficulty, leaning, rng)
     nearer = float(rng.uniform(0.96, 1.04))
     x, y = np.clip(rng.normal(0, (0.02, 0.015)), (-0.05, -0.04), (0.05, 0.04))
     exposure = _exposure(subject, light) * float(np.exp(rng.normal(0, difficulty.exposure)))
     return Take(
         performance=performance,
         timing=timing,
-        actions=timing.curves @ performance.actions,
+        actions=timing.curves @ performance.actions + besides,
         poses=poses,
         light=light,
         exposure=exposure,
@@ -172,12 +176,13 @@ def film(
     view = _view(subject, studio, take)
     poses = [replace(pose, body=body) for pose in take.poses]
     at_rest, at_apex = _shadings(subject.face, take, poses[len(poses) // 2], light)
-    shares, before = take.intensity, None
+    shares = take.intensity
+    last: tuple[int, Floats] | None = None
     for k in range(len(poses)) if frames is None else frames:
         shading = at_rest.towards(at_apex, float(shares[k]))
         shot = subject.face.show(take.actions[k], poses[k], light, view, shading)
-        motion = _motion(shot.landmarks, before)
-        before = shot.landmarks
+        motion = _motion(shot.landmarks, last[1] if last and last[0] == k - 1 else None)
+        last = k, shot.landmarks
         linear = near_infrared(shot.picture) if infrared else shot.picture
         linear = linear + wall * (1 - shot.coverage[..., None])
         picture = record(linear, rng, exposure=exposure, noise=noise, blur=take.blur, motion=motion)
@@ -238,14 +243,15 @@ def _view(subject: Subject, studio: Studio, take: Take) -> View:
     return View(studio.size, scale, (width * (0.5 + take.offset[0]), height * (0.54 + take.offset[1])))
 
 
-def _head_motion(difficulty: Difficulty, n_frames: int, rng: np.random.Generator) -> tuple[Pose, ...]:
-    """Poses that wander slowly from a drawn start."""
+def _head_motion(difficulty: Difficulty, leaning: Floats, rng: np.random.Generator) -> tuple[Pose, ...]:
+    """Poses that wander slowly from a drawn start, and lean (T, 3) with what is felt."""
     limit = np.array(difficulty.pose)
     start = rng.uniform(-1, 1, 3) * limit * 0.8
     phase, speed = rng.uniform(0, 2 * np.pi, 3), rng.uniform(0.5, 1.3, 3)
     size = rng.uniform(0.2, 1.0, 3) * difficulty.drift
-    time = np.linspace(0, 1, n_frames)[:, None]
-    angles = np.clip(start + size * (np.sin(phase + 2 * np.pi * speed * time) - np.sin(phase)), -limit, limit)
+    time = np.linspace(0, 1, len(leaning))[:, None]
+    wandering = start + size * (np.sin(phase + 2 * np.pi * speed * time) - np.sin(phase))
+    angles = np.clip(wandering + leaning, -limit, limit)
     return tuple(Pose(float(yaw), float(pitch), float(roll)) for yaw, pitch, roll in angles)
 
 

@@ -34,6 +34,14 @@ class Timing:
     curves: Floats
     markers: NDArray[np.int64]
 
+    @property
+    def undisturbed(self) -> tuple[int, ...]:
+        """Frames in which nobody blinks: the first, and the last three of a sequence that ends at its apex.
+
+        Sequences with a blink there were not chosen for CK+ and Oulu-CASIA; in MMI's clips people blink at any time.
+        """
+        return (0, -3, -2, -1) if self.curves[-1].any() else (0,)
+
 
 def rise(n_frames: int, n_movements: int, rng: np.random.Generator) -> Timing:
     """From a neutral first frame to an apex that the last three frames hold, or the last where there are under six.
