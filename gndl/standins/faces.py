@@ -12,10 +12,12 @@ from scipy.stats import norm
 from gndl.standins.head import SKIN, Floats, load_head
 from gndl.standins.identity import Identity, draw_identity
 from gndl.standins.muscles import muscle_shapes, settle
+from gndl.standins.painting import around_head
 from gndl.standins.performance import perform, perform_unlabelled
 from gndl.standins.raycast import Camera, Light, Raycaster
 from gndl.standins.recipes import RECIPES
-from gndl.standins.skin import around_head, hair_mask, paint
+from gndl.standins.skin import from_afar, hair_mask, paint
+from gndl.standins.wrinkles import carve, strengths
 
 # fmt: off
 LANDMARKS = (
@@ -35,6 +37,10 @@ FACE_CENTRE = np.array([0.0, 7.10, 1.0], np.float32)
 """Point of the head that the camera is aimed at (dm)."""
 DISTANCE = 14.0
 """From the camera to the face (dm)."""
+
+
+FAR = 110.0
+"""Pixels per dm below which skin is seen without its finest detail."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +129,13 @@ class Face:
         self.identity = identity
         self._head = head
         shape = head.rest + np.tensordot(identity.macro, head.macro, 1) + np.tensordot(identity.local, head.local, 2)
-        self.skin = (
-            paint(identity.complexion, np.random.default_rng(identity.pattern))
-            if painted_as is None
-            else painted_as.skin
-        )
+        if painted_as is None:
+            on_canvas, engraved = np.random.default_rng(identity.pattern).spawn(2)
+            self.skin = paint(identity.complexion, on_canvas)
+            self._skin_from_afar, self._relief = from_afar(self.skin), carve(engraved)
+        else:
+            self.skin, self._relief = painted_as.skin, painted_as._relief
+            self._skin_from_afar = painted_as._skin_from_afar
         self._neutral = (shape + self._hair(shape)).astype(np.float32)
         self._shapes = muscle_shapes()
         follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
@@ -164,8 +172,18 @@ class Face:
         caster, camera = _raycaster(), view.camera
         vertices = self.vertices(actions, pose)
         caster.place(vertices)
+        identity = self.identity
+        names = self._head.action_names
+        wrinkles = strengths(identity.wrinkles, identity.wrinkle_depth, self.total(actions), names)
         picture, coverage = caster.render(
-            self.skin, self.identity.colours, light, camera, shading.lit, shading.open_sky
+            self.skin if view.scale > FAR else self._skin_from_afar,
+            self._relief.at(wrinkles, float(np.clip((view.scale - 60) / 90, 0.0, 1.0))),
+            _rotation(pose.body, 0, 0) @ _rotation(pose.yaw, pose.pitch, pose.roll),
+            identity.colours,
+            light,
+            camera,
+            shading.lit,
+            shading.open_sky,
         )
         points = vertices[self._landmarks]
         return Shot(picture, coverage, camera.project(points), caster.covered(points))

@@ -14,6 +14,7 @@ from gndl.standins.performance import Style, draw_style
 from gndl.standins.raycast import Colours
 from gndl.standins.resting import draw_resting
 from gndl.standins.skin import Complexion
+from gndl.standins.wrinkles import WRINKLES, draw_wrinkles
 
 CALMER = {
     "head-scale": 0.5,
@@ -85,6 +86,10 @@ class Identity:
     hair : HairStyle
     glasses : Glasses or None
     beard : Beard or None
+    wrinkles : array (W,)
+        Strength of each of :data:`gndl.standins.wrinkles.WRINKLES` at rest, from age and habit.
+    wrinkle_depth : float
+        Factor on what the facial actions add to them.
     resting : array (52,)
         Amounts of the facial actions that the relaxed face always carries.
     style : Style
@@ -103,6 +108,8 @@ class Identity:
     hair: HairStyle = field(default_factory=HairStyle)
     glasses: Glasses | None = None
     beard: Beard | None = None
+    wrinkles: Floats = field(default_factory=lambda: np.zeros(len(WRINKLES), np.float32))
+    wrinkle_depth: float = 0.6
     resting: Floats = field(default_factory=lambda: np.zeros(52, np.float32))
     style: Style = field(default_factory=Style)
 
@@ -128,7 +135,7 @@ def draw_identity(
     Every part draws from a stream of its own, so that a change of one leaves the others as they are; a new part is
     added at the end of the line below.
     """
-    whole, shape, surface, relief, strands, frames, bristles, mood, manner = rng.spawn(9)
+    whole, shape, surface, relief, strands, frames, bristles, mood, manner, lines = rng.spawn(10)
     age = float(whole.beta(1.1, 2.2))
     femininity = float(np.clip(whole.choice([0.12, 0.88]) + whole.normal(0, 0.08), 0, 1))
     ancestry = whole.dirichlet([0.45, 0.45, 0.55])
@@ -136,6 +143,7 @@ def draw_identity(
     age = age if phenotype.age is None else phenotype.age
     femininity = femininity if phenotype.femininity is None else phenotype.femininity
     ancestry = ancestry if phenotype.ancestry is None else np.array(phenotype.ancestry)
+    wrinkles, depth = draw_wrinkles(age, appearance.age_wrinkles, lines)
     complexion, colours = _appearance(age, femininity, ancestry, surface)
     return Identity(
         age=age,
@@ -150,6 +158,8 @@ def draw_identity(
         hair=draw_hair(femininity, age, appearance.long_hair, appearance.fringe, strands),
         glasses=draw_glasses(appearance.glasses, frames),
         beard=draw_beard(femininity, appearance.beard, bristles),
+        wrinkles=wrinkles,
+        wrinkle_depth=depth,
         resting=draw_resting(head.action_names, mood, appearance.resting_sigma),
         style=draw_style(manner),
     )

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import warp as wp
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import coo_matrix, csr_matrix, diags
 
 from gndl.standins.head import Floats, Head
 from gndl.standins.kernels import Scene, look_closely, look_through_pixels, openness
@@ -24,6 +24,9 @@ from gndl.standins.kernels_covering import covered
 
 NOTICEABLE = 0.09
 """Difference of neighbouring pixels, in display brightness, from which on one ray a pixel is not enough."""
+
+SMOOTHING = 2
+"""How often light and shadow are spread to neighbouring vertices."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Raycaster:
         self._mesh = wp.Mesh(self._points, _on_cpu(head.triangles.ravel(), wp.int32))
         self._gather = _corners_of_each_vertex(head)
         self._eyes = [head.rest[head.eye_side == side].mean(axis=0) for side in (1, -1)]
+        self._neighbours = _mean_of_neighbours(head)
 
     def place(self, vertices: Floats) -> None:
         """Move the head's vertices to (N, 3) in camera space."""
@@ -115,10 +119,24 @@ class Raycaster:
         rays = _on_cpu(directions.astype(np.float32), wp.vec3)
         inputs = [self._mesh.id, self._part, self._points, self._normals, rays, reach, int(by_cosine), share]
         wp.launch(openness, dim=len(self._points), inputs=inputs, device="cpu")
-        return share.numpy()
+        return self._evened(share.numpy())
+
+    def _evened(self, found: Floats) -> Floats:
+        """Light and shadow (N,) of the head's vertices, spread to their neighbours: single vertices would fleck."""
+        for _ in range(SMOOTHING):
+            found = self._neighbours @ found
+        return found
 
     def render(
-        self, skin: Floats, colours: Colours, light: Light, camera: Camera, lit: Floats, open_sky: Floats
+        self,
+        skin: Floats,
+        relief: Floats,
+        axes: Floats,
+        colours: Colours,
+        light: Light,
+        camera: Camera,
+        lit: Floats,
+        open_sky: Floats,
     ) -> tuple[Floats, Floats]:
         """Return the picture and its coverage.
 
@@ -126,6 +144,10 @@ class Raycaster:
         ----------
         skin : array (rows, columns, 4)
             Unrolled skin: linear RGB and hair.
+        relief : array (r, c, 4)
+            Wrinkles and pores (:mod:`gndl.standins.wrinkles`).
+        axes : array (3, 3)
+            Where the head's own x, y and z point in camera space, in its columns.
         lit, open_sky : array (N,)
             Share of the lamp, and of the light from all round, that reaches each vertex.
 
@@ -138,6 +160,8 @@ class Raycaster:
         """
         width, height = camera.size
         scene = self._scene(skin, colours, light, camera)
+        scene.relief = wp.array(relief, dtype=wp.vec4, device="cpu", copy=False)
+        scene.leftwards, scene.forwards = (wp.vec3(*map(float, axes[:, k])) for k in (0, 2))
         scene.lighting = _on_cpu(np.stack([lit, open_sky], axis=1), wp.vec2)
         picture = np.zeros((height, width, 4), np.float32)
         seen = camera.project(self._points.numpy())
@@ -200,6 +224,16 @@ def _corners_of_each_vertex(head: Head) -> csr_matrix:
     rows = head.triangles.ravel()
     columns = np.repeat(np.arange(n_triangles), 3)
     return coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(head.rest), n_triangles)).tocsr()
+
+
+def _mean_of_neighbours(head: Head) -> csr_matrix:
+    """Sparse (N, N) matrix that takes half of a vertex and half of the mean of those next to it."""
+    triangles, n_vertices = head.triangles, len(head.rest)
+    one, other = (triangles[:, [0, 1, 2, 1, 2, 0]].ravel(), triangles[:, [1, 2, 0, 0, 1, 2]].ravel())
+    joined = coo_matrix((np.ones(len(one), np.float32), (one, other)), (n_vertices, n_vertices)).tocsr()
+    joined.data[:] = 1.0
+    mean = diags(0.5 / np.maximum(np.asarray(joined.sum(axis=1)).ravel(), 1)) @ joined
+    return (mean + diags(np.full(n_vertices, 0.5))).astype(np.float32).tocsr()
 
 
 def _needs_a_closer_look(picture: Floats) -> NDArray[np.bool_]:
