@@ -8,18 +8,13 @@ import numpy as np
 import pandas as pd
 
 from gndl.methods import build_method, method_settings
-from gndl.paper import COUNTS, DATABASE_TITLES, LEDGER
+from gndl.paper import COUNTS, LEDGER
 from gndl.prepare import Prepared
 from gndl.results import write_csv
+from gndl.standins.box import what_a_render_can_tell
 from gndl.train import pairs_per_epoch
 
 SOURCE_TEXTS = {
-    "rendered": (
-        "**{title}: rendered stand-in.** These faces were rendered by `gndl render`; they belong to nobody, and this "
-        "is not {original}. What may be concluded: the code runs from pictures on disk to a confusion matrix, and the "
-        "two methods can be compared on faces whose making is known. What may not: any accuracy on people, the "
-        "ranking of methods on {original}, fairness."
-    ),
     "licensed": (
         "**{title}: licensed copy.** Pictures of people: keep to the database's agreement before you publish any of "
         "the figures below."
@@ -31,12 +26,12 @@ SOURCE_TEXTS = {
 def source_box(study: Prepared) -> str:
     """Say, in Markdown, what the numbers that follow were measured on, and what they can tell."""
     database, settings = study.database, study.request.settings
-    text = SOURCE_TEXTS[database.source].format(
-        title=database.title, original=DATABASE_TITLES.get(database.name, database.name)
-    )
     number = "fold" if len(study.run_folds) == 1 else "folds"
     run = f"{number} {', '.join(map(str, study.run_folds))} of {len(study.folds)}"
-    return f"> {text}\n>\n> Profile `{settings.name}`: {settings.purpose}. It runs {run}."
+    profile = f"> Profile `{settings.name}`: {settings.purpose}. It runs {run}."
+    if database.source == "rendered":
+        return f"{what_a_render_can_tell(database.name)}>\n{profile}"
+    return f"> {SOURCE_TEXTS[database.source].format(title=database.title)}\n>\n{profile}"
 
 
 def found_beside_paper(prepared: Prepared) -> pd.DataFrame:
