@@ -6,6 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gndl.standins.head import SKIN, Floats, Head
+from gndl.standins.painting import around_head
+from gndl.standins.strands import grow, ribbons, scatter
+from gndl.standins.surface import Surface
+from gndl.standins.worn import Worn, nothing_worn
+
 BEARDS = ("stubble", "moustache", "goatee", "full")
 
 
@@ -35,3 +41,59 @@ def draw_beard(femininity: float, probability: float, rng: np.random.Generator) 
     length = float(rng.uniform(0.03, 0.10)) if style != "stubble" else 0.004
     density = float(rng.uniform(0.45, 0.7) if style == "stubble" else rng.uniform(0.8, 1.0))
     return Beard(style, length, density) if worn and femininity < 0.5 else None
+
+
+def beard_region(style: str, height: Floats, angle: Floats) -> Floats:
+    """Where a beard grows on the head at rest, by ``height`` (dm) and ``angle`` (radians), in [0, 1].
+
+    The mouth itself is left to the caller, who knows its lips.
+    """
+    turn = np.abs(angle)
+    moustache = _step(height, 6.68, 6.74) * _step(height, 6.90, 6.85) * _step(turn, 0.36, 0.26)
+    chin = _step(height, 6.62, 6.52) * _step(height, 6.05, 6.20) * _step(turn, 0.36, 0.22)
+    round_mouth = (
+        _step(turn, 0.25, 0.30) * _step(turn, 0.42, 0.36) * _step(height, 6.88, 6.80) * _step(height, 6.4, 6.5)
+    )
+    upper = 6.62 + 0.30 * np.clip((turn - 0.45) / 0.75, 0, 1) ** 1.5
+    jaw = _step(height, upper + 0.06, upper - 0.06) * _step(height, 6.05, 6.22) * _step(turn, 1.45, 1.30)
+    whiskers = _step(turn, 1.02, 1.15) * _step(turn, 1.42, 1.32) * _step(height, 7.30, 7.20) * _step(height, 6.5, 6.7)
+    full = np.maximum.reduce([jaw, moustache, chin, 0.9 * round_mouth, whiskers])
+    goatee = np.maximum.reduce([moustache, chin, round_mouth])
+    return {"stubble": full, "full": full, "goatee": goatee, "moustache": moustache}[style]
+
+
+def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: np.random.Generator) -> Worn:
+    """Beard of a subject whose relaxed head has the vertices ``points`` (N, 3); it moves with the skin it grows on."""
+    if beard.style == "stubble":
+        return nothing_worn()
+    height, angle = around_head(head.rest)
+    on_skin = np.zeros(len(head.rest), np.float32)
+    on_skin[head.triangles[head.part == SKIN].ravel()] = 1.0
+    bare = np.maximum(head.lip * 2, np.maximum(head.cavity * 2, head.ear * 2)).clip(0, 1)
+    density = beard_region(beard.style, height, angle) * on_skin * (1 - bare) * (head.rest[:, 2] > 0.2)
+    count = {"moustache": 160, "goatee": 320, "full": 800}[beard.style]
+    corners, shares = scatter(head, density, count, rng)
+    roots = np.einsum("pkx,pk->px", points[corners], shares)
+    at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
+    depth = rng.random(len(roots)).astype(np.float32)
+    sideways = np.where(at_rest[:, 1] > 6.66, 1.6 * np.clip(at_rest[:, 0] / 0.15, -1, 1), 0.25 * at_rest[:, 0])
+    stray = rng.normal(0, 0.22, (len(roots), 3))
+
+    def combed(points: Floats, outwards: Floats, way: float) -> Floats:
+        down = np.stack([sideways, np.full(len(points), -1.0), np.zeros(len(points))], axis=1)
+        flat = down - np.sum(down * outwards, axis=1, keepdims=True) * outwards
+        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 0.2)
+        return flat + 0.45 * outwards + stray
+
+    # The upper lip's hair is short, or it would hang into the mouth.
+    upper_lip = (at_rest[:, 1] > 6.66) & (np.abs(at_rest[:, 0]) < 0.3)
+    lengths = np.where(upper_lip, 0.085, 0.10 + beard.length) * rng.uniform(0.7, 1.2, len(roots))
+    paths, out = grow(surface, roots, lengths, 0.008 + 0.35 * beard.length * depth, combed, 3)
+    tone = np.stack([0.35 + 0.65 * depth, rng.normal(0.95, 0.15, len(roots)).clip(0.6, 1.5), depth], axis=1)
+    widths = 0.045 * rng.uniform(0.7, 1.3, len(roots))
+    return ribbons(paths, out, widths, tone, rng, corners, shares)
+
+
+def _step(x: Floats, low: float | Floats, high: float | Floats) -> Floats:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from gndl.standins.dressing import colours_of, dress
 from gndl.standins.head import SKIN, Floats, load_head
 from gndl.standins.identity import Identity, draw_identity
 from gndl.standins.muscles import muscle_shapes, settle
@@ -129,6 +130,11 @@ class Face:
         self.identity = identity
         self._head = head
         shape = head.rest + np.tensordot(identity.macro, head.macro, 1) + np.tensordot(identity.local, head.local, 2)
+        bare = (shape + self._hair(shape)).astype(np.float32)
+        self._worn = dress(head, identity, bare)
+        self._caster = Raycaster(head, self._worn)
+        self._colours = colours_of(identity)
+        self._neutral = np.concatenate([bare, self._worn.points])
         if painted_as is None:
             on_canvas, engraved = np.random.default_rng(identity.pattern).spawn(2)
             self.skin = paint(identity.complexion, on_canvas)
@@ -136,9 +142,8 @@ class Face:
         else:
             self.skin, self._relief = painted_as.skin, painted_as._relief
             self._skin_from_afar = painted_as._skin_from_afar
-        self._neutral = (shape + self._hair(shape)).astype(np.float32)
         self._shapes = muscle_shapes()
-        follows = np.clip((shape[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
+        follows = np.clip((self._neutral[:, 1] - 5.75) / 0.75, 0, 1)[:, None]
         self._follows_head = (follows * follows * (3 - 2 * follows)).astype(np.float32)
         self._landmarks = np.searchsorted(head.base_index, LANDMARKS)
         # Every subject's eyes look at the camera from the same height in the picture.
@@ -149,8 +154,12 @@ class Face:
         return settle(actions + self.identity.resting)
 
     def vertices(self, actions: Floats, pose: Pose) -> Floats:
-        """Vertices (N, 3) in camera space for amounts (52,) of the facial actions, beyond the resting face."""
-        shape = self._neutral + (self.total(actions) @ self._shapes).reshape(-1, 3)
+        """Vertices (N, 3) in camera space for amounts (52,) of the facial actions, beyond the resting face.
+
+        The head's own come first, then those of hair, beard and glasses.
+        """
+        moved = (self.total(actions) @ self._shapes).reshape(-1, 3)
+        shape = self._neutral + np.concatenate([moved, self._worn.moved_by(moved)])
         turned = (shape - NECK) @ _rotation(pose.yaw, pose.pitch, pose.roll).T + NECK
         shape = shape + (turned - shape) * self._follows_head
         if pose.body:
@@ -159,17 +168,20 @@ class Face:
 
     def shading(self, actions: Floats, pose: Pose, light: Light) -> Shading:
         """How the head shades itself; the dear part of a picture, and nearly the same from frame to frame."""
-        caster = _raycaster()
+        caster = self._caster
         caster.place(self.vertices(actions, pose))
         lamp = np.array(light.key_direction) + 0.16 * _spread(10)
         lamp /= np.linalg.norm(lamp, axis=1, keepdims=True)
         lit = caster.visibility(lamp, 10.0, by_cosine=False)
-        return Shading(lit.copy(), caster.visibility(_spread(28), 1.3, by_cosine=True).copy())
+        open_sky = caster.visibility(_spread(28), 1.3, by_cosine=True)
+        towards = _rotation(pose.yaw + pose.body, pose.pitch, pose.roll).T @ np.array(light.key_direction, np.float32)
+        worn_lit, worn_sky = self._worn.lighting(towards)
+        return Shading(np.concatenate([lit, worn_lit]), np.concatenate([open_sky, worn_sky]))
 
     def show(self, actions: Floats, pose: Pose, light: Light, view: View, shading: Shading | None = None) -> Shot:
         """Render one picture; ``shading`` is computed where it is not given."""
         shading = shading or self.shading(actions, pose, light)
-        caster, camera = _raycaster(), view.camera
+        caster, camera = self._caster, view.camera
         vertices = self.vertices(actions, pose)
         caster.place(vertices)
         identity = self.identity
@@ -179,7 +191,7 @@ class Face:
             self.skin if view.scale > FAR else self._skin_from_afar,
             self._relief.at(wrinkles, float(np.clip((view.scale - 60) / 90, 0.0, 1.0))),
             _rotation(pose.body, 0, 0) @ _rotation(pose.yaw, pose.pitch, pose.roll),
-            identity.colours,
+            self._colours,
             light,
             camera,
             shading.lit,
@@ -293,11 +305,6 @@ def training_shot(rng: np.random.Generator, size: int, face: Face | None = None)
     view = View((size, size), float(scale), (float(centre[0]), float(centre[1])))
     shot = face.show(actions, pose, draw_light(rng, spread=1.4), view)
     return shot, backdrop((size, size), rng)
-
-
-@functools.cache
-def _raycaster() -> Raycaster:
-    return Raycaster(load_head())
 
 
 @functools.cache

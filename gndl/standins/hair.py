@@ -1,4 +1,4 @@
-"""Hair: which style a subject wears, and the shells that stand for it."""
+"""Hair: which style a subject wears, and how its strands grow and are combed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STYLES = ("bald", "short", "crop", "parted", "tied", "behind-ears", "shoulders")
+from gndl.standins.head import SKIN, Floats, Head
+from gndl.standins.painting import around_head
+from gndl.standins.skin import Complexion, hair_mask
+from gndl.standins.strands import Comb, grow, ribbons, scatter
+from gndl.standins.surface import Surface
+from gndl.standins.worn import Worn, joined, nothing_worn
+
+STYLES = ("bald", "crop", "short", "curly", "parted", "tied", "behind-ears", "shoulders")
 """Styles by length, from none at all to the shoulders."""
+
+SKULL = np.array([0.0, 7.45, 0.45], np.float32)
+"""Middle of the head at rest (dm)."""
 
 
 @dataclass(frozen=True)
@@ -24,24 +34,203 @@ class HairStyle:
         Where the parting lies: -1 or +1 for one side, 0 for the middle.
     curl : float
         Waviness of the strands, in [0, 1].
+    length : float
+        Length of the strands; 1 is the usual length of the style.
     """
 
     style: str = "short"
     fringe: float = 0.0
     side: float = 1.0
     curl: float = 0.2
+    length: float = 1.0
 
 
-def draw_hair(femininity: float, age: float, long_hair: float, fringe: float, rng: np.random.Generator) -> HairStyle:
-    """Draw a style that goes with sex and age; ``long_hair`` and ``fringe`` are probabilities."""
+def draw_hair(
+    femininity: float, age: float, african: float, long_hair: float, fringe: float, rng: np.random.Generator
+) -> HairStyle:
+    """Draw a style that goes with sex, age and ancestry; ``long_hair`` and ``fringe`` are probabilities."""
     man = femininity < 0.5
     long = rng.random() < (0.15 * long_hair if man else long_hair)
     receding = man and rng.random() < 0.05 + 0.35 * age
-    styles = (
-        ("behind-ears", "shoulders") if long else ("short", "crop", "parted") if man else ("parted", "tied", "crop")
-    )
-    style = str(rng.choice(styles))
-    hanging = float(rng.uniform(0.55, 1.25)) if rng.random() < fringe else 0.0
+    curly = rng.random() < 0.08 + 0.75 * african
+    short = ("short", "short", "crop", "parted") if man else ("parted", "parted", "tied", "tied", "short")
+    style = str(rng.choice(("behind-ears", "shoulders") if long else short))
+    hanging = float(rng.uniform(0.55, 1.3)) if rng.random() < fringe else 0.0
+    side = float(rng.choice([-1.0, -1.0, 0.0, 1.0, 1.0]))
+    curl, length = float(rng.beta(1.2, 3.0)), float(rng.uniform(0.8, 1.25))
+    if curly:
+        curl = 0.6 + 0.4 * curl
+        style = "curly" if style in ("short", "parted", "shoulders") else style
     if receding and not long:
-        style, hanging = ("bald" if rng.random() < 0.5 else "short"), 0.0
-    return HairStyle(style, hanging, float(rng.choice([-1.0, 1.0])), float(rng.beta(1.2, 3.0)))
+        style, hanging = ("bald" if rng.random() < 0.5 else "crop"), 0.0
+    return HairStyle(style, 0.0 if style in ("bald", "crop", "tied") else hanging, side, curl, length)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How a style is made: number of ribbons, their length and width, how far they stand off, and their segments."""
+
+    count: int
+    length: float
+    width: float
+    volume: float
+    lift: float
+    segments: int
+
+
+_CUTS = {
+    "crop": _Cut(620, 0.17, 0.050, 0.05, 0.45, 3),
+    "short": _Cut(620, 0.50, 0.075, 0.13, 0.55, 5),
+    "curly": _Cut(720, 0.42, 0.075, 0.34, 1.10, 6),
+    "parted": _Cut(560, 0.95, 0.085, 0.15, 0.35, 7),
+    "tied": _Cut(520, 1.30, 0.085, 0.07, 0.10, 8),
+    "behind-ears": _Cut(520, 2.30, 0.100, 0.13, 0.20, 14),
+    "shoulders": _Cut(560, 2.60, 0.105, 0.16, 0.22, 16),
+}
+
+
+def grow_hair(
+    head: Head, surface: Surface, points: Floats, hair: HairStyle, complexion: Complexion, rng: np.random.Generator
+) -> Worn:
+    """Hair of a subject whose relaxed head has the vertices ``points`` (N, 3)."""
+    if hair.style == "bald":
+        return nothing_worn()
+    cut = _CUTS[hair.style]
+    height, angle = around_head(head.rest)
+    density = hair_mask(complexion, height, angle) * (1 - np.clip(head.ear * 2, 0, 1)) * _on_skin(head)
+    # More of the strands grow where they can be seen: at the front and on the top.
+    density = density * (1.0 + 1.2 * np.clip((head.rest[:, 2] - 0.2) / 0.8, 0, 1))
+    pieces = [_tuft(head, surface, points, hair, cut, density, _comb(hair, _offset(head, points)), rng)]
+    if hair.fringe > 0:
+        pieces.append(_fringe(head, surface, points, hair, complexion, rng))
+    return joined(pieces)
+
+
+def _tuft(
+    head: Head,
+    surface: Surface,
+    points: Floats,
+    hair: HairStyle,
+    cut: _Cut,
+    density: Floats,
+    comb: Comb,
+    rng: np.random.Generator,
+) -> Worn:
+    corners, shares = scatter(head, density, cut.count, rng)
+    roots = np.einsum("pkx,pk->px", points[corners], shares)
+    at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
+    depth = rng.permutation((np.arange(len(roots)) + 0.5) / len(roots)).astype(np.float32)
+    # At the sides and in the neck hair is cut shorter and lies closer than on the top.
+    top = np.clip((at_rest[:, 1] - 7.45) / 0.6, 0, 1)
+    short = hair.style in ("crop", "short", "parted")
+    lengths = cut.length * hair.length * rng.uniform(0.8, 1.1, len(roots)) * (0.35 + 0.65 * top if short else 1.0)
+    heights = 0.012 + cut.volume * depth * ((0.25 + 0.75 * top) if short else 1.0)
+    wave = _waves(hair.curl, len(roots), rng)
+
+    def combed(points: Floats, outwards: Floats, way: float) -> Floats:
+        direction = comb(points, outwards, way)
+        flat = direction - np.sum(direction * outwards, axis=1, keepdims=True) * outwards
+        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 0.15)
+        lift = cut.lift * (1 - way) * (0.3 + 0.7 * depth[:, None])
+        # What hangs below the head's widest part falls freely, no longer along the skin.
+        falls = (np.clip((7.3 - points[:, 1]) / 0.4, 0, 1) * (cut.length > 1.5))[:, None]
+        return flat * (1 - falls) + direction * falls + lift * outwards + wave(way)
+
+    paths, out = grow(surface, roots, lengths, heights, combed, cut.segments)
+    tone = np.stack([0.25 + 0.75 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4), depth], axis=1)
+    return ribbons(paths, out, cut.width * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
+
+
+def _fringe(
+    head: Head, surface: Surface, points: Floats, hair: HairStyle, complexion: Complexion, rng: np.random.Generator
+) -> Worn:
+    """Strands that hang from the front of the hair over the forehead; they do not move with the brows."""
+    height, angle = around_head(head.rest)
+    turn = np.abs(angle)
+    edge = complexion.hairline - 0.10 * (turn / 0.5) ** 2
+    band = np.exp(-0.5 * ((height - edge - 0.14) / 0.10) ** 2) * (turn < 0.75) * _on_skin(head)
+    corners, shares = scatter(head, band * (head.rest[:, 2] > 0.4), 170, rng)
+    roots = np.einsum("pkx,pk->px", points[corners], shares)
+    at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
+    depth = rng.random(len(roots)).astype(np.float32)
+    # 7.46 is the height of the brows at rest; ends are ragged, and longer to one side.
+    down_to = complexion.hairline - hair.fringe * (complexion.hairline - 7.46) + rng.normal(0, 0.035, len(roots))
+    down_to -= 0.12 * hair.side * at_rest[:, 0]
+    lengths = np.maximum(at_rest[:, 1] - down_to, 0.15) * rng.uniform(0.9, 1.1, len(roots)) + 0.10
+    sweep = 0.35 * hair.side + 0.25 * np.sign(at_rest[:, 0]) * (hair.side == 0)
+    wave = _waves(0.5 * hair.curl, len(roots), rng)
+
+    def combed(points: Floats, outwards: Floats, way: float) -> Floats:
+        down = np.stack([np.full(len(points), 1.0) * sweep, np.full(len(points), -1.0), np.full(len(points), 0.5)], 1)
+        flat = down - np.sum(down * outwards, axis=1, keepdims=True) * outwards
+        flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 0.15)
+        return flat + 0.5 * (1 - way) ** 2 * outwards + wave(way)
+
+    paths, out = grow(surface, roots, lengths, 0.045 + 0.07 * depth, combed, 6)
+    tone = np.stack([0.45 + 0.55 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4), depth], axis=1)
+    return ribbons(paths, out, 0.075 * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
+
+
+def _waves(curl: float, count: int, rng: np.random.Generator):
+    """Sideways swing of each strand along its way: a lasting stray of its own, and its curl."""
+    stray = rng.normal(0, 0.10, (count, 3))
+    one, other = rng.normal(0, 1, (2, count, 3))
+    phase = rng.uniform(0, 2 * np.pi, (count, 1))
+    turns = 2 * np.pi * (1.0 + 2.5 * curl)
+
+    def wave(way: float) -> Floats:
+        return stray + 0.8 * curl * (np.cos(turns * way + phase) * one + np.sin(turns * way + phase) * other)
+
+    return wave
+
+
+def _comb(hair: HairStyle, offset: Floats) -> Comb:
+    """Direction of the strands anywhere on a head whose skull is ``offset`` (3,) from where it is at rest."""
+    crown = SKULL + offset + np.array([0.10 * hair.side, 0.98, -0.50])
+    tie = SKULL + offset + np.array([0.0, 0.35, -1.25])
+    parting = 0.30 * hair.side
+
+    def from_crown(points: Floats, outwards: Floats, way: float) -> Floats:
+        direction = points - crown
+        direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
+        swept = np.clip((points[:, 2] - offset[2] - 0.5) / 0.5, 0, 1)
+        direction[:, 0] += 0.9 * hair.side * swept
+        direction[:, 1] -= 0.5 * (1 - swept)
+        return direction
+
+    def to_the_tie(points: Floats, outwards: Floats, way: float) -> Floats:
+        return tie - points
+
+    def from_parting(points: Floats, outwards: Floats, way: float) -> Floats:
+        x, y, z = (points - SKULL - offset).T
+        beside = x - parting * np.clip((z + 0.5) / 0.6, 0, 1)
+        away = np.tanh(beside / 0.10)
+        low = np.clip((0.75 - y) / 0.5, 0, 1)
+        if hair.style == "behind-ears":
+            # Towards the back above the ears, then down behind them.
+            before_ear = np.clip((z + 0.45) / 0.25, 0, 1) * np.clip((y + 0.75) / 0.2, 0, 1)
+            back, out = -0.45 - 1.3 * low * before_ear, 0.0
+        else:
+            back, out = -0.45 + 0.35 * low, 0.10 * low * (y > -0.7)
+        return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, -0.15 - 1.1 * low, back], axis=1)
+
+    def all_round(points: Floats, outwards: Floats, way: float) -> Floats:
+        return outwards * 0.5 + np.array([0.0, -0.2, 0.0])
+
+    if hair.style == "tied":
+        return to_the_tie
+    if hair.style == "curly":
+        return all_round
+    return from_parting if hair.style in ("parted", "behind-ears", "shoulders") else from_crown
+
+
+def _offset(head: Head, points: Floats) -> Floats:
+    """How far the scalp lies from where it is at rest."""
+    scalp = (head.rest[:, 1] > 7.9) & (_on_skin(head) > 0)
+    return (points[scalp].mean(axis=0) - head.rest[scalp].mean(axis=0)).astype(np.float32)
+
+
+def _on_skin(head: Head) -> Floats:
+    on_skin = np.zeros(len(head.rest), np.float32)
+    on_skin[head.triangles[head.part == SKIN].ravel()] = 1.0
+    return on_skin

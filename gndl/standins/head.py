@@ -29,8 +29,8 @@ Integers = NDArray[np.int32]
 
 CACHE_VERSION = 1
 
-SKIN, EYE, LASH, TEETH, TONGUE = range(5)
-"""Part of the head that a triangle belongs to."""
+SKIN, EYE, LASH, TEETH, TONGUE, HAIR, FRAME, LENS = range(8)
+"""Part of the head that a triangle belongs to; the last three are worn (:mod:`gndl.standins.worn`)."""
 
 PARTS = {
     "body": SKIN,

@@ -155,7 +155,7 @@ def draw_identity(
         colours=colours,
         pattern=int(relief.integers(2**31)),
         hair_volume=float(strands.uniform(0.06, 0.16)),
-        hair=draw_hair(femininity, age, appearance.long_hair, appearance.fringe, strands),
+        hair=draw_hair(femininity, age, float(ancestry[0]), appearance.long_hair, appearance.fringe, strands),
         glasses=draw_glasses(appearance.glasses, frames),
         beard=draw_beard(femininity, appearance.beard, bristles),
         wrinkles=wrinkles,

@@ -9,7 +9,8 @@ type of its own, hence the ``float(…)`` round constants.
 import numpy as np
 import warp as wp
 
-from gndl.standins.head import EYE, LASH, SKIN, TEETH, TONGUE
+from gndl.standins.head import EYE, FRAME, HAIR, LASH, LENS, SKIN, TEETH, TONGUE
+from gndl.standins.kernels_occluders import hair_colour, lens_gleam, strand_cover
 
 wp.config.log_level = wp.LOG_ERROR
 wp.set_module_options({"enable_backward": False})
@@ -28,6 +29,9 @@ _EYE = wp.constant(EYE)
 _LASH = wp.constant(LASH)
 _TEETH = wp.constant(TEETH)
 _TONGUE = wp.constant(TONGUE)
+_HAIR = wp.constant(HAIR)
+_FRAME = wp.constant(FRAME)
+_LENS = wp.constant(LENS)
 _AXIS = wp.constant(MAP_AXIS)
 _LOW = wp.constant(MAP_HEIGHTS[0])
 _HIGH = wp.constant(MAP_HEIGHTS[1])
@@ -59,6 +63,9 @@ class Scene:
     lip: wp.vec3
     ear: wp.vec3
     lash: wp.vec3
+    hair: wp.vec3
+    frame: wp.vec3
+    tint: wp.float32
     oiliness: wp.float32
     pupil: wp.float32
     key_direction: wp.vec3
@@ -239,6 +246,10 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
         wrap = wp.vec3(0.35, 0.2, 0.2)
         shine = 0.04
         sharpness = 30.0
+    if part == _FRAME:
+        albedo = scene.frame
+        shine = 0.10
+        sharpness = 50.0
 
     facing = wp.dot(normal, scene.key_direction)
     key = wp.vec3(
@@ -261,14 +272,50 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
 
 
 @wp.func
+def worn(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp.vec4:
+    """Light that hair or a lens sends back along a ray, and how much of the ray it stops."""
+    corners = wp.mesh_get(scene.mesh).indices
+    a = corners[face * 3]
+    b = corners[face * 3 + 1]
+    c = corners[face * 3 + 2]
+    w = 1.0 - u - v
+    along = wp.normalize(scene.normals[a] * u + scene.normals[b] * v + scene.normals[c] * w)
+    if scene.part[face] == _LENS:
+        gleam = lens_gleam(
+            along, -direction, scene.key_direction, scene.key, scene.fill_direction, scene.fill, scene.ambient
+        )
+        return wp.vec4(gleam[0], gleam[1], gleam[2], scene.tint)
+    place = scene.rest[a] * u + scene.rest[b] * v + scene.rest[c] * w
+    cover = strand_cover(place)
+    if cover < 0.02:
+        return wp.vec4(0.0, 0.0, 0.0, 0.0)
+    tone = scene.traits[a] * u + scene.traits[b] * v + scene.traits[c] * w
+    lighting = scene.lighting[a] * u + scene.lighting[b] * v + scene.lighting[c] * w
+    seen = hair_colour(
+        scene.hair,
+        place,
+        along,
+        tone,
+        lighting,
+        -direction,
+        scene.key_direction,
+        scene.key,
+        scene.fill_direction,
+        scene.fill,
+        scene.ambient,
+    )
+    return wp.vec4(seen[0] * cover, seen[1] * cover, seen[2] * cover, cover)
+
+
+@wp.func
 def look(scene: Scene, x: float, y: float) -> wp.vec4:
     """Colour along the ray through picture point (x, y), and whether it met the head."""
     direction = wp.normalize(wp.vec3((x - scene.centre_x) / scene.focal, (scene.centre_y - y) / scene.focal, -1.0))
     origin = wp.vec3(0.0, 0.0, 0.0)
     through = float(1.0)
     colour = wp.vec3(0.0, 0.0, 0.0)
-    # At most two lashes lie before whatever is behind them.
-    for _ in range(4):
+    # At most two lashes lie before whatever is behind them; of hair there may be many layers.
+    for _ in range(12):
         hit = wp.mesh_query_ray(scene.mesh, origin, direction, 1000.0)
         if not hit.result:
             return wp.vec4(colour[0], colour[1], colour[2], 1.0 - through)
@@ -276,6 +323,13 @@ def look(scene: Scene, x: float, y: float) -> wp.vec4:
             colour = colour + scene.lash * (0.22 * through)
             through = through * 0.78
             origin = origin + direction * (hit.t + 1.0e-3)
+        elif scene.part[hit.face] == _HAIR or scene.part[hit.face] == _LENS:
+            seen = worn(scene, hit.face, hit.u, hit.v, direction)
+            colour = colour + wp.vec3(seen[0], seen[1], seen[2]) * through
+            through = through * (1.0 - seen[3])
+            origin = origin + direction * (hit.t + 1.0e-3)
+            if through < 0.04:
+                return wp.vec4(colour[0], colour[1], colour[2], 1.0)
         else:
             colour = colour + shade(scene, hit.face, hit.u, hit.v, direction) * through
             return wp.vec4(colour[0], colour[1], colour[2], 1.0)
@@ -326,6 +380,8 @@ def openness(
         if weight > 0.0:
             total = total + weight
             hit = wp.mesh_query_ray(mesh, start, direction, reach)
-            if not hit.result or part[hit.face] == _LASH:
+            if not hit.result or part[hit.face] == _LASH or part[hit.face] >= _FRAME:
                 free = free + weight
+            elif part[hit.face] == _HAIR:
+                free = free + 0.25 * weight
     share[n] = free / wp.max(total, 1.0e-6)

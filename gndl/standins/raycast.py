@@ -18,9 +18,10 @@ import warp as wp
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix, csr_matrix, diags
 
-from gndl.standins.head import Floats, Head
+from gndl.standins.head import HAIR, Floats, Head
 from gndl.standins.kernels import Scene, look_closely, look_through_pixels, openness
 from gndl.standins.kernels_covering import covered
+from gndl.standins.worn import Worn, nothing_worn
 
 NOTICEABLE = 0.09
 """Difference of neighbouring pixels, in display brightness, from which on one ray a pixel is not enough."""
@@ -41,6 +42,10 @@ class Colours:
     """Strength of the skin's gloss."""
     pupil: float = 0.2
     """Angle of the pupil's edge from the eye's axis, in radians."""
+    hair: tuple[float, float, float] = (0.03, 0.02, 0.015)
+    frame: tuple[float, float, float] = (0.02, 0.02, 0.02)
+    tint: float = 0.06
+    """Share of the light that the lenses of glasses keep back."""
 
 
 @dataclass(frozen=True)
@@ -80,19 +85,30 @@ class Raycaster:
     ----------
     head : Head
         Gives the triangles and what each of them is.
+    worn : Worn, optional
+        What is worn on the head; its vertices come behind the head's.
     """
 
-    def __init__(self, head: Head) -> None:
-        _start_warp()
-        self._corners = head.triangles
-        self._part = _on_cpu(head.part, wp.int32)
-        self._rest = _on_cpu(head.rest, wp.vec3)
-        traits = np.stack([head.lip, head.cavity, head.ear], axis=1)
+    def __init__(self, head: Head, worn: Worn | None = None) -> None:
+        start_warp()
+        worn = worn or nothing_worn()
+        self._n_head = len(head.rest)
+        triangles = np.concatenate([head.triangles, worn.triangles + self._n_head]).astype(np.int32)
+        part = np.concatenate([head.part, worn.part]).astype(np.int32)
+        # Strands need a direction in the place of a normal, so their triangles are left out here.
+        self._corners = triangles[part != HAIR]
+        self._part = _on_cpu(part, wp.int32)
+        self._rest = _on_cpu(np.concatenate([head.rest, worn.place]).astype(np.float32), wp.vec3)
+        strand = np.flatnonzero(worn.before != worn.after)
+        self._strand = strand + self._n_head
+        self._before, self._after = worn.before[strand] + self._n_head, worn.after[strand] + self._n_head
+        traits = np.concatenate([np.stack([head.lip, head.cavity, head.ear], axis=1), worn.tone]).astype(np.float32)
         self._traits = _on_cpu(traits, wp.vec3)
-        self._points = _on_cpu(head.rest, wp.vec3)
-        self._normals = wp.zeros(len(head.rest), dtype=wp.vec3, device="cpu")
-        self._mesh = wp.Mesh(self._points, _on_cpu(head.triangles.ravel(), wp.int32))
-        self._gather = _corners_of_each_vertex(head)
+        points = np.concatenate([head.rest, worn.points]).astype(np.float32)
+        self._points = _on_cpu(points, wp.vec3)
+        self._normals = wp.zeros(len(points), dtype=wp.vec3, device="cpu")
+        self._mesh = wp.Mesh(self._points, _on_cpu(triangles.ravel(), wp.int32))
+        self._gather = _corners_of_each_vertex(self._corners, len(points))
         self._eyes = [head.rest[head.eye_side == side].mean(axis=0) for side in (1, -1)]
         self._neighbours = _mean_of_neighbours(head)
 
@@ -101,6 +117,7 @@ class Raycaster:
         edges = vertices[self._corners]
         across = np.cross(edges[:, 1] - edges[:, 0], edges[:, 2] - edges[:, 0])
         normals = self._gather @ across
+        normals[self._strand] = vertices[self._after] - vertices[self._before]
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         self._points.numpy()[:] = vertices
         self._normals.numpy()[:] = normals
@@ -114,11 +131,11 @@ class Raycaster:
         return hidden.numpy() > 0
 
     def visibility(self, directions: Floats, reach: float, *, by_cosine: bool) -> Floats:
-        """Share (N,) of unit ``directions`` (K, 3) that each vertex sees free of the head within ``reach`` dm."""
-        share = wp.zeros(len(self._points), dtype=wp.float32, device="cpu")
+        """Share (N,) of unit ``directions`` (K, 3) that each of the head's own vertices sees free within ``reach`` dm."""
+        share = wp.zeros(self._n_head, dtype=wp.float32, device="cpu")
         rays = _on_cpu(directions.astype(np.float32), wp.vec3)
         inputs = [self._mesh.id, self._part, self._points, self._normals, rays, reach, int(by_cosine), share]
-        wp.launch(openness, dim=len(self._points), inputs=inputs, device="cpu")
+        wp.launch(openness, dim=self._n_head, inputs=inputs, device="cpu")
         return self._evened(share.numpy())
 
     def _evened(self, found: Floats) -> Floats:
@@ -191,6 +208,7 @@ class Raycaster:
         scene.iris, scene.lip = wp.vec3(*colours.iris), wp.vec3(*colours.lip)
         scene.ear, scene.lash = wp.vec3(*colours.ear), wp.vec3(*colours.lash)
         scene.oiliness, scene.pupil = colours.oiliness, colours.pupil
+        scene.hair, scene.frame, scene.tint = wp.vec3(*colours.hair), wp.vec3(*colours.frame), colours.tint
         scene.key_direction, scene.key = wp.vec3(*light.key_direction), wp.vec3(*light.key)
         scene.fill_direction, scene.fill = wp.vec3(*light.fill_direction), wp.vec3(*light.fill)
         scene.ambient = wp.vec3(*light.ambient)
@@ -199,7 +217,7 @@ class Raycaster:
 
 
 @functools.cache
-def _start_warp() -> None:
+def start_warp() -> None:
     """Start Warp without the warning that its library writes to standard error where there is no GPU.
 
     Nothing here uses one, and every worker process would say it again.
@@ -218,12 +236,11 @@ def _on_cpu(values: NDArray, kind: Any) -> Any:
     return wp.array(values, dtype=kind, device="cpu")
 
 
-def _corners_of_each_vertex(head: Head) -> csr_matrix:
+def _corners_of_each_vertex(triangles: NDArray, n_vertices: int) -> csr_matrix:
     """Sparse (N, F) matrix that adds up the triangles round each vertex."""
-    n_triangles = len(head.triangles)
-    rows = head.triangles.ravel()
-    columns = np.repeat(np.arange(n_triangles), 3)
-    return coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (len(head.rest), n_triangles)).tocsr()
+    rows = triangles.ravel()
+    columns = np.repeat(np.arange(len(triangles)), 3)
+    return coo_matrix((np.ones(len(rows), np.float32), (rows, columns)), (n_vertices, len(triangles))).tocsr()
 
 
 def _mean_of_neighbours(head: Head) -> csr_matrix:
