@@ -62,6 +62,12 @@ def beard_region(style: str, height: Floats, angle: Floats) -> Floats:
     return {"stubble": full, "full": full, "goatee": goatee, "moustache": moustache}[style]
 
 
+def bristle_shade(beard: Beard, height: Floats, angle: Floats, grain: Floats) -> Floats:
+    """How densely the skin shows hairs, in [0, 1]; ``grain`` is noise of mean 0 and deviation 1, point by point."""
+    share = beard.density if beard.style == "stubble" else 0.75 * beard.density
+    return np.clip(beard_region(beard.style, height, angle) * share * (0.75 + 0.28 * grain), 0, 0.9)
+
+
 def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: np.random.Generator) -> Worn:
     """Beard of a subject whose relaxed head has the vertices ``points`` (N, 3); it moves with the skin it grows on."""
     if beard.style == "stubble":
@@ -71,7 +77,7 @@ def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: 
     on_skin[head.triangles[head.part == SKIN].ravel()] = 1.0
     bare = np.maximum(head.lip * 2, np.maximum(head.cavity * 2, head.ear * 2)).clip(0, 1)
     density = beard_region(beard.style, height, angle) * on_skin * (1 - bare) * (head.rest[:, 2] > 0.2)
-    count = {"moustache": 160, "goatee": 320, "full": 800}[beard.style]
+    count = {"moustache": 260, "goatee": 520, "full": 1300}[beard.style]
     corners, shares = scatter(head, density, count, rng)
     roots = np.einsum("pkx,pk->px", points[corners], shares)
     at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
@@ -89,8 +95,8 @@ def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: 
     upper_lip = (at_rest[:, 1] > 6.66) & (np.abs(at_rest[:, 0]) < 0.3)
     lengths = np.where(upper_lip, 0.085, 0.10 + beard.length) * rng.uniform(0.7, 1.2, len(roots))
     paths, out = grow(surface, roots, lengths, 0.008 + 0.35 * beard.length * depth, combed, 3)
-    tone = np.stack([0.35 + 0.65 * depth, rng.normal(0.95, 0.15, len(roots)).clip(0.6, 1.5), depth], axis=1)
-    widths = 0.045 * rng.uniform(0.7, 1.3, len(roots))
+    tone = np.stack([0.35 + 0.65 * depth, rng.normal(0.95, 0.15, len(roots)).clip(0.6, 1.5)], axis=1)
+    widths = 0.022 * rng.uniform(0.7, 1.3, len(roots))
     return ribbons(paths, out, widths, tone, rng, corners, shares)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gndl.standins.beard import grow_beard
 from gndl.standins.glasses import fit_glasses
-from gndl.standins.hair import grow_hair
+from gndl.standins.hair import grow_hair, trimmed
 from gndl.standins.head import Floats, Head
 from gndl.standins.identity import Identity
 from gndl.standins.raycast import Colours
@@ -21,7 +21,10 @@ def dress(head: Head, identity: Identity, points: Floats) -> Worn:
     surface = Surface(head, points)
     # Each kind has a stream of its own, so that glasses put on do not make the hair grow otherwise.
     strands, bristles = np.random.default_rng(identity.pattern).spawn(2)
-    pieces = [nothing_worn(), grow_hair(head, surface, points, identity.hair, identity.complexion, strands)]
+    pieces = [
+        nothing_worn(),
+        grow_hair(head, surface, points, identity.hair, trimmed(identity.complexion, identity.hair), strands),
+    ]
     if identity.beard is not None:
         pieces.append(grow_beard(head, surface, points, identity.beard, bristles))
     if identity.glasses is not None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from gndl.standins.dressing import colours_of, dress
+from gndl.standins.hair import trimmed
 from gndl.standins.head import SKIN, Floats, load_head
 from gndl.standins.identity import Identity, draw_identity
 from gndl.standins.muscles import muscle_shapes, settle
@@ -137,7 +138,7 @@ class Face:
         self._neutral = np.concatenate([bare, self._worn.points])
         if painted_as is None:
             on_canvas, engraved = np.random.default_rng(identity.pattern).spawn(2)
-            self.skin = paint(identity.complexion, on_canvas)
+            self.skin = paint(trimmed(identity.complexion, identity.hair), on_canvas, identity.beard)
             self._skin_from_afar, self._relief = from_afar(self.skin), carve(engraved)
         else:
             self.skin, self._relief = painted_as.skin, painted_as._relief
@@ -204,14 +205,14 @@ class Face:
         """Offsets (N, 3) that lift the hair off the scalp, away from the middle of the head."""
         head = self._head
         height, angle = around_head(head.rest)
-        mask = hair_mask(self.identity.complexion, height, angle) * (1 - np.clip(head.ear * 2, 0, 1))
+        mask = hair_mask(trimmed(self.identity.complexion, self.identity.hair), height, angle) * (1 - np.clip(head.ear * 2, 0, 1))
         outwards = shape - np.array([0.0, 7.45, 0.45], np.float32)
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         on_skin = np.zeros(len(head.rest), bool)
         on_skin[head.triangles[head.part == SKIN].ravel()] = True
         # Beside the ears hair lies flat, or it would swallow them.
         beside_ears = np.exp(-0.5 * (((np.abs(angle) - 1.6) / 0.45) ** 2 + ((height - 7.15) / 0.33) ** 2))
-        volume = self.identity.hair_volume * (1 - 0.85 * beside_ears)
+        volume = (0.01 if self.identity.hair.style in ("bald", "crop") else 0.3 * self.identity.hair_volume) * (1 - 0.85 * beside_ears)
         return outwards * (mask * on_skin * volume)[:, None]
 
 

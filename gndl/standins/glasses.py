@@ -74,13 +74,13 @@ def fit_glasses(head: Head, surface: Surface, points: Floats, glasses: Glasses) 
     front = max(front, float(lashes[:, 2].max()) + 0.035)
     rims, hinges = [], []
     for side, pupil in zip((1.0, -1.0), pupils, strict=True):
-        middle = np.array([pupil[0] + 0.012 * side, pupil[1] - 0.035, 0.0])
+        middle = np.array([pupil[0] + 0.018 * side, pupil[1] - 0.035, 0.0])
         outline = _outline(glasses, side)
         rim = _set_before_the_face(surface, outline, middle, front, side)
         rims.append(rim)
         pieces.append(_lens(rim, side))
-        if glasses.frame != "rimless":
-            pieces.append(_tube(rim, glasses.thickness, 1.3, closed=True))
+        # The ground edge of a rimless lens is seen as a thin line.
+        pieces.append(_tube(rim, 0.007 if glasses.frame == "rimless" else glasses.thickness, 1.3, closed=True))
         outer = rim[np.argmax(rim[:, 0] * side + 0.6 * rim[:, 1])]
         hinges.append(outer)
         pieces.append(_tube(_arm(head, surface, points, outer, side), max(glasses.thickness, 0.02), 0.8))
@@ -97,8 +97,8 @@ def _outline(glasses: Glasses, side: float) -> Floats:
     turn = np.arange(OUTLINE) / OUTLINE * 2 * np.pi
     half_width, half_height, roundness = {
         "round": (0.225, 0.215, 2.0),
-        "rectangular": (0.265, 0.180, 3.6),
-        "rimless": (0.255, 0.170, 2.7),
+        "rectangular": (0.245, 0.170, 3.4),
+        "rimless": (0.245, 0.170, 2.7),
     }[glasses.frame]
     x = np.sign(np.cos(turn)) * np.abs(np.cos(turn)) ** (2 / roundness) * half_width
     y = np.sign(np.sin(turn)) * np.abs(np.sin(turn)) ** (2 / roundness) * half_height
@@ -149,7 +149,7 @@ def _arm(head: Head, surface: Surface, points: Floats, hinge: Floats, side: floa
     # The frame turns the corner before the arm runs back.
     path[1:3, 0] = np.maximum(path[1:3, 0] * side, hinge[0] * side + np.array([0.035, 0.05])) * side
     path[0, 0] += 0.01 * side
-    path = np.concatenate([path, [rest + [0.0, -0.06, -0.12], rest + [-0.01 * side, -0.2, -0.2]]])
+    path = np.concatenate([path, [rest - np.array([0.0, 0.06, 0.12]), rest - np.array([0.01 * side, 0.2, 0.2])]])
     pushed, _ = surface.kept_off(path[1:], 0.02)
     path[1:] = pushed
     return path

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,25 +80,37 @@ class _Cut:
 
 
 _CUTS = {
-    "crop": _Cut(620, 0.17, 0.050, 0.05, 0.45, 3),
-    "short": _Cut(620, 0.50, 0.075, 0.13, 0.55, 5),
-    "curly": _Cut(720, 0.42, 0.075, 0.34, 1.10, 6),
-    "parted": _Cut(560, 0.95, 0.085, 0.15, 0.35, 7),
-    "tied": _Cut(520, 1.30, 0.085, 0.07, 0.10, 8),
+    "bald": _Cut(420, 0.12, 0.024, 0.03, 0.30, 3),
+    "crop": _Cut(1000, 0.17, 0.026, 0.04, 0.40, 3),
+    "short": _Cut(700, 0.50, 0.060, 0.12, 0.50, 5),
+    "curly": _Cut(900, 0.40, 0.045, 0.30, 0.90, 6),
+    "parted": _Cut(600, 0.95, 0.080, 0.13, 0.30, 7),
+    "tied": _Cut(560, 1.50, 0.080, 0.06, 0.03, 9),
     "behind-ears": _Cut(520, 2.30, 0.100, 0.13, 0.20, 14),
     "shoulders": _Cut(560, 2.60, 0.105, 0.16, 0.22, 16),
 }
+
+
+def trimmed(complexion: Complexion, hair: HairStyle) -> Complexion:
+    """The complexion with the hairline that the style has."""
+    if hair.style != "bald":
+        return complexion
+    return replace(complexion, hairline=complexion.hairline + 0.5, crown=-99.0 if _shaven(hair) else 7.95)
+
+
+def _shaven(hair: HairStyle) -> bool:
+    return hair.style == "bald" and hair.length < 1
 
 
 def grow_hair(
     head: Head, surface: Surface, points: Floats, hair: HairStyle, complexion: Complexion, rng: np.random.Generator
 ) -> Worn:
     """Hair of a subject whose relaxed head has the vertices ``points`` (N, 3)."""
-    if hair.style == "bald":
+    if _shaven(hair):
         return nothing_worn()
     cut = _CUTS[hair.style]
     height, angle = around_head(head.rest)
-    density = hair_mask(complexion, height, angle) * (1 - np.clip(head.ear * 2, 0, 1)) * _on_skin(head)
+    density = (hair_mask(complexion, height, angle) > 0.6) * (1 - np.clip(head.ear * 2, 0, 1)) * _on_skin(head)
     # More of the strands grow where they can be seen: at the front and on the top.
     density = density * (1.0 + 1.2 * np.clip((head.rest[:, 2] - 0.2) / 0.8, 0, 1))
     pieces = [_tuft(head, surface, points, hair, cut, density, _comb(hair, _offset(head, points)), rng)]
@@ -122,10 +135,11 @@ def _tuft(
     depth = rng.permutation((np.arange(len(roots)) + 0.5) / len(roots)).astype(np.float32)
     # At the sides and in the neck hair is cut shorter and lies closer than on the top.
     top = np.clip((at_rest[:, 1] - 7.45) / 0.6, 0, 1)
-    short = hair.style in ("crop", "short", "parted")
+    short = hair.style in ("bald", "crop", "short", "parted")
     lengths = cut.length * hair.length * rng.uniform(0.8, 1.1, len(roots)) * (0.35 + 0.65 * top if short else 1.0)
     heights = 0.012 + cut.volume * depth * ((0.25 + 0.75 * top) if short else 1.0)
-    wave = _waves(hair.curl, len(roots), rng)
+    wave = _waves(hair.curl * (0.5 if cut.length > 0.9 else 0.8), at_rest, rng)
+    still = 0.15 if hair.style == "tied" else 1.0
 
     def combed(points: Floats, outwards: Floats, way: float) -> Floats:
         direction = comb(points, outwards, way)
@@ -134,10 +148,10 @@ def _tuft(
         lift = cut.lift * (1 - way) * (0.3 + 0.7 * depth[:, None])
         # What hangs below the head's widest part falls freely, no longer along the skin.
         falls = (np.clip((7.3 - points[:, 1]) / 0.4, 0, 1) * (cut.length > 1.5))[:, None]
-        return flat * (1 - falls) + direction * falls + lift * outwards + wave(way)
+        return flat * (1 - falls) + direction * falls + lift * outwards + still * wave(way)
 
     paths, out = grow(surface, roots, lengths, heights, combed, cut.segments)
-    tone = np.stack([0.25 + 0.75 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4), depth], axis=1)
+    tone = np.stack([0.25 + 0.75 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4)], axis=1)
     return ribbons(paths, out, cut.width * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
 
 
@@ -158,7 +172,7 @@ def _fringe(
     down_to -= 0.12 * hair.side * at_rest[:, 0]
     lengths = np.maximum(at_rest[:, 1] - down_to, 0.15) * rng.uniform(0.9, 1.1, len(roots)) + 0.10
     sweep = 0.35 * hair.side + 0.25 * np.sign(at_rest[:, 0]) * (hair.side == 0)
-    wave = _waves(0.5 * hair.curl, len(roots), rng)
+    wave = _waves(0.3 * hair.curl, at_rest, rng)
 
     def combed(points: Floats, outwards: Floats, way: float) -> Floats:
         down = np.stack([np.full(len(points), 1.0) * sweep, np.full(len(points), -1.0), np.full(len(points), 0.5)], 1)
@@ -167,19 +181,23 @@ def _fringe(
         return flat + 0.5 * (1 - way) ** 2 * outwards + wave(way)
 
     paths, out = grow(surface, roots, lengths, 0.045 + 0.07 * depth, combed, 6)
-    tone = np.stack([0.45 + 0.55 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4), depth], axis=1)
+    tone = np.stack([0.45 + 0.55 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4)], axis=1)
     return ribbons(paths, out, 0.075 * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
 
 
-def _waves(curl: float, count: int, rng: np.random.Generator):
-    """Sideways swing of each strand along its way: a lasting stray of its own, and its curl."""
-    stray = rng.normal(0, 0.10, (count, 3))
-    one, other = rng.normal(0, 1, (2, count, 3))
-    phase = rng.uniform(0, 2 * np.pi, (count, 1))
-    turns = 2 * np.pi * (1.0 + 2.5 * curl)
+def _waves(curl: float, roots: Floats, rng: np.random.Generator) -> Callable[[float], Floats]:
+    """Sideways swing of each strand along its way: a lasting stray of its own, and its curl.
+
+    Neighbours curl together, so that locks form.
+    """
+    count = len(roots)
+    stray = rng.normal(0, 0.06 + 0.06 * curl, (count, 3))
+    phase = 5.0 * roots[:, :1] + 3.0 * roots[:, 1:2] + 7.0 * roots[:, 2:] + rng.normal(0, 0.5, (count, 1))
+    one, other = np.array([[1.0, 0.2, 0.0]]), np.array([[0.0, 0.2, 1.0]])
+    turns = 2 * np.pi * (0.8 + 2.4 * curl)
 
     def wave(way: float) -> Floats:
-        return stray + 0.8 * curl * (np.cos(turns * way + phase) * one + np.sin(turns * way + phase) * other)
+        return stray + 1.1 * curl * (np.cos(turns * way + phase) * one + np.sin(turns * way + phase) * other)
 
     return wave
 
@@ -199,7 +217,9 @@ def _comb(hair: HairStyle, offset: Floats) -> Comb:
         return direction
 
     def to_the_tie(points: Floats, outwards: Floats, way: float) -> Floats:
-        return tie - points
+        rest_of_way = tie - points
+        there = np.clip(1 - np.linalg.norm(rest_of_way, axis=1, keepdims=True) / 0.35, 0, 1)
+        return rest_of_way * (1 - there) + np.array([0.0, -0.5, 0.0]) * there
 
     def from_parting(points: Floats, outwards: Floats, way: float) -> Floats:
         x, y, z = (points - SKULL - offset).T
@@ -211,7 +231,9 @@ def _comb(hair: HairStyle, offset: Floats) -> Comb:
             before_ear = np.clip((z + 0.45) / 0.25, 0, 1) * np.clip((y + 0.75) / 0.2, 0, 1)
             back, out = -0.45 - 1.3 * low * before_ear, 0.0
         else:
-            back, out = -0.45 + 0.35 * low, 0.10 * low * (y > -0.7)
+            # Hair that would fall over the face is laid aside.
+            before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.45 - y) / 0.2, 0, 1)
+            back, out = -0.45 + 0.35 * low - 0.7 * before_face, 0.10 * low * (y > -0.7) + 0.9 * before_face
         return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, -0.15 - 1.1 * low, back], axis=1)
 
     def all_round(points: Floats, outwards: Floats, way: float) -> Floats:

@@ -286,10 +286,10 @@ def worn(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp.
         )
         return wp.vec4(gleam[0], gleam[1], gleam[2], scene.tint)
     place = scene.rest[a] * u + scene.rest[b] * v + scene.rest[c] * w
-    cover = strand_cover(place)
+    tone = scene.traits[a] * u + scene.traits[b] * v + scene.traits[c] * w
+    cover = strand_cover(place, tone[2])
     if cover < 0.02:
         return wp.vec4(0.0, 0.0, 0.0, 0.0)
-    tone = scene.traits[a] * u + scene.traits[b] * v + scene.traits[c] * w
     lighting = scene.lighting[a] * u + scene.lighting[b] * v + scene.lighting[c] * w
     seen = hair_colour(
         scene.hair,

@@ -14,9 +14,9 @@ def chance(x: float, y: float) -> float:
 
 
 @wp.func
-def strand_cover(place: wp.vec3) -> float:
-    """How much of a ribbon its strands cover at ``place``: all of it at the roots, single hairs at the tips."""
-    x = place[0] * 6.0
+def strand_cover(place: wp.vec3, count: float) -> float:
+    """How much of a ribbon its ``count`` strands cover at ``place``: all of it at the roots, single hairs at the tips."""
+    x = place[0] * count
     cell = wp.floor(x)
     off = wp.abs(x - cell - 0.5)
     reach = 0.70 + 0.30 * chance(cell + 0.7, place[2] * 91.0)
@@ -24,7 +24,8 @@ def strand_cover(place: wp.vec3) -> float:
     # The ribbon's own edges break up first, or it would look like tape.
     middle = 1.0 - wp.abs(place[0] - 0.5) * 2.0
     half = 0.72 * wp.min(left, 0.25 + 2.2 * middle)
-    return wp.clamp((half - off) * 4.0 + 0.5 * left, 0.0, 1.0)
+    rooted = wp.clamp(place[1] * 8.0, 0.0, 1.0)
+    return rooted * wp.clamp((half - off) * 3.0 + 0.5 * left, 0.0, 1.0)
 
 
 @wp.func
@@ -40,8 +41,8 @@ def strand_light(along: wp.vec3, view: wp.vec3, light: wp.vec3, tilt: float, col
     second = wp.dot(along, half) - tilt - 0.12
     sharp = wp.pow(wp.sqrt(wp.max(1.0 - first * first, 0.0)), 70.0)
     broad = wp.pow(wp.sqrt(wp.max(1.0 - second * second, 0.0)), 16.0)
-    gleam = wp.vec3(0.030, 0.028, 0.026) + colour * 0.10
-    return colour * (0.62 * body) + gleam * sharp + colour * (0.45 * broad)
+    gleam = wp.vec3(0.040, 0.037, 0.034) + colour * 0.20
+    return colour * (0.66 * body) + gleam * sharp + colour * (0.60 * broad)
 
 
 @wp.func
@@ -59,9 +60,9 @@ def hair_colour(
     ambient: wp.vec3,
 ) -> wp.vec3:
     """Light that a strand sends back."""
-    strand = chance(wp.floor(place[0] * 6.0) + 3.1, place[2] * 57.0)
-    tilt = 0.05 + 0.16 * (strand - 0.5) + 0.10 * (place[2] - 0.5)
-    own = colour * (tone[1] * (0.72 + 0.56 * strand))
+    strand = chance(wp.floor(place[0] * tone[2]) + 3.1, place[2] * 57.0)
+    tilt = 0.05 + 0.10 * (strand - 0.5) + 0.10 * (place[2] - 0.5)
+    own = colour * (tone[1] * (0.80 + 0.40 * strand))
     seen = wp.cw_mul(key, strand_light(along, view, key_direction, tilt, own)) * lighting[0]
     seen = seen + wp.cw_mul(fill, strand_light(along, view, fill_direction, tilt, own)) * lighting[1]
     return seen + wp.cw_mul(ambient, own) * (1.1 * lighting[1])
@@ -81,8 +82,8 @@ def lens_gleam(
     facing = wp.abs(wp.dot(normal, view))
     mirror = 0.04 + 0.96 * wp.pow(1.0 - facing, 5.0)
     back = 2.0 * wp.dot(normal, view) * normal - view
-    lamp = wp.pow(wp.max(wp.dot(back, key_direction), 0.0), 160.0) * 9.0
-    other = wp.pow(wp.max(wp.dot(back, fill_direction), 0.0), 60.0) * 3.0
+    lamp = wp.pow(wp.max(wp.dot(back, key_direction), 0.0), 420.0) * 7.0
+    other = wp.pow(wp.max(wp.dot(back, fill_direction), 0.0), 200.0) * 3.0
     room = 0.5 + 0.5 * back[1]
     return (ambient * (0.5 + 1.5 * room) + key * lamp + fill * other) * mirror
 

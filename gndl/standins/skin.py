@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gndl.standins.beard import Beard, bristle_shade
 from gndl.standins.head import Floats
 from gndl.standins.painting import COLUMNS, RADIUS, ROWS, bump, grid, noise, over, place_on_canvas, step
 
@@ -50,6 +51,8 @@ class Complexion:
     age_spots : float
         Pigment spots and unevenness of old skin, in [0, 1].
     moles : int
+    crown : float
+        Height above which a bald head has no hair, in dm.
     lash_line : float
         Darkness of the lids' edge where the lashes grow, in [0, 1].
     """
@@ -72,19 +75,23 @@ class Complexion:
     age_spots: float = 0.0
     moles: int = 0
     lash_line: float = 0.7
+    crown: float = 99.0
 
 
-def paint(complexion: Complexion, rng: np.random.Generator) -> Floats:
+def paint(complexion: Complexion, rng: np.random.Generator, beard: Beard | None = None) -> Floats:
     """Paint one subject; ``rng`` draws the pattern of pores, freckles, moles, hairs and strands."""
     height, angle = grid()
-    skin_stream, spots_stream, brow_stream, hair_stream = rng.spawn(4)
+    skin_stream, spots_stream, brow_stream, hair_stream, bristle_stream = rng.spawn(5)
     blood, pigment = _blood_and_pigment(complexion, height, angle, skin_stream)
     pigment += _spots(complexion, height, angle, spots_stream)
     colour = np.array(complexion.skin, np.float32) * np.exp(blood[..., None] * BLOOD + pigment[..., None] * PIGMENT)
-    beard = complexion.stubble * _beard_region(height, angle) * (0.82 + 0.10 * noise(skin_stream, 1.4))
+    shadow = complexion.stubble * _beard_region(height, angle) * (0.82 + 0.10 * noise(skin_stream, 1.4))
     # A shaven beard shows blue-grey through the skin.
     shaven = 0.55 * np.array(complexion.skin, np.float32).mean() * np.array([0.72, 0.76, 0.80], np.float32)
-    colour = over(colour, shaven, np.clip(0.8 * beard, 0, 0.75))
+    colour = over(colour, shaven, np.clip(0.8 * shadow, 0, 0.75))
+    if beard is not None:
+        bristles = bristle_shade(beard, height, angle, noise(bristle_stream, (1.2, 0.7)))
+        colour = over(colour, np.array(complexion.hair, np.float32) * 0.9, bristles)
     colour = over(colour, np.array((0.03, 0.02, 0.017), np.float32), complexion.lash_line * _lid_edges(height, angle))
     hairs = _brows(complexion, height, angle, brow_stream)
     colour = over(colour, np.array(complexion.brow, np.float32), hairs)
@@ -111,7 +118,8 @@ def hair_mask(complexion: Complexion, height: Floats, angle: Floats, ragged: Flo
     temple = np.maximum(complexion.hairline - 0.10 - (turn - 0.5) * 1.05, 7.22)
     behind_the_ear = 7.22 + (complexion.nape - 7.22) * np.clip((turn - 1.75) / 0.35, 0, 1)
     edge = np.where(turn < 0.5, forehead, np.where(turn < 1.6, temple, behind_the_ear)) + receding * (turn < 1.3)
-    return step(height + ragged, edge - 0.03, edge + 0.05)
+    below_crown = step(height + 2 * ragged, complexion.crown + 0.10, complexion.crown - 0.15)
+    return step(height + ragged, edge - 0.03, edge + 0.05) * below_crown
 
 
 def _blood_and_pigment(

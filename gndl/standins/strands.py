@@ -10,6 +10,9 @@ from gndl.standins.head import HAIR, Floats, Head, Integers
 from gndl.standins.surface import Surface
 from gndl.standins.worn import Worn
 
+STRAND = 0.011
+"""Width (dm) of what is drawn as one strand: some ten hairs."""
+
 Comb = Callable[[Floats, Floats, float], Floats]
 """From points (P, 3), the skin's outward vectors there (P, 3) and the way along the strand in [0, 1] to the directions
 (P, 3) in which the strands go on."""
@@ -87,8 +90,8 @@ def ribbons(
     ----------
     widths : array (P,)
         In dm.
-    tone : array (P, 3)
-        See :class:`gndl.standins.worn.Worn`.
+    tone : array (P, 2)
+        Light that gets down to each ribbon and brightness of its colour (P, 2).
     anchors, shares : array (P, 3), optional
         What each strand moves with; nothing where they are not given.
     """
@@ -118,6 +121,7 @@ def ribbons(
     anchors = np.zeros((n, 3), np.int32) if anchors is None else anchors
     shares = np.zeros((n, 3), np.float32) if shares is None else shares
     each = 2 * k
+    tone = np.column_stack([tone, np.maximum(np.round(widths / STRAND), 2)])
     return Worn(
         points=points.astype(np.float32),
         triangles=triangles.astype(np.int32),

@@ -23,7 +23,7 @@ class Worn:
     place : array (M, 3)
         Where a vertex lies on its strand or lens, for the shader: across in [0, 1], along in [0, 1], a random number.
     tone : array (M, 3)
-        For strands: how much light gets down to them in [0, 1], brightness of their colour, unused.
+        For strands: how much light gets down to them in [0, 1], brightness of their colour, strands in a ribbon.
     outwards : array (M, 3)
         Unit vectors away from the skin.
     before, after : array (M,)
