@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gndl import figures, results, tables
+from gndl import comparison, figures, results, tables
 from gndl.errors import GndlError
 from gndl.paper import DATABASE_TITLES
 from gndl.request import profile_from_json, read_study_json
@@ -65,8 +65,9 @@ def report_database(out: Path, database: str) -> DatabaseReport:
     matrices, curves = figures.training_figures(counts, epochs, source, out / database / "figures")
     table = tables.table_1(summary, database)
     tables.save_table_1(table, out / database / "tables", database)
-    words = results.in_plain_words(summary, results.accuracy_table(out, database))
-    return DatabaseReport(summary, table, matrices, curves, words)
+    compared = comparison.compare_with_baseline(summary, results.accuracy_table(out, database))
+    results.write_csv(compared, out / database / "tables" / "comparison.csv")
+    return DatabaseReport(summary, table, matrices, curves, comparison.in_plain_words(compared))
 
 
 def report_study(out: Path) -> pd.DataFrame:

@@ -252,38 +252,3 @@ def headline(table: pd.DataFrame, lam: float) -> pd.DataFrame:
     """Keep the rows of the λ that was fixed beforehand, and of methods without one (ledger L19)."""
     return table[table["lam"].isin(["none", f"{lam:g}"])].reset_index(drop=True)
 
-
-def in_plain_words(summary: pd.DataFrame, accuracy: pd.DataFrame) -> str:
-    """Say in one or two sentences how every variant compares with the baseline, fold by fold, in Markdown.
-
-    A variant is compared with the baseline that starts from the same weights. Fewer than seven folds carry no test:
-    effect and spread are stated, and nothing is called shown.
-    """
-
-    def by_fold(method: str, lam: str) -> pd.Series:
-        own = accuracy[(accuracy["method"] == method) & (accuracy["lam"] == lam)]
-        return own.groupby("fold")["accuracy_last"].mean()
-
-    plain = summary[summary["base_method"] == "baseline"]
-    baselines = dict(zip(plain["weights"].astype(str), plain["method"].astype(str), strict=True))
-    lines = []
-    for row in summary[summary["base_method"] != "baseline"].itertuples():
-        if str(row.weights) not in baselines:
-            lines.append(f"- **{row.method}** has no baseline from the same weights to be compared with.")
-            continue
-        difference = (by_fold(str(row.method), str(row.lam)) - by_fold(baselines[str(row.weights)], "none")).dropna()
-        lam = "" if row.lam == "none" else f" (λ = {row.lam})"
-        spread = f", standard deviation {100 * difference.std(ddof=1):.1f}" if len(difference) > 1 else ""
-        better, worse = int((difference > 0).sum()), int((difference < 0).sum())
-        folds = f"{len(difference)} fold{'' if len(difference) == 1 else 's'}"
-        lines.append(
-            f"- **{row.method}{lam}** differs from the baseline by {100 * difference.mean():+.1f} points on average "
-            f"over {folds}{spread}: better in {better}, worse in {worse}. "
-            + (
-                "So few folds show no difference either way."
-                if len(difference) < 7
-                else "The folds share most of their training samples, so this is a description and not a test."
-            )
-            + (" Measured on rendered faces, it says nothing about people." if row.source == "rendered" else "")
-        )
-    return "\n".join(lines) or "Only the baseline was run, so there is nothing to compare."
