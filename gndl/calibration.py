@@ -10,7 +10,6 @@ paper's baseline. GNDL takes no part. A level that was set is no evidence of any
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path

@@ -88,7 +88,7 @@ def compare_with_baseline(summary: pd.DataFrame, accuracy: pd.DataFrame) -> pd.D
         if against:
             here = accuracy[accuracy["database"] == variant.database]
             own = _by_fold(here, str(variant.method), str(variant.lam))
-            both = own.join(_by_fold(here, against, "none"), lsuffix="_own", rsuffix="_other", how="inner")
+            both = own.merge(_by_fold(here, against, "none"), on="fold", suffixes=("_own", "_other"))
             if len(both):
                 difference = (both["accuracy_last_own"] - both["accuracy_last_other"]).to_numpy(float)
                 rows.append(row | {"against": against} | compare(difference, float(both["share_own"].mean())))
@@ -103,7 +103,7 @@ def in_plain_words(comparisons: pd.DataFrame) -> str:
     return "\n".join(lines) or "Only the baseline was run, so there is nothing to compare."
 
 
-def _sentence(row: Mapping[str, Any]) -> str:
+def _sentence(row: Mapping[Any, Any]) -> str:
     lam = "" if row["lam"] == "none" else f" (λ = {row['lam']})"
     if not row["against"]:
         return f"- **{row['method']}{lam}** has no baseline from the same weights and folds to be compared with."
@@ -121,7 +121,7 @@ def _sentence(row: Mapping[str, Any]) -> str:
     else:
         verdict = "a difference beyond chance" if row["p_corrected_t"] < 1 - CONFIDENCE else "no difference shown"
         text += (
-            f" Corrected t-test over folds p = {row['p_corrected_t']:.3g} (approximate, since folds share training samples), "
+            f" Corrected t-test p = {row['p_corrected_t']:.3g} (approximate: folds share training samples), "
             f"signed-rank test p = {row['p_wilcoxon']:.3g}: {verdict}."
         )
     return text + (" Measured on rendered faces, it says nothing about people." if row["source"] == "rendered" else "")

@@ -60,8 +60,8 @@ def tables(folds_of_gndl: range) -> tuple[pd.DataFrame, pd.DataFrame]:
     )
     rows = [("baseline", "none", fold, 0.90 + 0.001 * fold) for fold in range(10)]
     rows += [("gndl", "5", fold, 0.92 + 0.001 * fold + 0.002 * (fold % 2)) for fold in folds_of_gndl]
-    accuracy = pd.DataFrame(rows, columns=["method", "lam", "fold", "accuracy_last"]).assign(database="ckplus", n_test=10, n_train=90)
-    return summary, accuracy
+    accuracy = pd.DataFrame(rows, columns=["method", "lam", "fold", "accuracy_last"])
+    return summary, accuracy.assign(database="ckplus", n_test=10, n_train=90)
 
 
 def test_only_folds_that_both_have_are_compared() -> None:
