@@ -103,7 +103,7 @@ class Shot:
     landmarks : array (68, 2)
         Points of the iBUG scheme, in pixels (x, y) from the upper left corner.
     hidden : array (68,)
-        True for landmarks that the head itself covers.
+        True for landmarks that the head itself, hair, a beard or the frame of glasses covers.
     """
 
     picture: Floats

@@ -77,17 +77,18 @@ class _Cut:
     volume: float
     lift: float
     segments: int
+    hold: float = 0.0
 
 
 _CUTS = {
     "bald": _Cut(420, 0.12, 0.024, 0.03, 0.30, 3),
     "crop": _Cut(1000, 0.17, 0.026, 0.04, 0.40, 3),
-    "short": _Cut(700, 0.50, 0.060, 0.12, 0.50, 5),
-    "curly": _Cut(900, 0.40, 0.045, 0.30, 0.90, 6),
-    "parted": _Cut(600, 0.95, 0.080, 0.13, 0.30, 7),
-    "tied": _Cut(560, 1.50, 0.080, 0.06, 0.03, 9),
-    "behind-ears": _Cut(520, 2.30, 0.100, 0.13, 0.20, 14),
-    "shoulders": _Cut(560, 2.60, 0.105, 0.16, 0.22, 16),
+    "short": _Cut(560, 0.50, 0.070, 0.12, 0.50, 4),
+    "curly": _Cut(950, 0.34, 0.055, 0.26, 0.0, 5, 0.9),
+    "parted": _Cut(380, 0.95, 0.110, 0.13, 0.25, 7, 0.5),
+    "tied": _Cut(360, 1.50, 0.110, 0.06, 0.03, 8),
+    "behind-ears": _Cut(320, 2.20, 0.140, 0.13, 0.12, 12, 0.5),
+    "shoulders": _Cut(320, 2.50, 0.150, 0.16, 0.12, 13, 0.5),
 }
 
 
@@ -138,7 +139,8 @@ def _tuft(
     short = hair.style in ("bald", "crop", "short", "parted")
     lengths = cut.length * hair.length * rng.uniform(0.8, 1.1, len(roots)) * (0.35 + 0.65 * top if short else 1.0)
     heights = 0.012 + cut.volume * depth * ((0.25 + 0.75 * top) if short else 1.0)
-    wave = _waves(hair.curl * (0.5 if cut.length > 0.9 else 0.8), at_rest, rng)
+    swing = 1.6 if hair.style == "curly" else 0.5 if cut.length > 0.9 else 0.8
+    wave = _waves(hair.curl * swing, at_rest, rng, 2.5 if hair.style == "curly" else 0.5)
     still = 0.15 if hair.style == "tied" else 1.0
 
     def combed(points: Floats, outwards: Floats, way: float) -> Floats:
@@ -148,9 +150,13 @@ def _tuft(
         lift = cut.lift * (1 - way) * (0.3 + 0.7 * depth[:, None])
         # What hangs below the head's widest part falls freely, no longer along the skin.
         falls = (np.clip((7.3 - points[:, 1]) / 0.4, 0, 1) * (cut.length > 1.5))[:, None]
+        if hair.style == "curly":
+            # Coils turn round within the height at which they lie, which makes a round head of hair.
+            around = wave(way)
+            return around - np.sum(around * outwards, axis=1, keepdims=True) * outwards + 0.15 * flat
         return flat * (1 - falls) + direction * falls + lift * outwards + still * wave(way)
 
-    paths, out = grow(surface, roots, lengths, heights, combed, cut.segments)
+    paths, out = grow(surface, roots, lengths, heights, combed, cut.segments, cut.hold)
     tone = np.stack([0.25 + 0.75 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4)], axis=1)
     return ribbons(paths, out, cut.width * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
 
@@ -180,21 +186,21 @@ def _fringe(
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 0.15)
         return flat + 0.5 * (1 - way) ** 2 * outwards + wave(way)
 
-    paths, out = grow(surface, roots, lengths, 0.045 + 0.07 * depth, combed, 6)
+    paths, out = grow(surface, roots, lengths, 0.045 + 0.07 * depth, combed, 6, 0.5)
     tone = np.stack([0.45 + 0.55 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4)], axis=1)
     return ribbons(paths, out, 0.075 * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
 
 
-def _waves(curl: float, roots: Floats, rng: np.random.Generator) -> Callable[[float], Floats]:
+def _waves(curl: float, roots: Floats, rng: np.random.Generator, apart: float = 0.5) -> Callable[[float], Floats]:
     """Sideways swing of each strand along its way: a lasting stray of its own, and its curl.
 
-    Neighbours curl together, so that locks form.
+    Neighbours curl together, so that locks form, the less the farther ``apart`` (radians) they begin.
     """
     count = len(roots)
     stray = rng.normal(0, 0.06 + 0.06 * curl, (count, 3))
-    phase = 5.0 * roots[:, :1] + 3.0 * roots[:, 1:2] + 7.0 * roots[:, 2:] + rng.normal(0, 0.5, (count, 1))
+    phase = 5.0 * roots[:, :1] + 3.0 * roots[:, 1:2] + 7.0 * roots[:, 2:] + rng.normal(0, apart, (count, 1))
     one, other = np.array([[1.0, 0.2, 0.0]]), np.array([[0.0, 0.2, 1.0]])
-    turns = 2 * np.pi * (0.8 + 2.4 * curl)
+    turns = 2 * np.pi * (0.8 + 1.2 * curl)
 
     def wave(way: float) -> Floats:
         return stray + 1.1 * curl * (np.cos(turns * way + phase) * one + np.sin(turns * way + phase) * other)
@@ -227,13 +233,16 @@ def _comb(hair: HairStyle, offset: Floats) -> Comb:
         away = np.tanh(beside / 0.10)
         low = np.clip((0.75 - y) / 0.5, 0, 1)
         if hair.style == "behind-ears":
-            # Towards the back above the ears, then down behind them.
-            before_ear = np.clip((z + 0.45) / 0.25, 0, 1) * np.clip((y + 0.75) / 0.2, 0, 1)
-            back, out = -0.45 - 1.3 * low * before_ear, 0.0
-        else:
-            # Hair that would fall over the face is laid aside.
-            before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.45 - y) / 0.2, 0, 1)
-            back, out = -0.45 + 0.35 * low - 0.7 * before_face, 0.10 * low * (y > -0.7) + 0.9 * before_face
+            # Towards a place behind the ear, then down.
+            side = np.sign(beside)
+            to_there = np.stack([0.70 * side - x, -0.02 - y, -0.42 - z], axis=1)
+            to_there /= np.maximum(np.linalg.norm(to_there, axis=1, keepdims=True), 1e-6)
+            before_ear = np.clip((z + 0.40) / 0.15, 0, 1)[:, None]
+            down = np.stack([0.06 * np.sign(x), np.full_like(x, -1.0), np.full_like(x, -0.12)], axis=1)
+            return to_there * before_ear + down * (1 - before_ear)
+        # Hair that would fall over the face is laid aside.
+        before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.45 - y) / 0.2, 0, 1)
+        back, out = -0.45 + 0.35 * low - 0.7 * before_face, 0.10 * low * (y > -0.7) + 0.9 * before_face
         return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, -0.15 - 1.1 * low, back], axis=1)
 
     def all_round(points: Floats, outwards: Floats, way: float) -> Floats:

@@ -15,17 +15,17 @@ def chance(x: float, y: float) -> float:
 
 @wp.func
 def strand_cover(place: wp.vec3, count: float) -> float:
-    """How much of a ribbon its ``count`` strands cover at ``place``: all of it at the roots, single hairs at the tips."""
+    """How much of a ribbon its ``count`` strands cover at ``place``: all of it at the root, single hairs at the tip."""
     x = place[0] * count
     cell = wp.floor(x)
     off = wp.abs(x - cell - 0.5)
     reach = 0.70 + 0.30 * chance(cell + 0.7, place[2] * 91.0)
-    left = wp.clamp((reach - place[1]) / 0.55, 0.0, 1.0)
+    left = wp.clamp((reach - place[1]) / 0.35, 0.0, 1.0)
     # The ribbon's own edges break up first, or it would look like tape.
     middle = 1.0 - wp.abs(place[0] - 0.5) * 2.0
     half = 0.72 * wp.min(left, 0.25 + 2.2 * middle)
     rooted = wp.clamp(place[1] * 8.0, 0.0, 1.0)
-    return rooted * wp.clamp((half - off) * 3.0 + 0.5 * left, 0.0, 1.0)
+    return rooted * wp.clamp((half - off) * 3.0 + left, 0.0, 1.0)
 
 
 @wp.func

@@ -124,14 +124,14 @@ class Raycaster:
         self._mesh.refit()
 
     def covered(self, points: Floats) -> NDArray[np.bool_]:
-        """Mark those of ``points`` (K, 3) on the head that the rest of it hides from the camera; lashes hide nothing."""
+        """Mark those of ``points`` (K, 3) on the head that something hides from the camera; lashes hide nothing."""
         hidden = wp.zeros(len(points), dtype=wp.int32, device="cpu")
-        inputs = [self._mesh.id, self._part, _on_cpu(points, wp.vec3), hidden]
+        inputs = [self._mesh.id, self._part, self._rest, self._traits, _on_cpu(points, wp.vec3), hidden]
         wp.launch(covered, dim=len(points), inputs=inputs, device="cpu")
         return hidden.numpy() > 0
 
     def visibility(self, directions: Floats, reach: float, *, by_cosine: bool) -> Floats:
-        """Share (N,) of unit ``directions`` (K, 3) that each of the head's own vertices sees free within ``reach`` dm."""
+        """Share (N,) of unit ``directions`` (K, 3) that each vertex of the head sees free within ``reach`` dm."""
         share = wp.zeros(self._n_head, dtype=wp.float32, device="cpu")
         rays = _on_cpu(directions.astype(np.float32), wp.vec3)
         inputs = [self._mesh.id, self._part, self._points, self._normals, rays, reach, int(by_cosine), share]

@@ -119,7 +119,7 @@ def hair_mask(complexion: Complexion, height: Floats, angle: Floats, ragged: Flo
     behind_the_ear = 7.22 + (complexion.nape - 7.22) * np.clip((turn - 1.75) / 0.35, 0, 1)
     edge = np.where(turn < 0.5, forehead, np.where(turn < 1.6, temple, behind_the_ear)) + receding * (turn < 1.3)
     below_crown = step(height + 2 * ragged, complexion.crown + 0.10, complexion.crown - 0.15)
-    return step(height + ragged, edge - 0.03, edge + 0.05) * below_crown
+    return step(height + ragged, edge - 0.06, edge + 0.10) * below_crown
 
 
 def _blood_and_pigment(

@@ -46,7 +46,7 @@ def scatter(head: Head, density: Floats, count: int, rng: np.random.Generator) -
 
 
 def grow(
-    surface: Surface, roots: Floats, lengths: Floats, heights: Floats, comb: Comb, n_segments: int
+    surface: Surface, roots: Floats, lengths: Floats, heights: Floats, comb: Comb, n_segments: int, hold: float = 0.0
 ) -> tuple[Floats, Floats]:
     """Let strands grow from ``roots`` (P, 3).
 
@@ -56,6 +56,8 @@ def grow(
         Length of each strand, and how far above the skin it comes to lie (dm).
     comb : callable
         Gives the direction of growth.
+    hold : float
+        How far, in [0, 1], a strand that stands off more than its height is laid back on the head.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def grow(
         direction = comb(points, outwards, way)
         direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
         points = points + direction * (lengths / n_segments)[:, None]
-        points, outwards = surface.kept_off(points, heights * min(1.0, 1.6 * way))
+        points, outwards = surface.kept_off(points, heights * min(1.0, 1.6 * way), hold)
         path.append(points)
         out.append(outwards)
     return np.stack(path, axis=1).astype(np.float32), np.stack(out, axis=1).astype(np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import warp as wp
 
@@ -29,24 +31,28 @@ class Surface:
         for corner in range(3):
             np.add.at(normals, triangles[:, corner], across)
         normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
-        self._points = wp.array(points.astype(np.float32), dtype=wp.vec3, device="cpu")
-        self._normals = wp.array(normals.astype(np.float32), dtype=wp.vec3, device="cpu")
-        self._corners = wp.array(triangles.ravel().astype(np.int32), dtype=wp.int32, device="cpu")
+        self._points: Any = wp.array(points.astype(np.float32), dtype=wp.vec3, device="cpu")
+        self._normals: Any = wp.array(normals.astype(np.float32), dtype=wp.vec3, device="cpu")
+        self._corners: Any = wp.array(triangles.ravel().astype(np.int32), dtype=wp.int32, device="cpu")
         self._mesh = wp.Mesh(self._points, self._corners)
 
     def nearest(self, points: Floats) -> tuple[Floats, Floats]:
         """Nearest points of the skin and the skin's outward unit vectors there, (P, 3) each."""
         n = len(points)
-        asked = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu")
+        asked: Any = wp.array(np.ascontiguousarray(points, np.float32), dtype=wp.vec3, device="cpu")
         closest, outwards = (wp.zeros(n, dtype=wp.vec3, device="cpu") for _ in range(2))
         inputs = [self._mesh.id, self._normals, asked, closest, outwards]
         wp.launch(nearest_on_surface, dim=n, inputs=inputs, device="cpu")
         return closest.numpy(), outwards.numpy()
 
-    def kept_off(self, points: Floats, clearance: Floats | float) -> tuple[Floats, Floats]:
-        """Points (P, 3) moved out of the skin to at least ``clearance`` (dm), and the outward vectors there."""
+    def kept_off(self, points: Floats, clearance: Floats | float, hold: Floats | float = 0.0) -> tuple[Floats, Floats]:
+        """Points (P, 3) moved out of the skin to at least ``clearance`` (dm), and the outward vectors there.
+
+        Points that are farther off go back by the share ``hold``.
+        """
         closest, outwards = self.nearest(points)
         height = np.sum((points - closest) * outwards, axis=1)
         near = np.linalg.norm(points - closest, axis=1) < 0.6
-        lift = np.where(near, np.maximum(clearance - height, 0), 0)[:, None]
+        short = clearance - height
+        lift = np.where(near, np.maximum(short, 0) + hold * np.minimum(short, 0), 0)[:, None]
         return points + lift * outwards, outwards
