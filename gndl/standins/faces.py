@@ -205,14 +205,17 @@ class Face:
         """Offsets (N, 3) that lift the hair off the scalp, away from the middle of the head."""
         head = self._head
         height, angle = around_head(head.rest)
-        mask = hair_mask(trimmed(self.identity.complexion, self.identity.hair), height, angle) * (1 - np.clip(head.ear * 2, 0, 1))
+        identity = self.identity
+        mask = hair_mask(trimmed(identity.complexion, identity.hair), height, angle)
+        mask = mask * (1 - np.clip(head.ear * 2, 0, 1))
         outwards = shape - np.array([0.0, 7.45, 0.45], np.float32)
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         on_skin = np.zeros(len(head.rest), bool)
         on_skin[head.triangles[head.part == SKIN].ravel()] = True
         # Beside the ears hair lies flat, or it would swallow them.
         beside_ears = np.exp(-0.5 * (((np.abs(angle) - 1.6) / 0.45) ** 2 + ((height - 7.15) / 0.33) ** 2))
-        volume = (0.01 if self.identity.hair.style in ("bald", "crop") else 0.3 * self.identity.hair_volume) * (1 - 0.85 * beside_ears)
+        volume = 0.01 if identity.hair.style in ("bald", "crop") else 0.3 * identity.hair_volume
+        volume = volume * (1 - 0.85 * beside_ears)
         return outwards * (mask * on_skin * volume)[:, None]
 
 

@@ -328,7 +328,7 @@ def look(scene: Scene, x: float, y: float) -> wp.vec4:
             colour = colour + wp.vec3(seen[0], seen[1], seen[2]) * through
             through = through * (1.0 - seen[3])
             origin = origin + direction * (hit.t + 1.0e-3)
-            if through < 0.15:
+            if through < 0.3:
                 colour = colour / (1.0 - through)
                 return wp.vec4(colour[0], colour[1], colour[2], 1.0)
         else:

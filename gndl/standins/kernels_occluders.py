@@ -19,13 +19,14 @@ def strand_cover(place: wp.vec3, count: float) -> float:
     x = place[0] * count
     cell = wp.floor(x)
     off = wp.abs(x - cell - 0.5)
-    reach = 0.70 + 0.30 * chance(cell + 0.7, place[2] * 91.0)
-    left = wp.clamp((reach - place[1]) / 0.35, 0.0, 1.0)
+    reach = 0.76 + 0.24 * chance(cell + 0.7, place[2] * 91.0)
+    left = wp.clamp((reach - place[1]) / 0.25, 0.0, 1.0)
     # The ribbon's own edges break up first, or it would look like tape.
     middle = 1.0 - wp.abs(place[0] - 0.5) * 2.0
-    half = 0.72 * wp.min(left, 0.25 + 2.2 * middle)
-    rooted = wp.clamp(place[1] * 8.0, 0.0, 1.0)
-    return rooted * wp.clamp((half - off) * 3.0 + left, 0.0, 1.0)
+    half = 0.72 * wp.min(left, 0.45 + 3.0 * middle)
+    rooted = wp.clamp(place[1] * 20.0 + 0.3, 0.0, 1.0)
+    # Mostly all or nothing: every half covered spot costs another ray.
+    return rooted * wp.clamp((half - off) * 5.0 + 1.8 * left - 0.3, 0.0, 1.0)
 
 
 @wp.func

@@ -255,7 +255,8 @@ def _mean_of_neighbours(head: Head) -> csr_matrix:
 
 def _needs_a_closer_look(picture: Floats) -> NDArray[np.bool_]:
     """Mark pixels that differ visibly from the next one to the right or below: outlines, lids, brows, lips, teeth."""
-    shown = np.sqrt(np.maximum(picture[..., :3].mean(axis=2), 0)) + picture[..., 3]
+    # What is nearly black is not worth it: strands of dark hair would all be looked at again.
+    shown = np.sqrt(np.maximum(picture[..., :3].mean(axis=2), 0) + 0.03) + picture[..., 3]
     rough = np.zeros(shown.shape, bool)
     across, down = (np.abs(np.diff(shown, axis=axis)) > NOTICEABLE for axis in (1, 0))
     rough[:, 1:] |= across

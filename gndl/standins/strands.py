@@ -103,7 +103,7 @@ def ribbons(
     across /= np.maximum(np.linalg.norm(across, axis=2, keepdims=True), 1e-6)
     turn = rng.normal(0, 0.25, (n, 1, 1)).astype(np.float32)
     across = across + turn * outwards
-    half = (0.5 * widths[:, None] * np.linspace(1.0, 0.7, k))[..., None]
+    half = (0.5 * widths[:, None] * np.linspace(1.0, 0.45, k))[..., None]
     points = np.stack([paths - half * across, paths + half * across], axis=2).reshape(-1, 3)
 
     number = np.arange(n * k * 2, dtype=np.int32).reshape(n, k, 2)
