@@ -82,19 +82,19 @@ def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: 
     roots = np.einsum("pkx,pk->px", points[corners], shares)
     at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
     depth = rng.random(len(roots)).astype(np.float32)
-    sideways = np.where(at_rest[:, 1] > 6.66, 1.6 * np.clip(at_rest[:, 0] / 0.15, -1, 1), 0.25 * at_rest[:, 0])
-    stray = rng.normal(0, 0.22, (len(roots), 3))
+    sideways = np.where(at_rest[:, 1] > 6.66, 0.9 * np.clip(at_rest[:, 0] / 0.15, -1, 1), 0.25 * at_rest[:, 0])
+    stray = rng.normal(0, 0.14, (len(roots), 3))
 
     def combed(points: Floats, outwards: Floats, way: float) -> Floats:
         down = np.stack([sideways, np.full(len(points), -1.0), np.zeros(len(points))], axis=1)
         flat = down - np.sum(down * outwards, axis=1, keepdims=True) * outwards
         flat /= np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 0.2)
-        return flat + 0.45 * outwards + stray
+        return flat + 0.25 * outwards + stray
 
     # The upper lip's hair is short, or it would hang into the mouth.
     upper_lip = (at_rest[:, 1] > 6.66) & (np.abs(at_rest[:, 0]) < 0.3)
     lengths = np.where(upper_lip, 0.085, 0.10 + beard.length) * rng.uniform(0.7, 1.2, len(roots))
-    paths, out = grow(surface, roots, lengths, 0.008 + 0.35 * beard.length * depth, combed, 3)
+    paths, out = grow(surface, roots, lengths, 0.008 + 0.35 * beard.length * depth, combed, 3, 0.5)
     tone = np.stack([0.35 + 0.65 * depth, rng.normal(0.95, 0.15, len(roots)).clip(0.6, 1.5)], axis=1)
     widths = 0.022 * rng.uniform(0.7, 1.3, len(roots))
     return ribbons(paths, out, widths, tone, rng, corners, shares)

@@ -83,10 +83,10 @@ class _Cut:
 _CUTS = {
     "bald": _Cut(420, 0.12, 0.024, 0.03, 0.30, 3),
     "crop": _Cut(1000, 0.17, 0.026, 0.04, 0.40, 3),
-    "short": _Cut(560, 0.50, 0.070, 0.12, 0.50, 4),
+    "short": _Cut(560, 0.50, 0.070, 0.12, 0.38, 4, 0.25),
     "curly": _Cut(950, 0.34, 0.055, 0.26, 0.0, 5, 0.9),
     "parted": _Cut(380, 0.95, 0.110, 0.13, 0.25, 7, 0.5),
-    "tied": _Cut(360, 1.50, 0.110, 0.06, 0.03, 8),
+    "tied": _Cut(360, 1.50, 0.110, 0.06, 0.03, 8, 0.6),
     "behind-ears": _Cut(320, 2.20, 0.140, 0.13, 0.12, 12, 0.5),
     "shoulders": _Cut(320, 2.50, 0.150, 0.16, 0.12, 13, 0.5),
 }
@@ -140,6 +140,12 @@ def _tuft(
     lengths = cut.length * hair.length * rng.uniform(0.8, 1.1, len(roots)) * (0.35 + 0.65 * top if short else 1.0)
     heights = 0.012 + cut.volume * depth * ((0.25 + 0.75 * top) if short else 1.0)
     swing = 1.6 if hair.style == "curly" else 0.5 if cut.length > 0.9 else 0.8
+    if cut.length > 2:
+        # Long hair is cut at one height, whether it starts at the crown or beside the ears.
+        end = 7.05 - 0.75 * hair.length
+        lengths = np.maximum(1.15 * (at_rest[:, 1] - end) + 0.35 * top, 0.5) * rng.uniform(0.92, 1.06, len(roots))
+    if hair.style == "curly":
+        heights = 0.012 + cut.volume * hair.length * np.sqrt(depth)
     wave = _waves(hair.curl * swing, at_rest, rng, 2.5 if hair.style == "curly" else 0.5)
     still = 0.15 if hair.style == "tied" else 1.0
 
@@ -197,7 +203,7 @@ def _waves(curl: float, roots: Floats, rng: np.random.Generator, apart: float = 
     Neighbours curl together, so that locks form, the less the farther ``apart`` (radians) they begin.
     """
     count = len(roots)
-    stray = rng.normal(0, 0.06 + 0.06 * curl, (count, 3))
+    stray = rng.normal(0, 0.05 + 0.04 * curl, (count, 3))
     phase = 5.0 * roots[:, :1] + 3.0 * roots[:, 1:2] + 7.0 * roots[:, 2:] + rng.normal(0, apart, (count, 1))
     one, other = np.array([[1.0, 0.2, 0.0]]), np.array([[0.0, 0.2, 1.0]])
     turns = 2 * np.pi * (0.8 + 1.2 * curl)
