@@ -49,7 +49,7 @@ def beard_region(style: str, height: Floats, angle: Floats) -> Floats:
     The mouth itself is left to the caller, who knows its lips.
     """
     turn = np.abs(angle)
-    moustache = _step(height, 6.68, 6.74) * _step(height, 6.90, 6.85) * _step(turn, 0.36, 0.26)
+    moustache = _step(height, 6.68, 6.74) * _step(height, 6.88, 6.83) * _step(turn, 0.33, 0.24)
     chin = _step(height, 6.62, 6.52) * _step(height, 6.05, 6.20) * _step(turn, 0.36, 0.22)
     round_mouth = (
         _step(turn, 0.25, 0.30) * _step(turn, 0.42, 0.36) * _step(height, 6.88, 6.80) * _step(height, 6.4, 6.5)
@@ -77,7 +77,7 @@ def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: 
     on_skin[head.triangles[head.part == SKIN].ravel()] = 1.0
     bare = np.maximum(head.lip * 2, np.maximum(head.cavity * 2, head.ear * 2)).clip(0, 1)
     density = beard_region(beard.style, height, angle) * on_skin * (1 - bare) * (head.rest[:, 2] > 0.2)
-    count = {"moustache": 260, "goatee": 520, "full": 1300}[beard.style]
+    count = {"moustache": 260, "goatee": 560, "full": 1450}[beard.style]
     corners, shares = scatter(head, density, count, rng)
     roots = np.einsum("pkx,pk->px", points[corners], shares)
     at_rest = np.einsum("pkx,pk->px", head.rest[corners], shares)
@@ -96,7 +96,7 @@ def grow_beard(head: Head, surface: Surface, points: Floats, beard: Beard, rng: 
     lengths = np.where(upper_lip, 0.085, 0.10 + beard.length) * rng.uniform(0.7, 1.2, len(roots))
     paths, out = grow(surface, roots, lengths, 0.008 + 0.35 * beard.length * depth, combed, 3, 0.5)
     tone = np.stack([0.35 + 0.65 * depth, rng.normal(0.95, 0.15, len(roots)).clip(0.6, 1.5)], axis=1)
-    widths = 0.022 * rng.uniform(0.7, 1.3, len(roots))
+    widths = 0.018 * rng.uniform(0.7, 1.3, len(roots))
     return ribbons(paths, out, widths, tone, rng, corners, shares)
 
 

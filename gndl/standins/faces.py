@@ -214,8 +214,8 @@ class Face:
         on_skin[head.triangles[head.part == SKIN].ravel()] = True
         # Beside the ears hair lies flat, or it would swallow them.
         beside_ears = np.exp(-0.5 * (((np.abs(angle) - 1.6) / 0.45) ** 2 + ((height - 7.15) / 0.33) ** 2))
-        volume = 0.01 if identity.hair.style in ("bald", "crop") else 0.3 * identity.hair_volume
-        volume = volume * (1 - 0.85 * beside_ears)
+        fullness = 0.01 if identity.hair.style in ("bald", "crop") else 0.3 * identity.hair_volume
+        volume = fullness * (1 - 0.85 * beside_ears)
         return outwards * (mask * on_skin * volume)[:, None]
 
 

@@ -86,7 +86,7 @@ _CUTS = {
     "short": _Cut(560, 0.50, 0.070, 0.12, 0.38, 4, 0.25),
     "curly": _Cut(950, 0.34, 0.055, 0.26, 0.0, 5, 0.9),
     "parted": _Cut(380, 0.95, 0.110, 0.13, 0.25, 7, 0.5),
-    "tied": _Cut(360, 1.50, 0.110, 0.06, 0.03, 8, 0.6),
+    "tied": _Cut(440, 1.50, 0.085, 0.03, 0.02, 8, 0.7),
     "behind-ears": _Cut(320, 2.20, 0.140, 0.13, 0.12, 12, 0.5),
     "shoulders": _Cut(320, 2.50, 0.150, 0.16, 0.12, 13, 0.5),
 }
@@ -164,7 +164,10 @@ def _tuft(
 
     paths, out = grow(surface, roots, lengths, heights, combed, cut.segments, cut.hold)
     tone = np.stack([0.25 + 0.75 * depth, rng.normal(1.0, 0.10, len(roots)).clip(0.7, 1.4)], axis=1)
-    return ribbons(paths, out, cut.width * rng.uniform(0.7, 1.3, len(roots)), tone, rng)
+    # Single locks at the front would look like tape if they were wide.
+    front = np.clip((at_rest[:, 2] - 0.75) / 0.3, 0, 1) * (cut.width > 0.1)
+    widths = cut.width * (1 - 0.45 * front) * rng.uniform(0.7, 1.3, len(roots))
+    return ribbons(paths, out, widths, tone, rng)
 
 
 def _fringe(
@@ -247,7 +250,7 @@ def _comb(hair: HairStyle, offset: Floats) -> Comb:
             down = np.stack([0.06 * np.sign(x), np.full_like(x, -1.0), np.full_like(x, -0.12)], axis=1)
             return to_there * before_ear + down * (1 - before_ear)
         # Hair that would fall over the face is laid aside.
-        before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.45 - y) / 0.2, 0, 1)
+        before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.60 - y) / 0.2, 0, 1)
         back, out = -0.45 + 0.35 * low - 0.7 * before_face, 0.10 * low * (y > -0.7) + 0.9 * before_face
         return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, -0.15 - 1.1 * low, back], axis=1)
 

@@ -65,11 +65,15 @@ def grow(
         Points along each strand, and the skin's outward vectors there.
     """
     points, outwards = surface.kept_off(roots, 0.004)
-    path, out = [points], [outwards]
+    path, out, before = [points], [outwards], np.zeros_like(points)
     for k in range(1, n_segments + 1):
         way = k / n_segments
         direction = comb(points, outwards, way)
         direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
+        # Hair is stiff: it bends, but has no corners.
+        direction = direction + 0.5 * before
+        direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
+        before = direction
         points = points + direction * (lengths / n_segments)[:, None]
         points, outwards = surface.kept_off(points, heights * min(1.0, 1.6 * way), hold)
         path.append(points)
@@ -103,7 +107,7 @@ def ribbons(
     across /= np.maximum(np.linalg.norm(across, axis=2, keepdims=True), 1e-6)
     turn = rng.normal(0, 0.25, (n, 1, 1)).astype(np.float32)
     across = across + turn * outwards
-    half = (0.5 * widths[:, None] * np.linspace(1.0, 0.45, k))[..., None]
+    half = (0.5 * widths[:, None] * np.interp(np.linspace(0, 1, k), [0.0, 0.22, 1.0], [0.35, 1.0, 0.45]))[..., None]
     points = np.stack([paths - half * across, paths + half * across], axis=2).reshape(-1, 3)
 
     number = np.arange(n * k * 2, dtype=np.int32).reshape(n, k, 2)
