@@ -26,7 +26,7 @@ from gndl.standins.identity import Identity
 
 Kind = Literal["person", "expression", "scene"]
 
-WIDTH = "500px"
+WIDTH = "504px"
 BOTH, LEFT, RIGHT = "both sides", "the subject's left", "the subject's right"
 PEOPLE = 999
 ANCESTRIES = ("African", "Asian", "European")
@@ -43,7 +43,7 @@ def _slider(text: str, low: float, high: float, value: float, step: float = 0.01
         readout_format=".0f" if step >= 1 else ".2f",
         continuous_update=True,
         style={"description_width": "128px"},
-        layout={"width": "470px"},
+        layout={"width": "460px"},
         **more,
     )
 
@@ -66,11 +66,11 @@ class Controls:
         titles, pages = zip(
             ("Person", self._person_page()),
             ("Expression", self._expression_page()),
-            ("Movements by name", self._movements_page()),
+            ("Movements", self._movements_page()),
             ("Pose and light", self._scene_page()),
             strict=True,
         )
-        self.widget = widgets.Tab(pages, titles=titles, layout={"width": WIDTH, "height": "376px"})
+        self.widget = widgets.Tab(pages, titles=titles, layout={"width": WIDTH, "height": "374px"})
         self.widget.selected_index = 1
 
     def state(self) -> State:
@@ -123,10 +123,10 @@ class Controls:
 
     def _person_page(self) -> widgets.Widget:
         self.seed = widgets.IntSlider(
-            0, min=0, max=PEOPLE, description="person", style={"description_width": "128px"}, layout={"width": "470px"}
+            0, min=0, max=PEOPLE, description="person", style={"description_width": "128px"}, layout={"width": "460px"}
         )
         self.age = _slider("age: young to old", 0, 1, 0.3)
-        self.femininity = _slider("sex: male to female", 0, 1, 0.5)
+        self.femininity = _slider("sex: man to woman", 0, 1, 0.5)
         self.ancestry = tuple(_slider(f"{name} ancestry", 0, 1, 0.33) for name in ANCESTRIES)
         self.tone = _slider("skin: light to dark", -1.5, 1.5, 0)
         self.glasses, self.beard = _choice("glasses", GLASSES), _choice("beard", BEARD)
@@ -175,12 +175,12 @@ class Controls:
 
         self.emotion, self.second = emotion("emotion"), emotion("blended with")
         self.strength = _slider("strength", 0, 1, 1.0)
-        self.share = _slider("share of the second", 0, 1, 0.0)
+        self.share = _slider("share of the blend", 0, 1, 0.0)
         self.variant = widgets.IntSlider(
-            0, min=0, max=30, description="variant", style={"description_width": "128px"}, layout={"width": "470px"}
+            0, min=0, max=30, description="variant", style={"description_width": "128px"}, layout={"width": "460px"}
         )
         self._watch("expression", self.emotion, self.second, self.strength, self.share, self.variant)
-        self.doing = widgets.HTML(layout={"width": "470px"})
+        self.doing = widgets.HTML(layout={"width": "460px"})
         note = widgets.HTML(
             "<div style='line-height:1.4;font-size:12px;color:#666'>No two people smile alike: another variant is "
             "another draw of the same emotion's recipe.</div>"
@@ -197,7 +197,7 @@ class Controls:
 
     def _movements_page(self) -> widgets.Widget:
         self.sides = widgets.ToggleButtons(
-            options=(BOTH, LEFT, RIGHT), style={"button_width": "130px"}, layout={"width": "470px"}
+            options=(BOTH, LEFT, RIGHT), style={"button_width": "130px"}, layout={"width": "460px"}
         )
         self.movements: dict[str, widgets.FloatSlider] = {}
         pages, titles = [], []
@@ -216,7 +216,7 @@ class Controls:
         note = widgets.HTML(
             "<div style='line-height:1.3;font-size:12px;color:#666'>Added to the emotion; below zero takes away.</div>"
         )
-        self.groups = widgets.ToggleButtons(options=titles, style={"button_width": "88px"}, layout={"width": "480px"})
+        self.groups = widgets.ToggleButtons(options=titles, style={"button_width": "auto"}, layout={"width": "470px"})
         stack = widgets.Stack(pages, selected_index=0)
         self.groups.observe(lambda change: setattr(stack, "selected_index", titles.index(change["new"])), "value")
         self.sides.style.button_width = "142px"

@@ -126,12 +126,12 @@ class LiveReader:
 
     def in_words(self) -> str:
         """How good these networks are on the faces they were tested on, in one sentence."""
-        said = [f"{_NAMES[name]} {100 * record['accuracy_last']:.0f} %" for name, record in self.records.items()]
+        said = [f"{100 * record['accuracy_last']:.0f} % ({_NAMES[name]})" for name, record in self.records.items()]
         record = next(iter(self.records.values()))
         return (
             f"Trained on {self.title}: {record['epochs']} epochs on {record['n_train']} pairs at "
-            f"{record['settings']['image_size']} pixels. Right on the {record['n_test']} faces of the people left out "
-            f"(fold {record['fold']}): {', '.join(said)}."
+            f"{record['settings']['image_size']} pixels. Of {record['n_test']} faces of people left out (fold "
+            f"{record['fold']}) they are right on {' and '.join(said)}."
         )
 
 

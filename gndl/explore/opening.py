@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
+import time
 from pathlib import Path
 
 import ipywidgets as widgets
@@ -24,6 +25,8 @@ from gndl.study import open_study
 
 POLL = 0.7
 """Seconds between two looks at how far the training has come."""
+
+_open: StudioPanel | None = None
 
 
 def open_studio(
@@ -61,7 +64,10 @@ def open_studio(
         if folder.exists():
             save_figure(figure, folder / "figures", "face_studio", table, "rendered")
         return None
-    panel = StudioPanel(studio, folder / "pictures")
+    global _open
+    if _open is not None:  # the cell was run again
+        _open.close()
+    _open = panel = StudioPanel(studio, folder / "pictures")
     if reader is not None:
         panel.use(reader, note)
     else:
@@ -108,7 +114,6 @@ class TrainingOffer:
 
     def __init__(self, panel: StudioPanel, out: str | Path) -> None:
         self._panel, self._out = panel, out
-        self._task: asyncio.Task[None] | None = None
         text = widgets.HTML(
             "<div style='line-height:1.5;max-width:840px'><b>No trained network is here yet.</b> Train a small one on "
             "rendered people, baseline and GNDL side by side, in about two minutes on two cores; the studio goes on "
@@ -131,16 +136,15 @@ class TrainingOffer:
         """Start the training and watch it."""
         self.button.disabled = True
         self.bar.layout.visibility = "visible"
-        training = Training(self._out)
-        self._task = asyncio.get_running_loop().create_task(self.watch(training))
+        threading.Thread(target=self.watch, args=[Training(self._out)], daemon=True).start()
 
-    async def watch(self, training: Training) -> None:
+    def watch(self, training: Training) -> None:
         """Show how far it has come; at its end let the networks look at the face."""
         while training.running():
             progress = training.progress()
             self.bar.value = max(self.bar.value, progress.share)
             self.words.value = f"{progress.stage} … {training.seconds:.0f} s"
-            await asyncio.sleep(POLL)
+            time.sleep(POLL)
         failure = training.failure()
         study = trained_small(self._out) if failure is None else None
         reader = live_reader(study) if study is not None else None

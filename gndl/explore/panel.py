@@ -1,25 +1,26 @@
 """The studio as one widget: picture, buttons, sliders, and what the networks say; drawn anew whenever one is moved.
 
-Everything runs in the kernel's own thread. A browser sends the next value of a slider only when the kernel has
-answered the last one, so a picture that takes longer means fewer pictures, never a queue of them.
+What a slider sends is only noted; one thread draws what is set at the moment, again and again until nothing moves, so
+that a picture that takes longer means fewer pictures, never a queue of them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import random
 import time
 from collections import deque
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
 import numpy as np
 import torch
 
-from gndl.explore.controls import PEOPLE, WIDTH, Controls, Kind
+from gndl.explore.controls import PEOPLE, Controls, Kind
 from gndl.explore.live import LiveReader
+from gndl.explore.painter import Painter, Share
 from gndl.explore.reading_view import ReadingView
 from gndl.explore.state import EMOTIONS, Person
 from gndl.explore.studio import LABEL, FaceStudio, Photograph, actions_of, identity_of
@@ -28,15 +29,9 @@ from gndl.standins.head import Floats, load_head
 
 MOVING, RESTING = 224, 448
 """Side of the picture in pixels while something is moved, and once it rests."""
-SHOWN = "336px"
-REST_AFTER = 0.25
-"""Seconds without a change after which the picture is made anew, with all its shading."""
-SHADE_EVERY = 0.5
-"""Seconds after which a drag that goes on gets fresh shading."""
-READING_SHARE = 0.3
-"""Share of the time, at most, that the networks take while something is moved."""
-FRAMES_OF_A_CHANGE = 6
-"""Pictures from one expression to the next when a button is pressed."""
+SHOWN = "318px"
+SECONDS_OF_A_CHANGE = 0.6
+"""From one expression to the next when a button is pressed."""
 
 
 class StudioPanel:
@@ -49,9 +44,13 @@ class StudioPanel:
         Folder in which pictures are saved.
     reader : LiveReader, optional
         Networks to look at the face; they may come later by :meth:`use`.
+    alive : bool
+        Draw in a thread of its own, small and fast while something moves; False draws every change at once and fine.
     """
 
-    def __init__(self, studio: FaceStudio, pictures: Path, reader: LiveReader | None = None) -> None:
+    def __init__(
+        self, studio: FaceStudio, pictures: Path, reader: LiveReader | None = None, *, alive: bool = True
+    ) -> None:
         torch.set_num_threads(1)  # the browser needs a core too
         self.studio, self.pictures = studio, pictures
         self.reader: LiveReader | None = None
@@ -62,20 +61,22 @@ class StudioPanel:
         self.caption = widgets.HTML(layout={"width": SHOWN})
         self.saved = widgets.HTML()
         self.reading = ReadingView()
-        self._rest: asyncio.TimerHandle | None = None
-        self._change: asyncio.Task[None] | None = None
-        self._last_shading = self._last_reading = self._reading_took = 0.0
+        self._painter: Painter | None = None
+        self._leaving: tuple[Floats, float] | None = None
+        self._shading, self._reading = Share(0.2), Share(0.3)
         self._trail: deque[tuple[float, float]] = deque(maxlen=12)
         self._shown_actions = np.zeros(len(names), np.float32)
         self._photograph: Photograph | None = None
-        picture = widgets.VBox([self.image, self.caption, self._buttons()], layout={"width": "346px"})
-        side = widgets.VBox([self.controls.widget, self._emotions()], layout={"width": WIDTH})
-        above = widgets.HBox([picture, side], layout={"flex_flow": "row wrap"})
-        self.widget = widgets.VBox([above, self.saved, self.reading.widget], layout={"max_width": "1000px"})
+        picture = widgets.VBox([self.image, self.caption, self._buttons()], layout={"width": "322px"})
+        above = widgets.HBox([picture, self.controls.widget], layout={"flex_flow": "row wrap"})
+        parts = [above, self._emotions(), self.saved, self.reading.widget]
+        self.widget = widgets.VBox(parts, layout={"max_width": "840px"})
         self.widget.add_class("gndl-studio")
         self.new_person(0)
         if reader is not None:
             self.use(reader)
+        if alive:
+            self._painter = Painter(self._draw_quickly, self._draw_finely, self._failed)
 
     def use(self, reader: LiveReader, note: str = "") -> None:
         """Let these networks look at the face from now on."""
@@ -96,19 +97,17 @@ class StudioPanel:
 
         In a hurry it is small and takes over what is dear from the picture before.
         """
-        state = self.controls.state()
-        now = time.monotonic()
-        stale = now - self._last_shading > SHADE_EVERY
-        if not hurry or stale:
-            self._last_shading = now
-        size = MOVING if hurry else RESTING
-        in_haste = hurry and not (stale and self.studio.knows(state.person))
-        self._photograph = self.studio.show(state, size, actions=actions, hurry=in_haste)
+        state, now = self.controls.state(), time.monotonic()
+        # A drag that goes on gets fresh shading now and then.
+        shade = not hurry or (self.studio.knows(state.person) and self._shading.is_due(now))
+        self._photograph = self.studio.show(state, MOVING if hurry else RESTING, actions=actions, hurry=not shade)
+        if shade and hurry:
+            self._shading.took(now)
         self._shown_actions = actions_of(state) if actions is None else actions
         self.image.value = self._photograph.encoded()
         if not hurry:
             self._describe()
-        if self.reader is not None and (not hurry or self._may_read(now)):
+        if self.reader is not None and (not hurry or self._reading.is_due(now)):
             self._read(self._photograph)
 
     def save(self) -> Path:
@@ -133,49 +132,46 @@ class StudioPanel:
 
     def press(self, emotion: str) -> None:
         """Let the face go over to an emotion."""
-        before = self._shown_actions
+        self._leaving = (self._shown_actions, time.monotonic())
         self.controls.press(emotion)
-        self._stop_change()
-        loop = _loop()
-        if loop is None:
-            self.draw()
-        else:
-            self._change = loop.create_task(self._go_over(before))
 
-    async def _go_over(self, before: Floats) -> None:
-        after = actions_of(self.controls.state())
-        for k in range(1, FRAMES_OF_A_CHANGE + 1):
-            time_gone = k / FRAMES_OF_A_CHANGE
-            share = time_gone * time_gone * (3 - 2 * time_gone)
-            self.draw(hurry=True, actions=before + (after - before) * np.float32(share))
-            await asyncio.sleep(0.03)
-        self._rest_later()
+    def close(self) -> None:
+        """End the thread that draws."""
+        if self._painter is not None:
+            self._painter.close()
 
     def _moved(self, kind: Kind) -> None:
         """A slider was moved: show it at once, and finely once it rests."""
-        self._stop_change()
-        if kind == "person":
-            state = self.controls.state()
-            if state.person.age is None and state.person.ancestry is None and state.person == Person(state.person.seed):
-                self.controls.show_person(state.person.seed, identity_of(state.person))
-        self.draw(hurry=_loop() is not None)
-        self._rest_later()
+        person = self.controls.state().person
+        if kind == "person" and person == Person(person.seed):  # the number was moved: its own age, sex and so on
+            self.controls.show_person(person.seed, identity_of(person))
+        if kind != "expression":
+            self._leaving = None
+        if self._painter is None:
+            self.draw()
+        else:
+            self._painter.ask()
 
-    def _rest_later(self) -> None:
-        loop = _loop()
-        if loop is None:
-            return
-        if self._rest is not None:
-            self._rest.cancel()
-        self._rest = loop.call_later(REST_AFTER, self.draw)
+    def _draw_quickly(self) -> None:
+        """One picture of a movement; on the way from one expression to another it asks for the next itself."""
+        actions = None
+        if self._leaving is not None and self._painter is not None:
+            before, started = self._leaving
+            gone = (time.monotonic() - started) / SECONDS_OF_A_CHANGE
+            if gone < 1:
+                share = np.float32(gone * gone * (3 - 2 * gone))
+                actions = before + (actions_of(self.controls.state()) - before) * share
+                self._painter.ask()
+            else:
+                self._leaving = None
+        self.draw(hurry=True, actions=actions)
 
-    def _stop_change(self) -> None:
-        if self._change is not None:
-            self._change.cancel()
-            self._change = None
+    def _draw_finely(self) -> None:
+        self._leaving = None
+        self.draw()
 
-    def _may_read(self, now: float) -> bool:
-        return now - self._last_reading > self._reading_took / READING_SHARE - self._reading_took
+    def _failed(self, error: Exception) -> None:
+        self.saved.value = f"<div style='color:#b00'>{escape(repr(error))}</div>"
 
     def _read(self, photograph: Photograph) -> None:
         assert self.reader is not None
@@ -184,8 +180,7 @@ class StudioPanel:
         if reading.place is not None:
             self._trail.append(reading.place)
         self.reading.show(reading, self._trail)
-        self._last_reading = time.monotonic()
-        self._reading_took = self._last_reading - started
+        self._reading.took(started)
 
     def _describe(self) -> None:
         """Caption of the picture, and the list of what the face does."""
@@ -198,14 +193,26 @@ class StudioPanel:
         self.controls.say_what_it_does(amounts)
 
     def _buttons(self) -> widgets.Widget:
-        entries: list[tuple[str, str, Callable[[object], None]]] = [
-            ("Surprise me", "random", lambda _: self.new_person()),
-            ("Next person", "step-forward", lambda _: self.new_person((self.controls.seed.value + 1) % (PEOPLE + 1))),
-            ("Save picture", "download", lambda _: self._offer_picture()),
+        entries: list[tuple[str, str, str, str, Callable[[object], None]]] = [
+            ("Surprise me", "random", "126px", "Draw another person at random", lambda _: self.new_person()),
+            (
+                "Next",
+                "step-forward",
+                "92px",
+                "The person with the next number",
+                lambda _: self.new_person((self.controls.seed.value + 1) % (PEOPLE + 1)),
+            ),
+            (
+                "Save",
+                "download",
+                "92px",
+                "Save the picture as PNG, labelled as rendered",
+                lambda _: self._offer_picture(),
+            ),
         ]
         buttons = []
-        for text, icon, action in entries:
-            button = widgets.Button(description=text, icon=icon, layout={"width": "109px"})
+        for text, icon, width, tooltip, action in entries:
+            button = widgets.Button(description=text, icon=icon, tooltip=tooltip, layout={"width": width})
             button.on_click(action)
             buttons.append(button)
         buttons[0].button_style = "primary"
@@ -214,17 +221,9 @@ class StudioPanel:
     def _emotions(self) -> widgets.Widget:
         buttons = []
         for emotion in EMOTIONS:
-            layout = {"width": "118px", "border_left": f"6px solid {CLASS_COLOURS.get(emotion, '#bbb')}"}
+            layout = {"width": "98px", "border_left": f"6px solid {CLASS_COLOURS.get(emotion, '#bbb')}"}
             button = widgets.Button(description=emotion, layout=layout)
             button.add_class(f"gndl-{emotion}")
             button.on_click(lambda _, emotion=emotion: self.press(emotion))
             buttons.append(button)
-        return widgets.HBox(buttons, layout={"flex_flow": "row wrap", "width": WIDTH})
-
-
-def _loop() -> asyncio.AbstractEventLoop | None:
-    """The kernel's event loop; None in a plain script, where everything is done at once."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+        return widgets.HBox(buttons, layout={"flex_flow": "row wrap", "width": "826px"})

@@ -15,22 +15,21 @@ class ReadingView:
 
     def __init__(self) -> None:
         self.title = widgets.HTML()
-        self.bars = widgets.HTML(layout={"width": "410px"})
-        self.map = widgets.HTML(layout={"width": "410px"})
+        self.bars = widgets.HTML(layout={"width": "412px"})
+        self.map = widgets.HTML(layout={"width": "412px"})
         self.offer = widgets.VBox([])
         self.bars.add_class("gndl-bars")
         self._drawing: MapDrawing | None = None
         self._reader: LiveReader | None = None
         self._readings = widgets.HBox([self.bars, self.map], layout={"flex_flow": "row wrap", "display": "none"})
-        self.widget = widgets.VBox([self.title, self._readings, self.offer])
+        self.widget = widgets.VBox([self._readings, self.title, self.offer])
 
     def use(self, reader: LiveReader, note: str = "") -> None:
         """Show what these networks say; ``note`` is HTML that tells how far they can be trusted."""
         self._reader = reader
         self._drawing = None if reader.map is None else MapDrawing(reader.map, reader.expressions)
         self.title.value = (
-            "<div style='line-height:1.45;margin-top:8px'><b>What the networks say of this face.</b> "
-            f"{reader.in_words()} {note}</div>"
+            f"<div style='line-height:1.45;margin-top:6px;font-size:13px'>{reader.in_words()} {note}</div>"
         )
         self._readings.layout.display = "flex"
 

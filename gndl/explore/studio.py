@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -30,8 +31,11 @@ Picture = NDArray[np.uint8]
 LABEL = "rendered: nobody"
 """Stands under every picture that leaves the studio."""
 
+_ONE_AT_A_TIME = threading.Lock()
+"""All studios of a process cast rays at one mesh."""
+
 FACES_KEPT = 6
-EYES_OF_WIDTH = 0.25
+EYES_OF_WIDTH = 0.235
 """Distance between the eyes as a share of the picture's width."""
 NOISE = 0.004
 
@@ -104,7 +108,10 @@ class FaceStudio:
         hurry : bool
             Take over the shading of the last picture, and the painting of the last face where the person is another.
         """
-        wanted = actions_of(state) if actions is None else actions
+        with _ONE_AT_A_TIME:
+            return self._show(state, size, actions_of(state) if actions is None else actions, hurry)
+
+    def _show(self, state: State, size: int, wanted: Floats, hurry: bool) -> Photograph:
         face = self.face(state.person, hurry=hurry)
         scene = state.scene
         pose, light = Pose(scene.yaw, scene.pitch, scene.roll), scene.light
@@ -113,7 +120,7 @@ class FaceStudio:
         # What is worn is part of the mesh: another frame or beard has other vertices to be shaded.
         if self._shading is None or worn != self._shaded[-1] or (not hurry and key != self._shaded):
             self._shading, self._shaded = face.shading(wanted, pose, light), key
-        view = View((size, size), size * EYES_OF_WIDTH / 0.62, (size / 2, size * 0.52))
+        view = View((size, size), size * EYES_OF_WIDTH / 0.62, (size / 2, size * 0.53))
         shot = face.show(wanted, pose, light, view, self._shading)
         linear = shot.picture + _wall(size, state.person.seed) * (1 - shot.coverage[..., None])
         rng = np.random.default_rng(state.person.seed)

@@ -19,16 +19,16 @@ FONT = "font-family='system-ui, sans-serif'"
 
 def bars(probabilities: Mapping[str, Array], expressions: tuple[str, ...]) -> str:
     """Draw each class's probability by every method, as bars one under the other."""
-    left, right, row, top, width = 82, 44, 34, 30, 400
+    left, right, row, top, width = 82, 44, 30, 26, 400
     height = top + row * len(expressions) + 4
     room = width - left - right
     parts = [_legend(list(probabilities), width)]
-    thick = 24 / max(len(probabilities), 1)
+    thick = 22 / max(len(probabilities), 1)
     for k, expression in enumerate(figure_order(expressions)):
         y = top + k * row
         column = expressions.index(expression)
-        parts.append(_text(left - 8, y + 16, expression, anchor="end", size=13))
-        parts.append(f"<line x1='{left}' y1='{y}' x2='{left}' y2='{y + 25}' stroke='{LINE}'/>")
+        parts.append(_text(left - 8, y + 15, expression, anchor="end", size=13))
+        parts.append(f"<line x1='{left}' y1='{y}' x2='{left}' y2='{y + 22}' stroke='{LINE}'/>")
         for j, (method, values) in enumerate(probabilities.items()):
             share, here = float(values[column]), y + j * thick
             winner = column == int(np.argmax(values))
@@ -52,7 +52,7 @@ def no_bars(expressions: Sequence[str]) -> str:
 class MapDrawing:
     """Draws the map of the validation set once, and the moving face into it again and again."""
 
-    width, height = 400, 268
+    width, height = 400, 222
 
     def __init__(self, deviations: DeviationMap, expressions: tuple[str, ...]) -> None:
         everything = np.concatenate([deviations.points, deviations.neutral])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from gndl.paper import DATABASE_TITLES
 
 BOX = """\
-> **What a render can tell: {title}, rendered stand-in**
->
-> | | |
+> | {title}, rendered stand-in | What a render can tell, and what it cannot |
 > |:--|:--|
 > | **What was rendered** | Every face below was computed by `gndl render` from a 3-D model of the head, with shape, \
 skin, expression, pose and light drawn at random. The faces belong to **nobody**; no photograph went into them. This \
