@@ -463,3 +463,20 @@ def test_the_studio_is_fast_enough_to_be_dragged() -> None:
         studio.show(replace(state, scene=Scene(yaw=float(k))), 224, hurry=True).encoded()
         seconds.append(time.process_time() - started)
     assert np.median(seconds) < 1 / 8
+
+
+def test_pictures_shrink_while_they_are_too_slow_and_grow_again(tmp_path: Path) -> None:
+    """On a slow machine the moving picture gets smaller, never the resting one."""
+    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
+
+    def moving() -> int:
+        panel.draw(hurry=True)
+        return Image.open(io.BytesIO(panel.image.value)).width
+
+    panel._adapt(0.5)
+    small = moving()
+    for _ in range(3):
+        panel._adapt(0.01)
+    assert small < moving() == 224
+    panel.draw()
+    assert Image.open(io.BytesIO(panel.image.value)).width == 448

@@ -27,8 +27,10 @@ from gndl.explore.studio import LABEL, FaceStudio, Photograph, actions_of, ident
 from gndl.figures import CLASS_COLOURS
 from gndl.standins.head import Floats, load_head
 
-MOVING, RESTING = 224, 448
-"""Side of the picture in pixels while something is moved, and once it rests."""
+MOVING, RESTING = (224, 176, 136), 448
+"""Side of the picture in pixels while something is moved – the largest that is fast enough – and once it rests."""
+FAST, SLOW = 0.055, 0.105
+"""Seconds for a picture below which a larger one is tried while something moves, and above which a smaller one."""
 SHOWN = "318px"
 SECONDS_OF_A_CHANGE = 0.6
 """From one expression to the next when a button is pressed."""
@@ -64,6 +66,7 @@ class StudioPanel:
         self._painter: Painter | None = None
         self._leaving: tuple[Floats, float] | None = None
         self._shading, self._reading = Share(0.2), Share(0.3)
+        self._step = 0
         self._trail: deque[tuple[float, float]] = deque(maxlen=12)
         self._shown_actions = np.zeros(len(names), np.float32)
         self._photograph: Photograph | None = None
@@ -100,9 +103,12 @@ class StudioPanel:
         state, now = self.controls.state(), time.monotonic()
         # A drag that goes on gets fresh shading now and then.
         shade = not hurry or (self.studio.knows(state.person) and self._shading.is_due(now))
-        self._photograph = self.studio.show(state, MOVING if hurry else RESTING, actions=actions, hurry=not shade)
+        size = MOVING[self._step] if hurry else RESTING
+        self._photograph = self.studio.show(state, size, actions=actions, hurry=not shade)
         if shade and hurry:
             self._shading.took(now)
+        elif hurry:
+            self._adapt(time.monotonic() - now)
         self._shown_actions = actions_of(state) if actions is None else actions
         self.image.value = self._photograph.encoded()
         if not hurry:
@@ -169,6 +175,13 @@ class StudioPanel:
     def _draw_finely(self) -> None:
         self._leaving = None
         self.draw()
+
+    def _adapt(self, seconds: float) -> None:
+        """Choose the size of the next picture by the time that the last one took."""
+        if seconds > SLOW:
+            self._step = min(self._step + 1, len(MOVING) - 1)
+        elif seconds < FAST:
+            self._step = max(self._step - 1, 0)
 
     def _failed(self, error: Exception) -> None:
         self.saved.value = f"<div style='color:#b00'>{escape(repr(error))}</div>"
