@@ -252,7 +252,10 @@ def _comb(hair: HairStyle, offset: Floats) -> Comb:
         # Hair that would fall over the face is laid aside.
         before_face = np.clip((z - 0.25) / 0.2, 0, 1) * np.clip((0.60 - y) / 0.2, 0, 1)
         back, out = -0.45 + 0.35 * low - 0.7 * before_face, 0.10 * low * (y > -0.7) + 0.9 * before_face
-        return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, -0.15 - 1.1 * low, back], axis=1)
+        # At the front it is brushed up and back, or it would cross the forehead like a ribbon.
+        front = np.clip((z - 0.25) / 0.3, 0, 1) * np.clip((y - 0.2) / 0.2, 0, 1)
+        down = -0.15 - 1.1 * low * (1 - 0.8 * front) + 0.25 * front
+        return np.stack([away * (1 - 0.85 * low) + np.sign(x) * out, down, back - 0.5 * front], axis=1)
 
     def all_round(points: Floats, outwards: Floats, way: float) -> Floats:
         return outwards * 0.5 + np.array([0.0, -0.2, 0.0])
