@@ -39,7 +39,8 @@ def test_a_study_holds_every_file_of_its_contract(tiny_study: Path) -> None:
         assert (tiny_study / name).is_file()
     for database in DATABASES:
         folder = tiny_study / database
-        for name in ("folds.json", "crops.csv", "notebooks/1_databases.ipynb", "notebooks/2_training.ipynb"):
+        for name in ("folds.json", "crops.csv", "notebooks/1_databases.ipynb", "notebooks/2_training.ipynb",
+                     "notebooks/6_explore.ipynb"):  # fmt: skip
             assert (folder / name).is_file(), (database, name)
         assert not list((folder / "notebooks").glob("*.failed.ipynb"))
         for method, lam in (("baseline", "lam-none"), ("gndl", "lam-5")):
@@ -67,7 +68,7 @@ def test_rendered_results_are_labelled_everywhere(tiny_study: Path) -> None:
             assert set(table["source"]) <= {"rendered", "reported by the paper"}, file
     for database in DATABASES:
         assert "rendered stand-in" in (tiny_study / database / "tables" / "table1.md").read_text()
-        for name in ("1_databases", "2_training"):
+        for name in ("1_databases", "2_training", "6_explore"):
             text = (tiny_study / database / "notebooks" / f"{name}.ipynb").read_text()
             assert "rendered stand-in" in text
 
@@ -75,7 +76,7 @@ def test_rendered_results_are_labelled_everywhere(tiny_study: Path) -> None:
 def test_notebooks_ran_whole_and_show_their_figures(tiny_study: Path) -> None:
     """papermill executed every cell, none failed, and the figures are pictures in the notebook."""
     for database in DATABASES:
-        for name, figures in (("1_databases", 5), ("2_training", 2)):
+        for name, figures in (("1_databases", 5), ("2_training", 2), ("6_explore", 1)):
             notebook = nbformat.read(tiny_study / database / "notebooks" / f"{name}.ipynb", as_version=4)
             code = [cell for cell in notebook.cells if cell.cell_type == "code"]
             assert all(cell.execution_count for cell in code)

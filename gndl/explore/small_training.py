@@ -25,7 +25,7 @@ from gndl.standins import render_database
 from gndl.study import default_jobs, train_missing
 
 DATABASE = "ckplus"
-SIZE = StandInSize(subjects=18, sequences=62, labelled=60, frames=(6, 6))
+SIZE = StandInSize(subjects=14, sequences=46, labelled=44, frames=(6, 6))
 """Short sequences: the study takes a neutral frame and three at the apex of each."""
 SEED = 20
 """Of the rendered people: others than those of every other study."""
@@ -46,7 +46,7 @@ def small_request(out: str | Path = FOLDER) -> StudyRequest:
         purpose="the face studio's two-minute training on a few rendered people: something to play with, no result",
         n_folds=4,
         only_folds=(0,),
-        train=dataclasses.replace(quick.train, epochs=12, min_steps=0, schedule="cosine", checkpoint_every=0),
+        train=dataclasses.replace(quick.train, epochs=15, min_steps=0, schedule="cosine", checkpoint_every=0),
         standins={DATABASE: SIZE},
     )
     return StudyRequest(out=resolve(out), settings=settings, data_roots={DATABASE: str(tree())}, device="cpu")
