@@ -330,7 +330,8 @@ def look(scene: Scene, x: float, y: float) -> wp.vec4:
             origin = origin + direction * (hit.t + 1.0e-3)
             if through < 0.3:
                 colour = colour / (1.0 - through)
-                return wp.vec4(colour[0], colour[1], colour[2], 1.0)
+                # A little less than all tells hair from skin; the raycaster makes it whole.
+                return wp.vec4(colour[0], colour[1], colour[2], 0.999)
         else:
             colour = colour + shade(scene, hit.face, hit.u, hit.v, direction) * through
             return wp.vec4(colour[0], colour[1], colour[2], 1.0)

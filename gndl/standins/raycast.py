@@ -196,6 +196,7 @@ class Raycaster:
             wp.launch(look_closely, dim=len(pixels), inputs=[scene, int(left), int(top), places, closer], device="cpu")
             rough[pixels[:, 0], pixels[:, 1]] = closer.numpy()
         picture[top:bottom, left:right] = rough
+        picture[..., 3] = np.where(picture[..., 3] > 0.998, 1.0, picture[..., 3])
         return picture[..., :3], picture[..., 3]
 
     def _scene(self, skin: Floats, colours: Colours, light: Light, camera: Camera) -> Any:
@@ -258,7 +259,10 @@ def _needs_a_closer_look(picture: Floats) -> NDArray[np.bool_]:
     # What is nearly black is not worth it: strands of dark hair would all be looked at again.
     shown = np.sqrt(np.maximum(picture[..., :3].mean(axis=2), 0) + 0.03) + picture[..., 3]
     rough = np.zeros(shown.shape, bool)
-    across, down = (np.abs(np.diff(shown, axis=axis)) > NOTICEABLE for axis in (1, 0))
+    # Within the hair, strands may stay as crisp as one ray finds them.
+    needed = np.where(np.abs(picture[..., 3] - 0.999) < 1e-4, 1.5 * NOTICEABLE, 0.5 * NOTICEABLE)
+    across = np.abs(np.diff(shown, axis=1)) > needed[:, 1:] + needed[:, :-1]
+    down = np.abs(np.diff(shown, axis=0)) > needed[1:] + needed[:-1]
     rough[:, 1:] |= across
     rough[:, :-1] |= across
     rough[1:] |= down
