@@ -30,6 +30,12 @@ GAIN = {
 LIMIT = 1.0
 """Largest amount of any action."""
 
+BROW_ROOM = 1.2
+"""How far brow and nose together may push the skin down on the upper lid."""
+
+CHEEK_ROOM = 1.45
+"""How far cheek, squint and nose together may push the skin up on the lower lid."""
+
 
 @functools.cache
 def muscle_shapes() -> Floats:
@@ -39,6 +45,7 @@ def muscle_shapes() -> Floats:
     for k, name in enumerate(head.action_names):
         shapes[k] *= GAIN.get(bare(name), 1.0)
     _mend_brows(head, shapes)
+    _spare_lids(head, shapes)
     shapes = shapes.reshape(len(shapes), -1)
     shapes.setflags(write=False)
     return shapes
@@ -52,15 +59,20 @@ def bare(action: str) -> str:
 def settle(actions: Floats) -> Floats:
     """What a face does when it is asked for ``actions`` (52,): amounts in [0, 1] that do not work against each other.
 
-    A closing lid takes the squint and the widening of the eye with it, and lips close over an open jaw no further
-    than it is open.
+    A closing lid takes the squint and the widening of the eye with it, lips close over an open jaw no further than it
+    is open, and the skin above and below the eye gives way no further than it can: cheek, lid and nose share it.
     """
     names = load_head().action_names
     settled = np.clip(actions, 0.0, LIMIT).astype(np.float32)
     for side in ("Left", "Right"):
-        closed = settled[names.index(f"eyeBlink{side}")]
-        settled[names.index(f"eyeSquint{side}")] *= 1 - closed
-        settled[names.index(f"eyeWide{side}")] *= 1 - closed
+        blink, squint, wide, cheek, brow, nose = (
+            names.index(f"{action}{side}")
+            for action in ("eyeBlink", "eyeSquint", "eyeWide", "cheekSquint", "browDown", "noseSneer")
+        )
+        settled[[squint, wide]] *= 1 - settled[blink]
+        settled[brow] = min(settled[brow], BROW_ROOM - 0.7 * settled[nose])
+        pushed = settled[cheek] + settled[squint] + 0.3 * settled[nose]
+        settled[[cheek, squint]] *= min(1.0, CHEEK_ROOM / max(pushed, CHEEK_ROOM))
     closing = names.index("mouthClose")
     settled[closing] = min(settled[closing], settled[names.index("jawOpen")])
     return settled
@@ -82,6 +94,15 @@ def _mend_brows(head: Head, shapes: Floats) -> None:
             shapes[action][:, 0] *= np.minimum(across[:, 0] / 0.2, 1)
         own = head.rest[:, :1] * sign > 0
         shapes[names.index(f"browOuterUp{side}")] += 1.6 * lift * middle * own
+
+
+def _spare_lids(head: Head, shapes: Floats) -> None:
+    """Weaken what pushes the cheek up right below the eye, where it would be pushed through the lower lid."""
+    x, y = np.abs(head.rest[:, 0]), head.rest[:, 1]
+    below_eye = np.exp(-(((x - 0.34) / 0.17) ** 4) - ((y - 7.13) / 0.15) ** 4)[:, None]
+    for side in ("Left", "Right"):
+        for action, left in (("noseSneer", 0.3), ("cheekSquint", 0.6)):
+            shapes[head.action_names.index(f"{action}{side}")] *= 1 - below_eye * (1 - left)
 
 
 def _ramp(share: Floats) -> Floats:

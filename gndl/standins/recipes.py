@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 TWO_SIDED = (
-    *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeSquint", "eyeWide", "noseSneer"),
+    *("browDown", "browOuterUp", "cheekSquint", "eyeBlink", "eyeLookDown", "eyeSquint", "eyeWide", "noseSneer"),
     *("mouthDimple", "mouthFrown", "mouthLowerDown", "mouthPress", "mouthSmile", "mouthStretch", "mouthUpperUp"),
 )
 """Facial actions that a face may do on either side alone."""
@@ -213,9 +213,9 @@ RECIPES: dict[str, tuple[Variant, ...]] = {
         Variant(
             "smile with teeth",
             (
-                Movement(12, {"mouthSmile": 0.95}),
+                Movement(12, {"mouthSmile": 1.0, "mouthStretch": 0.25}),
                 Movement(6, {"cheekSquint": 0.8, "eyeSquint": 0.3}),
-                Movement(25, {"mouthUpperUp": 0.4, "mouthLowerDown": 0.5}),
+                Movement(25, {"mouthUpperUp": 0.5, "mouthLowerDown": 0.5}),
             ),
             3.0,
         ),
@@ -223,9 +223,9 @@ RECIPES: dict[str, tuple[Variant, ...]] = {
         Variant(
             "laugh",
             (
-                Movement(12, {"mouthSmile": 1.0}),
+                Movement(12, {"mouthSmile": 1.0, "mouthStretch": 0.2}),
                 Movement(6, {"cheekSquint": 0.9, "eyeSquint": 0.45}),
-                Movement(25, {"mouthUpperUp": 0.4, "mouthLowerDown": 0.4}),
+                Movement(25, {"mouthUpperUp": 0.5, "mouthLowerDown": 0.4}),
                 Movement(26, {"jawOpen": 0.28}),
             ),
         ),
@@ -248,7 +248,7 @@ RECIPES: dict[str, tuple[Variant, ...]] = {
                 Movement(4, {"browDown": 0.3}),
                 Movement(15, {"mouthFrown": 0.9}),
                 Movement(17, {"mouthShrugLower": 0.55}),
-                Movement(43, {"eyeBlink": 0.24}),
+                Movement(43, {"eyeBlink": 0.1, "eyeLookDown": 0.22}),
             ),
             2.0,
         ),
