@@ -98,18 +98,18 @@ FULL_SIZE = {
 """The paper's counts (section 4.1)."""
 
 QUICK_SIZE = {
-    "ckplus": StandInSize(subjects=12, sequences=38, labelled=36, frames=(10, 10)),
+    "ckplus": StandInSize(subjects=12, sequences=38, labelled=36, frames=(8, 8)),
     "oulu_casia": StandInSize(subjects=7, sequences=42, labelled=42, frames=(8, 8)),
-    "mmi": StandInSize(subjects=6, sequences=12, labelled=12, frames=(40, 40)),
+    "mmi": StandInSize(subjects=6, sequences=12, labelled=12, frames=(24, 24)),
 }
-"""1,196 frames in all."""
+"""928 frames in all."""
 
 SMOKE_SIZE = {
-    "ckplus": StandInSize(subjects=4, sequences=15, labelled=14, frames=(10, 10)),
-    "oulu_casia": StandInSize(subjects=2, sequences=12, labelled=12, frames=(8, 8)),
-    "mmi": StandInSize(subjects=2, sequences=6, labelled=6, frames=(40, 40)),
+    "ckplus": StandInSize(subjects=4, sequences=15, labelled=14, frames=(6, 6)),
+    "oulu_casia": StandInSize(subjects=2, sequences=12, labelled=12, frames=(6, 6)),
+    "mmi": StandInSize(subjects=2, sequences=6, labelled=6, frames=(20, 20)),
 }
-"""486 frames in all."""
+"""282 frames in all."""
 
 
 @dataclass(frozen=True)

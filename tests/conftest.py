@@ -15,9 +15,9 @@ from gndl.profiles import StandInSize
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TREE_SIZES = {
-    "ckplus": StandInSize(subjects=6, sequences=16, labelled=14, frames=(10, 11)),
-    "oulu_casia": StandInSize(subjects=3, sequences=18, labelled=18, frames=(8, 8)),
-    "mmi": StandInSize(subjects=4, sequences=8, labelled=7, frames=(20, 20)),
+    "ckplus": StandInSize(subjects=6, sequences=16, labelled=14, frames=(6, 7)),
+    "oulu_casia": StandInSize(subjects=3, sequences=18, labelled=18, frames=(6, 6)),
+    "mmi": StandInSize(subjects=4, sequences=8, labelled=7, frames=(16, 16)),
 }
 """Sizes of the databases of `rendered_trees`."""
 
