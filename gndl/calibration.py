@@ -131,7 +131,7 @@ def measure(trial: Trial) -> dict[str, Any]:
         "accuracy_last_sd": found.std(ddof=1),
         "target_low": low,
         "target_high": high,
-        "paper_baseline": reported_accuracy("Baseline (ResNet-18)", name),
+        "paper_baseline": reported_accuracy("baseline", name),
     }
 
 

@@ -61,6 +61,7 @@ def test_a_trial_trains_the_baseline_alone(
     accuracy = pd.read_csv(study / "accuracy.csv")
     assert row["accuracy_last"] == accuracy["accuracy_last"].iloc[0]
     assert row["folds"] == 1
+    assert row["paper_baseline"] == reported_accuracy("baseline", "oulu_casia")
 
 
 def test_the_table_keeps_every_trial_once(tmp_path: Path) -> None:
