@@ -237,6 +237,8 @@ def _appearance(
         cloth=_colour(np.array(rng.choice([0.03, 0.12, 0.4, 0.65])) * np.exp(rng.normal(0, 0.35, 3))),
         brow_thickness=float(rng.uniform(0.040, 0.060) if man else rng.uniform(0.028, 0.042)),
         brow_density=float(rng.uniform(0.70, 1.0)),
+        brow_arch=float(rng.uniform(0.012, 0.045) if man else rng.uniform(0.025, 0.060)),
+        brow_tilt=float(rng.normal(-0.012, 0.016)),
         stubble=float(max(rng.normal(0.15, 0.22), 0)) if man else 0.0,
         freckles=float(rng.uniform(0.1, 0.35)) if european > 0.6 and rng.random() < 0.3 else 0.0,
         hairline=float(rng.normal(7.98, 0.05) + (0.08 * age if man else 0.0)),
