@@ -158,7 +158,15 @@ PAPER = Profile(
 STANDARD = Profile(
     name="standard",
     purpose="the study of record on the full-size stand-ins, on a processor",
-    train=TrainSettings(image_size=64, epochs=30, batch_size=32, precision="bf16", checkpoint_every=5),
+    train=TrainSettings(
+        image_size=64,
+        epochs=12,
+        min_steps=400,
+        batch_size=32,
+        schedule="cosine",
+        precision="bf16",
+        checkpoint_every=5,
+    ),
 )
 
 QUICK = Profile(

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from gndl.standins.dressing import colours_of, dress
 from gndl.standins.hair import trimmed
-from gndl.standins.head import SKIN, Floats, load_head
+from gndl.standins.head import SKIN, Floats, Head, load_head
 from gndl.standins.identity import Identity, draw_identity
 from gndl.standins.muscles import muscle_shapes, settle
 from gndl.standins.painting import around_head
@@ -131,6 +131,7 @@ class Face:
         self.identity = identity
         self._head = head
         shape = head.rest + np.tensordot(identity.macro, head.macro, 1) + np.tensordot(identity.local, head.local, 2)
+        shape = _with_lips_closed(head, shape)
         bare = (shape + self._hair(shape)).astype(np.float32)
         self._worn = dress(head, identity, bare)
         self._caster = Raycaster(head, self._worn)
@@ -309,6 +310,21 @@ def training_shot(rng: np.random.Generator, size: int, face: Face | None = None)
     view = View((size, size), float(scale), (float(centre[0]), float(centre[1])))
     shot = face.show(actions, pose, draw_light(rng, spread=1.4), view)
     return shot, backdrop((size, size), rng)
+
+
+def _with_lips_closed(head: Head, shape: Floats) -> Floats:
+    """Bring the lips together where thin ones would leave a slit at rest; ``shape`` (N, 3) as it came from the draw."""
+    landmarks = shape[np.searchsorted(head.base_index, LANDMARKS)]
+    upper, lower = landmarks[[61, 62, 63]].mean(axis=0), landmarks[[67, 66, 65]].mean(axis=0)
+    slit = max(float(upper[1] - lower[1]), 0.0)
+    off = shape - (upper + lower) / 2
+    corner = np.abs(landmarks[[60, 64], 0] - upper[0]).mean()
+    across = np.clip(1 - (off[:, 0] / corner) ** 2, 0, 1)
+    moved = np.exp(-((off[:, 1] / 0.10) ** 2) - (np.minimum(off[:, 2], 0) / 0.15) ** 2) * across
+    moved[np.isin(np.arange(len(shape)), head.triangles[head.part != SKIN])] = 0
+    closed = shape.copy()
+    closed[:, 1] -= np.clip(off[:, 1] / max(slit / 2, 1e-6), -1, 1) * moved * slit / 2
+    return closed
 
 
 @functools.cache

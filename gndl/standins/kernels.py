@@ -234,8 +234,8 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
         open_sky = 0.35 + 0.65 * open_sky
     if part == _TEETH:
         albedo = wp.vec3(0.80, 0.745, 0.65) * (0.10 + 0.90 * smooth(0.80, 1.38, rest[2]))
-        open_sky = 0.42 + 0.58 * open_sky
-        lit = 0.36 + 0.64 * lit
+        open_sky = 0.58 + 0.42 * open_sky
+        lit = 0.50 + 0.50 * lit
         wrap = wp.vec3(0.5, 0.45, 0.4)
         shine = 0.05
         sharpness = 60.0

@@ -13,7 +13,7 @@ RESTING: dict[str, dict[str, float]] = {
     "sceptical": {"eyeSquint": 0.9, "mouthDimple": 0.6, "mouthRollLower": 0.5, "browOuterUp": 0.4},
     "friendly": {"mouthSmile": 0.8, "cheekSquint": 0.4, "browOuterUp": 0.4},
     "tired": {"eyeBlink": 0.9, "browInnerUp": 0.5, "mouthFrown": 0.3},
-    "startled": {"eyeWide": 1.0, "browOuterUp": 0.5, "browInnerUp": 0.4, "mouthLowerDown": 0.3},
+    "startled": {"eyeWide": 1.0, "browOuterUp": 0.5, "browInnerUp": 0.4},
     "sour": {"noseSneer": 0.8, "mouthUpperUp": 0.25, "mouthFrown": 0.5, "mouthShrugLower": 0.4},
 }
 """Moods that a face may seem to have at rest, as the share of each facial action in them."""
