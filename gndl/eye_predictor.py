@@ -128,7 +128,7 @@ def _with_glasses(grey: np.ndarray, landmarks: np.ndarray, rng: np.random.Genera
         box = (x - width, y - height + drop, x + width, y + height + drop)
         if rng.random() < 0.2:
             draw.ellipse((x - width * 0.5, y - height * 0.6, x, y - height * 0.1), fill=int(rng.integers(180, 255)))
-        draw.rounded_rectangle(box, radius=min(width, height) * rng.uniform(0.3, 1.0), outline=shade, width=line)
+        draw.rounded_rectangle(box, radius=min(width, height) * rng.uniform(0.3, 0.95), outline=shade, width=line)
     draw.line([(eyes.left[0] + width, eyes.left[1] + drop), (eyes.right[0] - width, eyes.right[1] + drop)], shade, line)
     return np.asarray(picture.reduce(2))
 
