@@ -145,16 +145,34 @@ def _render(options: Render) -> int:
     from gndl.paper import DATABASES
     from gndl.paths import resolve, standin_folder
     from gndl.request import profile_named
-    from gndl.standins import render_database
+    from gndl.standins import render_database, subjects_sheet
 
+    if options.counterfactual:
+        return _render_counterfactual(options)
     profile = profile_named(options.profile)
     for name in _words(options.databases):
         if name not in DATABASES:
             raise GndlError(f"There is no stand-in of {name!r}; choose among {', '.join(DATABASES)}.")
+        if options.sheets:
+            path = resolve(options.out or "figures") / f"standin_{name}.png"
+            print(subjects_sheet(name, path, size=profile.standins[name], seed=options.seed))
+            continue
         folder = resolve(options.out) / name if options.out else standin_folder(profile.name, name)
         size = profile.standins[name]
         title = f"Rendering {name}"
         print(render_database(name, folder, size=size, seed=options.seed, jobs=_jobs(options.jobs), description=title))
+    return 0
+
+
+def _render_counterfactual(options: Render) -> int:
+    from gndl.paths import data_folder, resolve
+    from gndl.standins.counterfactual import Counterfactual, render_counterfactual
+    from gndl.standins.truth import truth_folder
+
+    root = resolve(options.out) if options.out else data_folder() / "standins" / "counterfactual"
+    asked = Counterfactual(options.counterfactual, options.size, options.seed, options.strength)
+    print(render_counterfactual(root, asked))
+    print(f"sheet: {root / 'sheet.png'}; ground truth: {truth_folder(root)}")
     return 0
 
 

@@ -85,7 +85,11 @@ class Train(StudyOptions):
 
 @dataclass(frozen=True)
 class Render:
-    """Render stand-in databases in the official layouts."""
+    """Render stand-in databases in the official layouts, with their ground truth beside them.
+
+    With --counterfactual S, render instead S subjects with every expression in one light and one pose (with --size and
+    --strength); with --sheets, instead a contact sheet of 20 random subjects of each database.
+    """
 
     profile: str = "quick"
     """Whose sizes: smoke, quick, standard or paper."""
@@ -97,6 +101,14 @@ class Render:
     """Folder for DATABASE/…; data/standins/PROFILE by default."""
     seed: int = 0
     """Other seeds give other people."""
+    counterfactual: int = 0
+    """Subjects of a counterfactual set, written to --out (data/standins/counterfactual by default)."""
+    size: int = 224
+    """Side of a counterfactual picture in pixels."""
+    strength: float = 0.9
+    """Strength of every counterfactual expression, in (0, 1]."""
+    sheets: bool = False
+    """Write DATABASE.png for each database to --out (figures by default), and render no database."""
 
 
 @dataclass(frozen=True)

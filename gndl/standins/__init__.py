@@ -3,14 +3,14 @@
 from gndl.standins.faces import render_training_face
 from gndl.standins.plan import planned_frames
 from gndl.standins.render import GENERATOR_VERSION, is_standin_of, render_database
-from gndl.standins.sheet import contact_sheet, preview_sheet
+from gndl.standins.sheet import preview_sheet, subjects_sheet
 
 __all__ = [
     "GENERATOR_VERSION",
-    "contact_sheet",
     "is_standin_of",
     "planned_frames",
     "preview_sheet",
     "render_database",
     "render_training_face",
+    "subjects_sheet",
 ]

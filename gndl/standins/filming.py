@@ -128,7 +128,7 @@ def stage(subject: Subject, studio: Studio, performance: Performance, timing: Ti
     poses = _head_motion(difficulty, leaning, rng)
     nearer = float(rng.uniform(0.96, 1.04))
     x, y = np.clip(rng.normal(0, (0.02, 0.015)), (-0.05, -0.04), (0.05, 0.04))
-    exposure = _exposure(subject, light) * float(np.exp(rng.normal(0, difficulty.exposure)))
+    exposure = automatic_exposure(subject, light) * float(np.exp(rng.normal(0, difficulty.exposure)))
     return Take(
         performance=performance,
         timing=timing,
@@ -230,7 +230,7 @@ def _motion(now: Floats, before: Floats | None) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _exposure(subject: Subject, light: Light) -> float:
+def automatic_exposure(subject: Subject, light: Light) -> float:
     """Half of what would bring every skin in every light to the same brightness, as a camera's automatic does."""
     luminance = np.array([0.21, 0.72, 0.07])
     arriving = 0.8 * np.array(light.key) + 0.4 * np.array(light.fill) + np.array(light.ambient)

@@ -308,6 +308,13 @@ def worn(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp.
 
 
 @wp.func
+def in_mouth(scene: Scene, face: int) -> bool:
+    """Whether a triangle lies inside the mouth."""
+    first = wp.mesh_get(scene.mesh).indices[face * 3]
+    return scene.part[face] == _SKIN and scene.traits[first][1] > 0.3
+
+
+@wp.func
 def look(scene: Scene, x: float, y: float) -> wp.vec4:
     """Colour along the ray through picture point (x, y), and whether it met the head."""
     direction = wp.normalize(wp.vec3((x - scene.centre_x) / scene.focal, (scene.centre_y - y) / scene.focal, -1.0))
@@ -319,7 +326,10 @@ def look(scene: Scene, x: float, y: float) -> wp.vec4:
         hit = wp.mesh_query_ray(scene.mesh, origin, direction, 1000.0)
         if not hit.result:
             return wp.vec4(colour[0], colour[1], colour[2], 1.0 - through)
-        if scene.part[hit.face] == _LASH:
+        if hit.sign < 0.0 and in_mouth(scene, hit.face):
+            # The back of the mouth's lining, where deep folds push it through the cheek: nobody sees it.
+            origin = origin + direction * (hit.t + 5.0e-5)
+        elif scene.part[hit.face] == _LASH:
             colour = colour + scene.lash * (0.22 * through)
             through = through * 0.78
             origin = origin + direction * (hit.t + 1.0e-3)

@@ -1,4 +1,4 @@
-"""Contact sheets: several subjects, every class, neutral beside apex, to be looked at before anything is believed."""
+"""Contact sheets: several subjects, neutral and every class, to be looked at before anything is believed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from threadpoolctl import threadpool_limits
 
-from gndl.databases import read_database
-from gndl.errors import GndlError
 from gndl.files import written_aside
-from gndl.frames_reading import as_colour, read_frames
 from gndl.paper import DATABASE_TITLES, EXPRESSIONS
 from gndl.profiles import StandInSize
-from gndl.sequences import STAND_IN_LABEL, Database, Sequence
-from gndl.standins.faces import Pose, View, backdrop, finish
+from gndl.progress import progress
+from gndl.standins.faces import Pose, View, backdrop
+from gndl.standins.filming import Studio, Subject, automatic_exposure
 from gndl.standins.head import load_head
 from gndl.standins.performance import perform
-from gndl.standins.plan import plan
+from gndl.standins.plan import PlannedSubject, plan
 from gndl.standins.render import invited, studio_of
+from gndl.standins.sensor import record
 
 Picture = NDArray[np.uint8]
 
@@ -34,97 +33,73 @@ def preview_sheet(name: str, path: Path, *, size: StandInSize, seed: int = 0, su
     The subjects are those that :func:`gndl.standins.render_database` will render for the same ``size`` and ``seed``;
     each one's first picture is neutral, the others are apexes drawn for this sheet.
     """
-    actions_of = load_head().action_names
-    rows: list[list[Picture | None]] = []
-    with threadpool_limits(1):
-        for planned in plan(name, size, seed)[:subjects]:
-            subject = invited(name, planned, seed, studio_of(name))
-            rng = np.random.default_rng(np.random.SeedSequence((seed, planned.index)))
-            wall = backdrop((TILE, TILE), rng)
-            view = View((TILE, TILE), TILE * 0.40, (TILE / 2, TILE * 0.52))
-            apexes = [perform(expression, actions_of, rng).apex for expression in EXPRESSIONS[name]]
-            row: list[Picture | None] = []
-            neutral, pose = np.zeros(len(actions_of), np.float32), Pose(*rng.uniform(-4, 4, 3).tolist())
-            # One shading serves all expressions of a subject: a sheet that is looked at first has to be quick.
-            shading = subject.face.shading(neutral, pose, subject.light)
-            for actions in [neutral, *apexes]:
-                shot = subject.face.show(actions, pose, subject.light, view, shading)
-                row.append(finish(shot, wall, rng, 1.0, 0.004))
-            rows.append(row)
-    return _write(
-        path, rows, ["neutral", *EXPRESSIONS[name]], f"{DATABASE_TITLES[name]} stand-in: rendered faces of nobody"
-    )
+    return _sheet_of(name, plan(name, size, seed)[:subjects], path, seed, hurried=True)
 
 
-def contact_sheet(database: Path | Database, path: Path, *, subjects: int = 4, name: str | None = None) -> Path:
-    """Write a contact sheet of a rendered database: subjects down, classes across, neutral over apex.
+def subjects_sheet(name: str, path: Path, *, size: StandInSize, seed: int = 0, subjects: int = 20) -> Path:
+    """Write a sheet of ``subjects`` people of a stand-in, drawn at random, as :func:`preview_sheet` does of the first.
 
-    Parameters
-    ----------
-    database : Path or Database
-        Root of a rendered database, or the database as it was read.
-    path : Path
-        PNG to write.
-    subjects : int
-        Rows; the subjects with the most classes come first.
-    name : str, optional
-        ``"ckplus"``, ``"oulu_casia"`` or ``"mmi"``; read from ``STAND-IN.txt`` where it is not given.
-
-    Raises
-    ------
-    GndlError
-        Where the database cannot be read.
+    It takes about four seconds a subject: every expression shades itself.
     """
-    if not isinstance(database, Database):
-        database = read_database(name or _name_of(Path(database)), Path(database))
-    classes: dict[str, dict[str, Sequence]] = {subject: {} for subject in database.subjects}
-    for sequence in database.sequences:
-        classes[sequence.subject].setdefault(sequence.expression, sequence)
-    chosen = sorted(classes, key=lambda subject: (-len(classes[subject]), subject))[:subjects]
-    wanted = [s for subject in chosen for s in classes[subject].values()]
-    pictures = read_frames({frame for s in wanted for frame in (s.neutral, s.examined[-1])})
-    rows: list[list[Picture | None]] = []
-    for subject in chosen:
-        for apex in (False, True):
-            row = list[Picture | None]()
-            for expression in database.expressions:
-                shown = classes[subject].get(expression)
-                frame = None if shown is None else shown.examined[-1] if apex else shown.neutral
-                row.append(None if frame is None else _tile(as_colour(pictures[frame])))
-            rows.append(row)
-    return _write(path, rows, list(database.expressions), database.title)
+    planned = plan(name, size, seed)
+    rng = np.random.default_rng(np.random.SeedSequence((seed, len(planned), subjects)))
+    chosen = sorted(rng.choice(len(planned), min(subjects, len(planned)), replace=False).tolist())
+    return _sheet_of(name, tuple(planned[k] for k in chosen), path, seed, hurried=False)
 
 
-def _name_of(root: Path) -> str:
-    label = root / STAND_IN_LABEL
-    if label.is_file():
-        for line in label.read_text(encoding="utf-8").splitlines():
-            if line.startswith("database: "):
-                return line.removeprefix("database: ")
-    raise GndlError(f"{label}: does not say which database this stands in for; give its name")
-
-
-def _tile(picture: Picture) -> Picture:
-    """The middle square of a frame, made small."""
-    height, width = picture.shape[:2]
-    side = min(height, width)
-    left = (width - side) // 2
-    square = Image.fromarray(picture).crop((left, height - side, left + side, height))
-    return np.asarray(square.resize((TILE, TILE), Image.Resampling.BOX))
-
-
-def _write(path: Path, rows: list[list[Picture | None]], columns: list[str], title: str) -> Path:
-    """Lay tiles out in rows under the names of the columns."""
+def lay_out(path: Path, rows: list[list[Picture]], columns: list[str], title: str, lines: list[str]) -> Path:
+    """Write tiles, square and all of one size, in rows (named by ``lines``) under the names of the columns."""
     font, margin = ImageFont.load_default(13), 24
-    sheet = Image.new("RGB", (TILE * len(columns), 2 * margin + TILE * len(rows)), "white")
+    tile = len(rows[0][0])
+    left = max(round(font.getlength(line)) for line in lines) + 12
+    sheet = Image.new("RGB", (left + tile * len(columns), 2 * margin + tile * len(rows)), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((6, 5), title, "black", font)
     for k, column in enumerate(columns):
-        draw.text((TILE * k + 6, margin + 5), column, "black", font)
-        for line, row in enumerate(rows):
-            tile = row[k]
-            if tile is not None:
-                sheet.paste(Image.fromarray(tile), (TILE * k, 2 * margin + TILE * line))
+        draw.text((left + tile * k + 6, margin + 5), column, "black", font)
+    for k, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        top = 2 * margin + tile * k
+        draw.text((6, top + tile // 2 - 8), line, "black", font)
+        for column, picture in enumerate(row):
+            sheet.paste(Image.fromarray(picture), (left + tile * column, top))
     with written_aside(Path(path)) as aside:
         sheet.save(aside)
     return Path(path)
+
+
+def _sheet_of(name: str, subjects: tuple[PlannedSubject, ...], path: Path, seed: int, *, hurried: bool) -> Path:
+    studio, title = studio_of(name), DATABASE_TITLES[name]
+    waiting = subjects if hurried else progress(subjects, f"Rendering a sheet of the {title} stand-in", unit="subject")
+    with threadpool_limits(1):
+        rows = [
+            _row(invited(name, planned, seed, studio), planned, studio, EXPRESSIONS[name], seed, hurried)
+            for planned in waiting
+        ]
+    columns = ["neutral", *EXPRESSIONS[name]]
+    lines = [planned.name for planned in subjects]
+    return lay_out(path, rows, columns, f"{title}, rendered stand-in: faces of nobody", lines)
+
+
+def _row(
+    subject: Subject, planned: PlannedSubject, studio: Studio, emotions: tuple[str, ...], seed: int, hurried: bool
+) -> list[Picture]:
+    """One subject's neutral face and an apex of every emotion, in the subject's own light."""
+    rng = np.random.default_rng(np.random.SeedSequence((seed, planned.index)))
+    names = load_head().action_names
+    wall = backdrop((TILE, TILE), rng)
+    view = View((TILE, TILE), TILE * 0.40, (TILE / 2, TILE * 0.52))
+    difficulty, style = studio.difficulty, subject.face.identity.style
+    pose = Pose(*(rng.uniform(-0.6, 0.6, 3) * np.array(difficulty.pose)).tolist())
+    neutral = np.zeros(len(names), np.float32)
+    apexes = [
+        perform(emotion, names, rng, style=style, strength=difficulty.strength, blend=difficulty.blend).apex
+        for emotion in emotions
+    ]
+    # One shading serves all expressions of a subject where a sheet has to be quick.
+    shading = subject.face.shading(neutral, pose, subject.light) if hurried else None
+    row = []
+    for actions in [neutral, *apexes]:
+        shot = subject.face.show(actions, pose, subject.light, view, shading)
+        linear = shot.picture + wall * (1 - shot.coverage[..., None])
+        row.append(record(linear, rng, exposure=automatic_exposure(subject, subject.light), noise=difficulty.noise))
+    return row
