@@ -54,6 +54,8 @@ class Trial:
         Least and largest strength of an expression; the standard one where it is not given.
     blend : float, optional
         Largest drift to the class that people confuse with it.
+    variety : float, optional
+        Share of the sequences in which people may show an emotion otherwise than most do.
     resting, shape : float, optional
         How far subjects differ in their resting faces, and in the shape of their heads.
     folds : tuple of int
@@ -68,6 +70,7 @@ class Trial:
     seed: int = 101
     strength: tuple[float, float] | None = None
     blend: float | None = None
+    variety: float | None = None
     resting: float | None = None
     shape: float | None = None
     folds: tuple[int, ...] = (0, 1, 2, 3, 4)
@@ -79,7 +82,8 @@ class Trial:
         standard = DIFFICULTY[self.database]
         looks = {"resting_sigma": self.resting, "shape_sigma": self.shape}
         appearance = replace(standard.appearance, **_given(looks))
-        return replace(standard, appearance=appearance, **_given({"strength": self.strength, "blend": self.blend}))
+        manner = {"strength": self.strength, "blend": self.blend, "variety": self.variety}
+        return replace(standard, appearance=appearance, **_given(manner))
 
 
 def measure(trial: Trial) -> dict[str, Any]:
@@ -120,6 +124,7 @@ def measure(trial: Trial) -> dict[str, Any]:
         "strength_low": difficulty.strength[0],
         "strength_high": difficulty.strength[1],
         "blend": difficulty.blend,
+        "variety": difficulty.variety,
         "resting_sigma": difficulty.appearance.resting_sigma,
         "shape_sigma": difficulty.appearance.shape_sigma,
         "image_size": train.image_size,

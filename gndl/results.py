@@ -251,4 +251,3 @@ def summarise(out: Path, database: str) -> pd.DataFrame:
 def headline(table: pd.DataFrame, lam: float) -> pd.DataFrame:
     """Keep the rows of the λ that was fixed beforehand, and of methods without one (ledger L19)."""
     return table[table["lam"].isin(["none", f"{lam:g}"])].reset_index(drop=True)
-

@@ -101,7 +101,7 @@ def _render(partial: Path, root: Path, asked: Counterfactual, label: str) -> Non
     shared, people = np.random.default_rng(np.random.SeedSequence((asked.seed, 99))).spawn(2)
     names = load_head().action_names
     light, strength = draw_light(shared, spread=0.5), (asked.strength, asked.strength)
-    performances = {emotion: perform(emotion, names, shared, strength=strength) for emotion in EMOTIONS}
+    performances = {emotion: perform(emotion, names, shared, strength=strength, variety=0) for emotion in EMOTIONS}
     studio = Studio((asked.size, asked.size), (0.30 * asked.size,) * 2, Difficulty(noise=0.0, blur=0.0))
     wall, rows, lines, parts = int(shared.integers(2**31)), [], [], []
     streams = people.spawn(asked.subjects)

@@ -18,6 +18,8 @@ class Difficulty:
         Least and largest overall strength of an expression at its apex; 1 is a recipe's full strength.
     blend : float
         Largest share, in [0, 1], by which a sequence may drift to the class that people confuse with its own.
+    variety : float
+        Share of the sequences, in [0, 1], in which people may show an emotion otherwise than most do.
     light_spread : float
         Variation of the lamp's direction from subject to subject; 1 is 28° to the sides and 14° in height.
     pose : (float, float, float)
@@ -36,6 +38,7 @@ class Difficulty:
 
     strength: tuple[float, float] = (0.6, 1.0)
     blend: float = 0.0
+    variety: float = 1.0
     light_spread: float = 1.0
     pose: tuple[float, float, float] = (6.0, 5.0, 3.0)
     drift: float = 1.0
@@ -51,11 +54,16 @@ class Difficulty:
 
 DIFFICULTY: dict[str, Difficulty] = {
     "ckplus": Difficulty(
-        light_spread=0.8, appearance=Appearance(glasses=0.0, beard=0.2, fringe=0.1, resting_sigma=0.08)
+        strength=(0.85, 1.0),
+        variety=0.3,
+        light_spread=0.8,
+        appearance=Appearance(glasses=0.0, beard=0.2, fringe=0.1, resting_sigma=0.05),
     ),
-    "oulu_casia": Difficulty(blend=0.2, noise=0.007, blur=0.8, appearance=Appearance(glasses=0.25, fringe=0.15)),
+    "oulu_casia": Difficulty(blend=0.25, noise=0.007, blur=0.8, appearance=Appearance(glasses=0.25, fringe=0.15)),
     "mmi": Difficulty(
-        blend=0.25,
+        strength=(0.75, 1.0),
+        blend=0.1,
+        variety=0.7,
         light_spread=1.2,
         pose=(12.0, 8.0, 6.0),
         drift=2.5,

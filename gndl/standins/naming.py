@@ -87,7 +87,7 @@ def apex_faces(name: str, seed: int, count: int) -> list[tuple[str, NDArray[np.u
 
 def write_sheets(sheet: Sheet) -> None:
     """Write one numbered sheet per database, and the key."""
-    rows = []
+    rows: list[dict[str, int | str]] = []
     for name in DATABASES:
         faces = apex_faces(name, sheet.seed, sheet.faces)
         first = len(rows) + 1

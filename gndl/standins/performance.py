@@ -108,6 +108,7 @@ def perform(
     style: Style | None = None,
     strength: tuple[float, float] = (0.6, 1.0),
     blend: float = 0.0,
+    variety: float = 1.0,
 ) -> Performance:
     """Draw one performance of ``emotion``.
 
@@ -125,15 +126,17 @@ def perform(
     blend : float
         In [0, 1], how far it may drift to a near-miss: the neighbour takes part by a share drawn between nothing and
         ``0.45 * blend``, and all else is this emotion's own.
+    variety : float
+        In [0, 1], how many sequences show the variant that the person would choose; all others show the commonest one.
     """
     style = style or Style()
     low, high = strength
     overall = low + (high - low) * float(np.clip(style.expressiveness + rng.normal(0, 0.25), 0, 1))
     side = float(rng.choice([-1.0, 1.0], p=_side_odds(style)))
     lopsided = float(np.clip(style.side + rng.normal(0, 0.05), -0.25, 0.25))
-    variant = _choose(emotion, style, rng)
+    variant = _choose(emotion, style, variety, rng)
     neighbour = str(rng.choice(NEIGHBOURS[emotion]))
-    other = _choose(neighbour, style, rng)
+    other = _choose(neighbour, style, variety, rng)
     share = float(rng.uniform(0, LARGEST_SHARE * blend))
     parts = [(variant, 1 - share), (other, share)] if share > 0 else [(variant, 1.0)]
     rows: dict[int, Floats] = {}
@@ -164,10 +167,12 @@ def perform_unlabelled(action_names: tuple[str, ...], rng: np.random.Generator) 
     return _performance(rows, amounts, None, None, overall, None, 0.0)
 
 
-def _choose(emotion: str, style: Style, rng: np.random.Generator) -> Variant:
+def _choose(emotion: str, style: Style, variety: float, rng: np.random.Generator) -> Variant:
     variants = RECIPES[emotion]
     weights = np.array(style.preferences.get(emotion, [variant.weight for variant in variants]))
-    return variants[rng.choice(len(variants), p=weights / weights.sum())]
+    own = variants[rng.choice(len(variants), p=weights / weights.sum())]
+    commonest = max(variants, key=lambda variant: variant.weight)
+    return own if rng.random() < variety else commonest
 
 
 def _side_odds(style: Style) -> list[float]:

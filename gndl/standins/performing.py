@@ -24,7 +24,15 @@ def performed(
         performance = perform_unlabelled(names, rng)
     else:
         difficulty, style = studio.difficulty, subject.face.identity.style
-        performance = perform(emotion, names, rng, style=style, strength=difficulty.strength, blend=difficulty.blend)
+        performance = perform(
+            emotion,
+            names,
+            rng,
+            style=style,
+            strength=difficulty.strength,
+            blend=difficulty.blend,
+            variety=difficulty.variety,
+        )
     return performance, {
         "variant": performance.variant or "",
         "neighbour": performance.neighbour or "",

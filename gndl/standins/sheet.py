@@ -16,7 +16,7 @@ from gndl.progress import progress
 from gndl.standins.faces import Pose, View, backdrop
 from gndl.standins.filming import Studio, Subject, automatic_exposure
 from gndl.standins.head import load_head
-from gndl.standins.performance import perform
+from gndl.standins.performing import performed
 from gndl.standins.plan import PlannedSubject, plan
 from gndl.standins.render import invited, studio_of
 from gndl.standins.sensor import record
@@ -55,8 +55,8 @@ def lay_out(path: Path, rows: list[list[Picture]], columns: list[str], title: st
     sheet = Image.new("RGB", (left + tile * len(columns), 2 * margin + tile * len(rows)), "white")
     draw = ImageDraw.Draw(sheet)
     draw.text((6, 5), title, "black", font)
-    for k, column in enumerate(columns):
-        draw.text((left + tile * k + 6, margin + 5), column, "black", font)
+    for k, heading in enumerate(columns):
+        draw.text((left + tile * k + 6, margin + 5), heading, "black", font)
     for k, (line, row) in enumerate(zip(lines, rows, strict=True)):
         top = 2 * margin + tile * k
         draw.text((6, top + tile // 2 - 8), line, "black", font)
@@ -88,13 +88,10 @@ def _row(
     names = load_head().action_names
     wall = backdrop((TILE, TILE), rng)
     view = View((TILE, TILE), TILE * 0.40, (TILE / 2, TILE * 0.52))
-    difficulty, style = studio.difficulty, subject.face.identity.style
+    difficulty = studio.difficulty
     pose = Pose(*(rng.uniform(-0.6, 0.6, 3) * np.array(difficulty.pose)).tolist())
     neutral = np.zeros(len(names), np.float32)
-    apexes = [
-        perform(emotion, names, rng, style=style, strength=difficulty.strength, blend=difficulty.blend).apex
-        for emotion in emotions
-    ]
+    apexes = [performed(subject, emotion, studio, rng)[0].apex for emotion in emotions]
     # One shading serves all expressions of a subject where a sheet has to be quick.
     shading = subject.face.shading(neutral, pose, subject.light) if hurried else None
     row = []
