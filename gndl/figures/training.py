@@ -1,160 +1,20 @@
-"""Results in, matplotlib figures out: one function per figure, and one that saves any of them for a manuscript.
-
-Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
-"""
+"""What training gives: confusion matrices (Fig. 6), learning curves, and the balance of the folds."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from gndl.files import written_aside
+from gndl.figures.saving import save_figure
+from gndl.figures.style import CLASS_COLOURS, METHOD_COLOURS, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import ABBREVIATIONS, FIGURE_6_ORDER, figure_order
-from gndl.results import write_csv
-
-ONE_COLUMN = 3.33
-TWO_COLUMNS = 7.0
-
-CLASS_COLOURS = {
-    "anger": "#D55E00",
-    "contempt": "#7F7F7F",
-    "disgust": "#009E73",
-    "fear": "#CC79A7",
-    "happiness": "#E69F00",
-    "sadness": "#0072B2",
-    "surprise": "#56B4E9",
-}
-"""Okabe and Ito's colour-blind-safe palette: a class has the same colour everywhere."""
-
-METHOD_COLOURS = {"baseline": "#7F7F7F", "gndl": "#0072B2"}
-
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 8,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "lines.linewidth": 1.1,
-    "figure.dpi": 120,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "gndl",
-}
-
-STAND_IN_NOTE = "rendered stand-in"
-
-
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw with the study's style inside the block, and leave the reader's own style as it was."""
-    with mpl.rc_context(STYLE):
-        yield
-
-
-def new_figure(width: float, height: float) -> Figure:
-    """Make an empty figure of a size in inches, outside pyplot so that nothing is shown twice or kept open."""
-    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine())
-
-
-def add_note(figure: Figure, source: str, text: str = "") -> None:
-    """Write under the figure what it was made from, in words that cannot be cut off."""
-    note = f"{STAND_IN_NOTE}: rendered faces of nobody, not the database itself" if source == "rendered" else ""
-    parts = [part for part in (note, text) if part]
-    if parts:
-        letters_a_line = int(19 * figure.get_figwidth())
-        figure.supxlabel(textwrap.fill(". ".join(parts), letters_a_line), fontsize=6.5, color="#444444")
-
-
-def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame, source: str) -> Path:
-    """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi) and the CSV behind it; return the PNG.
-
-    Every row of the CSV says in ``source`` what kind of faces it comes from. Dates and random identifiers are left
-    out, so that the same numbers give the same bytes.
-    """
-    metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}
-    with style():
-        for kind in ("pdf", "svg", "png"):
-            with written_aside(folder / f"{name}.{kind}") as aside:
-                figure.savefig(aside, format=kind, metadata=metadata.get(kind))
-    write_csv(data.assign(source=source), folder / f"{name}.csv")
-    return folder / f"{name}.png"
-
-
-def _show_face(axes: Axes, face: np.ndarray) -> None:
-    axes.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-
-
-def face_grid(
-    faces: Sequence[Sequence[np.ndarray | None]],
-    *,
-    row_labels: Sequence[str],
-    column_labels: Sequence[str],
-    source: str,
-    title: str = "",
-    width: float = TWO_COLUMNS,
-    note: str = "",
-) -> Figure:
-    """Draw a table of faces, such as subjects × classes; ``None`` leaves a cell empty.
-
-    Parameters
-    ----------
-    faces : rows of uint8 arrays (S, S) or (S, S, 3)
-    row_labels, column_labels : texts beside the rows and above the columns
-    source : ``"rendered"``, ``"licensed"`` or ``"own"``
-    """
-    rows, columns = len(faces), len(column_labels)
-    with style():
-        cell = (width - 0.7) / columns
-        figure = new_figure(width, rows * cell + 0.55)
-        figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02))
-        grid = figure.subplots(rows, columns, squeeze=False)
-        for row in range(rows):
-            for column in range(columns):
-                axes = grid[row, column]
-                face = faces[row][column] if column < len(faces[row]) else None
-                if face is None:
-                    axes.axis("off")
-                else:
-                    _show_face(axes, face)
-                if row == 0:
-                    axes.set_title(column_labels[column], fontsize=7, pad=2)
-                if column == 0 and row_labels:
-                    axes.axis("on")
-                    axes.set_xticks([])
-                    axes.set_yticks([])
-                    axes.set_ylabel(row_labels[row], rotation=0, ha="right", va="center", fontsize=7)
-                    for spine in axes.spines.values():
-                        spine.set_visible(False)
-        if title:
-            figure.suptitle(title, fontsize=8.5)
-        add_note(figure, source, note)
-    return figure
 
 
 def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width: float = TWO_COLUMNS) -> Figure:

@@ -1,0 +1,38 @@
+"""Results in, matplotlib figures out: one function per figure, and one that saves any of them for a manuscript.
+
+Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
+"""
+
+from gndl.figures.faces import face_grid, show_face
+from gndl.figures.saving import save_figure
+from gndl.figures.style import (
+    CLASS_COLOURS,
+    METHOD_COLOURS,
+    ONE_COLUMN,
+    STAND_IN_NOTE,
+    STYLE,
+    TWO_COLUMNS,
+    add_note,
+    new_figure,
+    style,
+)
+from gndl.figures.training import confusion_matrices, fold_balance, learning_curves, training_figures
+
+__all__ = [
+    "CLASS_COLOURS",
+    "METHOD_COLOURS",
+    "ONE_COLUMN",
+    "STAND_IN_NOTE",
+    "STYLE",
+    "TWO_COLUMNS",
+    "add_note",
+    "confusion_matrices",
+    "face_grid",
+    "fold_balance",
+    "learning_curves",
+    "new_figure",
+    "save_figure",
+    "show_face",
+    "style",
+    "training_figures",
+]

@@ -1,0 +1,74 @@
+"""The look of every figure: acmart's widths, colours that mean the same everywhere, and words on rendered faces."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+ONE_COLUMN = 3.33
+TWO_COLUMNS = 7.0
+
+CLASS_COLOURS = {
+    "anger": "#D55E00",
+    "contempt": "#7F7F7F",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happiness": "#E69F00",
+    "sadness": "#0072B2",
+    "surprise": "#56B4E9",
+}
+"""Okabe and Ito's colour-blind-safe palette: a class has the same colour everywhere."""
+
+METHOD_COLOURS = {"baseline": "#7F7F7F", "gndl": "#0072B2"}
+
+STYLE: Any = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 7.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.6,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.1,
+    "figure.dpi": 120,
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "gndl",
+}
+
+STAND_IN_NOTE = "rendered stand-in"
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Draw with the study's style inside the block, and leave the reader's own style as it was."""
+    with mpl.rc_context(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make an empty figure of a size in inches, outside pyplot so that nothing is shown twice or kept open."""
+    return Figure(figsize=(width, height), layout=ConstrainedLayoutEngine())
+
+
+def add_note(figure: Figure, source: str, text: str = "") -> None:
+    """Write under the figure what it was made from, in words that cannot be cut off."""
+    note = f"{STAND_IN_NOTE}: rendered faces of nobody, not the database itself" if source == "rendered" else ""
+    parts = [part for part in (note, text) if part]
+    if parts:
+        letters_a_line = int(19 * figure.get_figwidth())
+        figure.supxlabel(textwrap.fill(". ".join(parts), letters_a_line), fontsize=6.5, color="#444444")
