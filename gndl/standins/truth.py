@@ -225,7 +225,7 @@ def _plain(value: Any) -> float | str:
 
 def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
     """Write rows whose columns are the union of theirs, in the order in which they first occur."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
+    columns = list(dict.fromkeys(name for row in rows for name in row)) or ["row"]  # pandas reads no file without one
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
         writer.writeheader()
