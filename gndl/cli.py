@@ -127,6 +127,7 @@ def _prepare(options: Prepare) -> int:
 def _train(options: Train) -> int:
     from gndl.prepare import prepare
     from gndl.request import save_request
+    from gndl.runs import sweep_folds
     from gndl.study import train_missing
 
     request = save_request(study_request(options))
@@ -135,7 +136,8 @@ def _train(options: Train) -> int:
         lams = (*request.settings.lams, *(lams or ()))
     for name in request.data_roots:
         study = prepare(request, name, _jobs(options.jobs))
-        accuracy = train_missing(study, lams=lams, jobs=options.jobs or None)
+        folds = sweep_folds(study) if options.sweep else None
+        accuracy = train_missing(study, lams=lams, folds=folds, jobs=options.jobs or None)
         print(accuracy.to_string(index=False))
     print(f"Accuracies: {request.out / 'accuracy.csv'}")
     return 0

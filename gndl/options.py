@@ -80,7 +80,7 @@ class Train(StudyOptions):
     lams: Names | None = None
     """Values of λ, such as 0.5,5,50; the profile's λ by default."""
     sweep: bool = False
-    """All values of λ that the profile lists for Fig. 7."""
+    """All values of λ that the profile lists for Fig. 7, on the profile's folds for it."""
 
 
 @dataclass(frozen=True)

@@ -135,6 +135,8 @@ class Profile:
     train, crop : TrainSettings, CropSettings
     standins : dict of str to StandInSize
         Size of each rendered database.
+    sweep_folds : tuple of int or None
+        Of the folds that are run, those of the sensitivity sweep; None for all of them.
     """
 
     name: str
@@ -147,6 +149,7 @@ class Profile:
     train: TrainSettings = field(default_factory=TrainSettings)
     crop: CropSettings = field(default_factory=CropSettings)
     standins: dict[str, StandInSize] = field(default_factory=lambda: dict(FULL_SIZE))
+    sweep_folds: tuple[int, ...] | None = None
 
 
 PAPER = Profile(
@@ -158,6 +161,7 @@ PAPER = Profile(
 STANDARD = Profile(
     name="standard",
     purpose="the study of record on the full-size stand-ins, on a processor",
+    sweep_folds=(0, 1, 2, 3),
     train=TrainSettings(
         image_size=64,
         epochs=12,

@@ -23,7 +23,8 @@ from gndl.profiles import PROFILES, Augmentation, CropSettings, Precision, Profi
 from gndl.provenance import git_state, machine, versions
 
 MAY_GROW = tuple(
-    f"settings.{name}" for name in ("train.epochs", "train.min_steps", "methods", "lams", "only_folds", "purpose")
+    f"settings.{name}"
+    for name in ("train.epochs", "train.min_steps", "methods", "lams", "only_folds", "sweep_folds", "purpose")
 )
 """Settings that a later call may change: they add runs or epochs, or only what is printed."""
 
@@ -108,7 +109,10 @@ def with_overrides(
 
 
 def profile_from_json(content: dict[str, Any]) -> Profile:
-    """Rebuild a profile from the form that ``study.json`` keeps."""
+    """Rebuild a profile from the form that ``study.json`` keeps.
+
+    A study of before there were ``sweep_folds`` has those of the profile that it names.
+    """
     train = dict(content["train"])
     train["augmentation"] = Augmentation(**train["augmentation"])
     for name in ("betas", "input_mean", "input_std"):
@@ -117,6 +121,8 @@ def profile_from_json(content: dict[str, Any]) -> Profile:
         name: StandInSize(**{**size, "frames": tuple(size["frames"])}) for name, size in content["standins"].items()
     }
     only_folds = content["only_folds"]
+    named = PROFILES.get(content["name"])
+    sweep_folds = content.get("sweep_folds", named.sweep_folds if named else None)
     return Profile(
         **{
             **content,
@@ -126,6 +132,7 @@ def profile_from_json(content: dict[str, Any]) -> Profile:
             "methods": tuple(content["methods"]),
             "lams": tuple(content["lams"]),
             "only_folds": None if only_folds is None else tuple(only_folds),
+            "sweep_folds": None if sweep_folds is None else tuple(sweep_folds),
         }
     )
 

@@ -81,6 +81,14 @@ def plan_runs(
     return sorted(runs, key=lambda run: (run.fold != first, run.fold, -run.images))
 
 
+def sweep_folds(study: Prepared) -> tuple[int, ...]:
+    """The folds of the sensitivity sweep (Fig. 7): the profile's, as far as they are run; else all that are run."""
+    asked = study.request.settings.sweep_folds
+    if asked is None:
+        return study.run_folds
+    return tuple(fold for fold in study.run_folds if fold in asked) or study.run_folds
+
+
 def weights_path(study: Prepared) -> Path | None:
     """The file that backbones start from, None for random initialisation (ledger L8)."""
     return resolve(study.request.weights) if study.request.weights else None

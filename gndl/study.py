@@ -71,6 +71,7 @@ def train_missing(
     *,
     methods: Iterable[str | MethodSettings] | None = None,
     lams: Iterable[float] | None = None,
+    folds: Iterable[int] | None = None,
     jobs: int | None = None,
     on_finished: Callable[[Run, FitResult], None] | None = None,
 ) -> pd.DataFrame:
@@ -83,6 +84,8 @@ def train_missing(
     study : Prepared
     methods, lams : optional
         Default: the headline's methods at the profile's λ.
+    folds : optional
+        Default: the folds that the study runs.
     jobs : int, optional
         Runs at once; default one per core, or one on a GPU.
     on_finished : callable, optional
@@ -98,7 +101,7 @@ def train_missing(
     GndlError
         Where runs failed, such as by a loss that is not finite; all others were finished first.
     """
-    runs = plan_runs(study, methods, lams)
+    runs = plan_runs(study, methods, lams, folds)
     failed: list[str] = []
     missing = [run for run in runs if find_finished(study, run) is None]
     if missing:
