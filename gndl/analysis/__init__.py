@@ -1,0 +1,1 @@
+"""What trained networks have learnt: their features, and what can be measured in them; runs in, tables out."""
