@@ -1,27 +1,68 @@
-"""Save a figure for a manuscript: PDF, SVG, PNG and the CSV behind it, the same bytes for the same numbers."""
+"""Save a figure for a manuscript: PDF, SVG, PNG, the CSV behind it and the LaTeX around it, always the same bytes."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gndl.figures.style import style
-from gndl.files import written_aside
+from gndl.figures.captions import caption_of, label_of, path_in_study
+from gndl.figures.style import ONE_COLUMN, style
+from gndl.files import write_text, written_aside
 from gndl.results import write_csv
+from gndl.tex import figure_environment
 
 
-def save_figure(figure: Figure, folder: Path, name: str, data: pd.DataFrame, source: str) -> Path:
-    """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi) and the CSV behind it; return the PNG.
+def save_figure(
+    figure: Figure,
+    folder: Path,
+    name: str,
+    data: pd.DataFrame,
+    source: str,
+    *,
+    caption: str = "",
+    description: str = "",
+) -> Path:
+    """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi), CSV and LaTeX; return the PNG.
 
     Every row of the CSV says in ``source`` what kind of faces it comes from. Dates and random identifiers are left
-    out, so that the same numbers give the same bytes.
+    out, so that the same numbers give the same bytes. The PNG keeps caption and description as its own texts.
+
+    Parameters
+    ----------
+    figure : Figure
+    folder : Path
+        ``OUT/DATABASE/figures``, or any other.
+    name : str
+        File name without its ending.
+    data : DataFrame
+        What the figure shows.
+    source : str
+        ``"rendered"``, ``"licensed"`` or ``"own"``.
+    caption, description : str
+        Plain texts for the ``.tex``; the description is for those who cannot see the figure. By default those that
+        `gndl.figures.captions` has for the name. Rendered data is called a rendered stand-in whatever they say.
     """
-    metadata: dict[str, dict[str, None]] = {"pdf": {"CreationDate": None, "ModDate": None}, "svg": {"Date": None}}
+    caption, description = caption_of(name, folder, source, caption, description)
+    metadata: dict[str, dict[str, Any]] = {
+        "pdf": {"CreationDate": None, "ModDate": None},
+        "svg": {"Date": None},
+        "png": {"Description": caption, "Comment": description},
+    }
     with style():
         for kind in ("pdf", "svg", "png"):
             with written_aside(folder / f"{name}.{kind}") as aside:
-                figure.savefig(aside, format=kind, metadata=metadata.get(kind))
+                figure.savefig(aside, format=kind, metadata=metadata[kind])
     write_csv(data.assign(source=source), folder / f"{name}.csv")
+    environment = figure_environment(
+        path_in_study(name, folder),
+        float(figure.get_figwidth()),
+        caption=caption,
+        description=description,
+        label=label_of(name, folder),
+        columns=ONE_COLUMN,
+    )
+    write_text(folder / f"{name}.tex", environment)
     return folder / f"{name}.png"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib import rc_params_from_file
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -27,28 +29,8 @@ CLASS_COLOURS = {
 
 METHOD_COLOURS = {"baseline": "#7F7F7F", "gndl": "#0072B2"}
 
-STYLE: Any = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 8,
-    "axes.labelsize": 7.5,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "lines.linewidth": 1.1,
-    "figure.dpi": 120,
-    "savefig.dpi": 300,
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "gndl",
-}
+STYLE: Any = dict(rc_params_from_file(Path(__file__).with_name("gndl.mplstyle"), use_default_template=False))
+"""The settings in ``gndl.mplstyle``, which ``plt.style.use("gndl.figures.gndl")`` takes for plots of one's own."""
 
 STAND_IN_NOTE = "rendered stand-in"
 
