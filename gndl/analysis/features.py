@@ -45,6 +45,8 @@ class FoldFeatures:
     ----------
     run : Run
         The run that the network comes from.
+    identity_hash : str
+        Of the run (:func:`gndl.identity.run_identity`).
     note : str
         What a reader must know about where its weights come from; "" where they lie in the study.
     expressions : tuple of K str
@@ -53,8 +55,6 @@ class FoldFeatures:
         Positions of the samples in the study's pairs.
     f_exam : float32 array (T, D)
         F_exam of the examined faces, by running statistics (ledger L5).
-    f_neu : float32 array (T, D)
-        Features of the samples' own real neutral faces by the same network in evaluation.
     f_gen : float32 array (T, D) or None
         F'_neu = G(F_exam); None for methods without a generator.
     deviation : float32 array (T, D) or None
@@ -73,14 +73,16 @@ class FoldFeatures:
         Whose they are.
     gallery_crop : int array (N,)
         Where they lie in ``study.pairs.images``, in rising order.
+    own : int array (T,)
+        Row of ``gallery`` that holds each sample's own neutral face.
     """
 
     run: Run
+    identity_hash: str
     note: str
     expressions: tuple[str, ...]
     pairs: NDArray[np.int64]
     f_exam: Floats
-    f_neu: Floats
     f_gen: Floats | None
     deviation: Floats | None
     probabilities: Floats
@@ -92,14 +94,27 @@ class FoldFeatures:
     gallery: Floats
     gallery_subject: Names
     gallery_crop: NDArray[np.int64]
+    own: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
+    def f_neu(self) -> Floats:
+        """F_neu (T, D): features of the samples' own real neutral faces by the same network in evaluation."""
+        return self.gallery[self.own]
+
+    @property
     def deviation_real(self) -> Floats:
         """F_exam − F_neu (T, D): the deviation from the real neutral face, the squares of Fig. 8."""
         return self.f_exam - self.f_neu
+
+    @property
+    def about(self) -> dict[str, str | int]:
+        """What names the run in every table: method, λ, fold, seed and the beginning of its identity's hash."""
+        run = self.run
+        named = {"method": run.variant, "lam": run.lam_text, "fold": run.fold, "seed": run.seed}
+        return {**named, "run": self.identity_hash[:16]}
 
     @property
     def truth(self) -> Names:
@@ -136,12 +151,15 @@ def fold_features(
     return features_of_run(study, ensure_run(study, method, lam, fold, seed))
 
 
-def features_of_run(study: Prepared, ensured: EnsuredRun) -> FoldFeatures:
-    """Compute the features of a run whose weights are there (:func:`gndl.analysis.ensure.ensure_run`)."""
+def features_of_run(study: Prepared, ensured: EnsuredRun, index: NDArray[np.int64] | None = None) -> FoldFeatures:
+    """Compute the features of a run whose weights are there (:func:`gndl.analysis.ensure.ensure_run`).
+
+    ``index`` (T,) names the pairs; by default those of the run's validation fold.
+    """
     run, pairs, settings = ensured.run, study.pairs, study.train
     device = choose_device(study.request.device)
     network = trained_network(study, ensured)
-    _, index = study.folds.train_test(run.fold, pairs.subject)
+    index = study.folds.train_test(run.fold, pairs.subject)[1] if index is None else index
     crops, first = np.unique(
         np.asarray(pairs.neutral_index), return_index=True
     )  # each crop once, and a pair that uses it
@@ -150,19 +168,18 @@ def features_of_run(study: Prepared, ensured: EnsuredRun) -> FoldFeatures:
         outputs = _outputs(network, data, index, settings, with_neutral=run.method.needs_neutral_at_test)
         gallery = _neutral_features(network, data, crops, settings)
         own = np.searchsorted(crops, np.asarray(pairs.neutral_index)[index])
-        f_neu = gallery[own]
-        real = _with_real_neutral(network, outputs.f_exam, f_neu)
+        real = _with_real_neutral(network, outputs.f_exam, gallery[own])
     deviation = outputs.deviation
     if deviation is None and outputs.f_gen is not None:
         deviation = outputs.f_exam - outputs.f_gen
     subject = np.asarray(pairs.subject)
     return FoldFeatures(
         run=run,
+        identity_hash=ensured.identity_hash,
         note=ensured.note,
         expressions=pairs.expressions,
         pairs=index,
         f_exam=outputs.f_exam.numpy(),
-        f_neu=f_neu.numpy(),
         f_gen=None if outputs.f_gen is None else outputs.f_gen.numpy(),
         deviation=None if deviation is None else deviation.numpy(),
         probabilities=outputs.logits.softmax(1).numpy(),
@@ -174,6 +191,7 @@ def features_of_run(study: Prepared, ensured: EnsuredRun) -> FoldFeatures:
         gallery=gallery.numpy(),
         gallery_subject=subject[first],
         gallery_crop=crops,
+        own=own,
     )
 
 
