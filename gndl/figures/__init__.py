@@ -16,7 +16,7 @@ from gndl.figures.style import (
     new_figure,
     style,
 )
-from gndl.figures.training import confusion_matrices, fold_balance, learning_curves, training_figures
+from gndl.figures.training import confusion_matrices, draw_matrix, fold_balance, learning_curves, training_figures
 
 __all__ = [
     "CLASS_COLOURS",
@@ -27,6 +27,7 @@ __all__ = [
     "TWO_COLUMNS",
     "add_note",
     "confusion_matrices",
+    "draw_matrix",
     "face_grid",
     "fold_balance",
     "learning_curves",

@@ -32,7 +32,7 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes in grid.flat[len(counts) :]:
             axes.remove()
-        images = [_draw_matrix(axes, *titled) for axes, titled in zip(grid.flat, counts.items(), strict=False)]
+        images = [draw_matrix(axes, *titled) for axes, titled in zip(grid.flat, counts.items(), strict=False)]
         bar = figure.colorbar(images[0], ax=grid, fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}")
         bar.outline.set_linewidth(0.4)
         bar.set_label("share of the true class")
@@ -42,7 +42,8 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
     return figure
 
 
-def _draw_matrix(axes: Axes, title: str, table: pd.DataFrame) -> AxesImage:
+def draw_matrix(axes: Axes, title: str, table: pd.DataFrame) -> AxesImage:
+    """Draw one row-normalised confusion matrix of counts, true classes as rows, into ``axes``."""
     order = list(figure_order(tuple(str(name) for name in table.index)))
     values = table.loc[order, order].to_numpy(dtype=float)
     totals = values.sum(axis=1, keepdims=True)
