@@ -36,7 +36,7 @@ REAL_FACES = Path(__file__).parents[2] / "shared" / "real-faces" / "images"
 def rendered() -> list[tuple[np.ndarray, Eyes]]:
     """Pictures of rendered people that the predictor was not trained on, with their true eyes; faces found only."""
     settings = PredictorTraining(shots=3, cameras=1)
-    faces = [face for person in range(4) for face in training_faces(settings, 2 * 10**6 + person)]
+    faces = [face for person in range(8) for face in training_faces(settings, 2 * 10**6 + person)]
     found = [(grey, Eyes.from_landmarks(landmarks)) for grey, landmarks in faces if find_faces(grey)]
     assert len(found) >= 8
     return found

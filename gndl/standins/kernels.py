@@ -37,6 +37,8 @@ _LOW = wp.constant(MAP_HEIGHTS[0])
 _HIGH = wp.constant(MAP_HEIGHTS[1])
 _PI = wp.constant(float(np.pi))
 _VERGENCE = wp.constant(0.022)
+_TOOTH = wp.constant(0.075)
+"""Width (dm) of a front tooth."""
 _CANVAS_ROWS = wp.constant(576.0)
 _CANVAS_COLUMNS = wp.constant(1024.0)
 _RELIEF_TOP = wp.constant(float(RELIEF_TOP))
@@ -187,8 +189,9 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
     if wp.dot(normal, view) < 0.0:
         normal = wp.normalize(normal - 1.02 * wp.dot(normal, view) * view)
     part = scene.part[face]
-    lit = lighting[0]
-    open_sky = lighting[1]
+    # On the edge of a triangle its corners may be mixed by a little less than nothing.
+    lit = wp.max(lighting[0], 0.0)
+    open_sky = wp.max(lighting[1], 0.0)
 
     albedo = wp.vec3(0.5, 0.5, 0.5)
     wrap = wp.vec3(0.0, 0.0, 0.0)
@@ -233,11 +236,16 @@ def shade(scene: Scene, face: int, u: float, v: float, direction: wp.vec3) -> wp
         polished = wp.normalize(rest - centre)
         open_sky = 0.35 + 0.65 * open_sky
     if part == _TEETH:
-        albedo = wp.vec3(0.80, 0.745, 0.65) * (0.10 + 0.90 * smooth(0.80, 1.38, rest[2]))
-        open_sky = 0.58 + 0.42 * open_sky
-        lit = 0.50 + 0.50 * lit
+        # A dark line between one tooth and the next, and less light further back and towards the corners of the mouth.
+        gap = wp.pow(wp.abs(wp.cos(rest[0] * (_PI / _TOOTH))), 14.0)
+        reached_by_light = (0.10 + 0.90 * smooth(0.80, 1.38, rest[2])) * (
+            1.0 - 0.92 * smooth(0.13, 0.25, wp.abs(rest[0]))
+        )
+        albedo = wp.vec3(0.80, 0.745, 0.65) * ((1.0 - 0.45 * gap) * reached_by_light)
+        open_sky = 0.46 + 0.54 * open_sky
+        lit = 0.38 + 0.62 * lit
         wrap = wp.vec3(0.5, 0.45, 0.4)
-        shine = 0.05
+        shine = 0.05 * reached_by_light
         sharpness = 60.0
     if part == _TONGUE:
         albedo = wp.vec3(0.50, 0.16, 0.15) * (0.20 + 0.80 * smooth(0.7, 1.30, rest[2]))

@@ -25,7 +25,7 @@ from gndl.standins.identity import draw_identity
 from gndl.standins.plan import PlannedSubject, plan
 from gndl.standins.truth import SequenceTruth, join_parts, write_part
 
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 """Raised whenever the same seed and size give other pictures."""
 
 WRITERS = {
