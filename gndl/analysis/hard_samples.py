@@ -173,7 +173,8 @@ def hard_samples(paired: pd.DataFrame, gained_by: Literal["a", "b"] = "b", count
     right = paired[f"predicted_{gained_by}"] == paired["truth"]
     wrong = paired[f"predicted_{other}"] != paired["truth"]
     sign = 1 if gained_by == "b" else -1
-    found = paired[right & wrong].assign(gain=sign * paired["gain"])
+    found = paired[right & wrong]
+    found = found.assign(gain=sign * found["gain"])
     order = found.sort_values(["gain", "sequence", "sample"], ascending=[False, True, True], kind="stable")
     best = order.drop_duplicates("sequence")
     turn = best.groupby("subject").cumcount()  # 0 for a subject's best sequence, 1 for the next, …
