@@ -14,6 +14,7 @@ import pandas as pd
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES, TABLE_1, reported_accuracy
 from gndl.results import write_csv
+from gndl.table_latex import to_latex
 
 TABLE_COLUMNS = (
     "method",
@@ -147,40 +148,26 @@ def to_markdown(text: pd.DataFrame, caption: str) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows) + f"\n\n{caption}\n"
 
 
-_LATEX = {
-    "&": r"\&",
-    "%": r"\%",
-    "_": r"\_",
-    "#": r"\#",
-    "†": r"$\dagger$",
-    "λ": r"$\lambda$",
-    "±": r"$\pm$",
-    "–": "--",
-}
-
-
-def to_latex(text: pd.DataFrame, caption: str, label: str, rules_before: tuple[int, ...] = ()) -> str:
-    """Write a table of texts as a booktabs table; a rule is drawn before each row numbered in ``rules_before``."""
-
-    def cell(value: object) -> str:
-        return "".join(_LATEX.get(letter, letter) for letter in str(value))
-
-    lines = [
-        r"\begin{table*}",
-        rf"\caption{{{cell(caption)}}}",
-        rf"\label{{{label}}}",
-        r"\small",
-        rf"\begin{{tabular}}{{ll l {'r' * (len(text.columns) - 3)}}}",
-        r"\toprule",
-        " & ".join(cell(name) for name in text.columns) + r" \\",
-        r"\midrule",
-    ]
-    for number, row in enumerate(text.to_numpy().tolist()):
-        if number in rules_before:
-            lines.append(r"\midrule")
-        lines.append(" & ".join(cell(value) for value in row) + r" \\")
-    lines += [r"\bottomrule", r"\end{tabular}", r"\end{table*}"]
-    return "\n".join(lines) + "\n"
+def compact(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn Table 1 into text that fits a page in print: short headings, no column that repeats what a heading says."""
+    text = readable(table)
+    names = {
+        "Method": "Method",
+        "Setting": "Setting",
+        "Accuracy %": "Accuracy",
+        "Folds": "Folds",
+        "Pooled %": "Pooled",
+        "Per sequence %": "Per seq.",
+        "Best epoch % (optimistic)": "Best ep.",
+        "Chance %": "Chance",
+        "Paper %": "Paper",
+        "Images per epoch": "Images",
+        "Parameters": "Param. (M)",
+    }
+    text["Parameters"] = ["–" if pd.isna(value) else f"{float(value) / 1e6:.2f}" for value in table["parameters"]]
+    if table["paper"].isna().all():
+        del names["Paper %"]
+    return text[list(names)].rename(columns=names)
 
 
 def save_table_1(table: pd.DataFrame, folder: Path, database: str) -> Path:
@@ -204,8 +191,13 @@ def save_table_1(table: pd.DataFrame, folder: Path, database: str) -> Path:
         sentences.append("† needs the neutral face at test time and stands apart: no method of the paper does")
     caption = ". ".join(sentences) + "."
     rules = {reported, int(apart.argmax()) if apart.any() else reported} - {0}
-    text = readable(table)
+    on = f"{title} stand-in (rendered)" if (table["source"] == "rendered").any() else title
+    headings = {reported: f"Measured on {'the ' * on.endswith('(rendered)')}{on}"}
+    if reported:
+        headings[0] = f"Reported by the paper on {title}"
+    in_print = f"{caption} Accuracies in percent. Images: seen in training per epoch. Param.: millions of parameters."
+    latex = to_latex(compact(table), in_print, f"tab:{database}", tuple(sorted(rules)), headings=headings)
     write_csv(table, folder / "table1.csv")
-    write_text(folder / "table1.tex", to_latex(text, caption, f"tab:{database}", tuple(sorted(rules))))
-    write_text(folder / "table1.md", to_markdown(text, caption))
+    write_text(folder / "table1.tex", latex)
+    write_text(folder / "table1.md", to_markdown(readable(table), caption))
     return folder / "table1.md"
