@@ -17,6 +17,7 @@ from gndl.standins.counterfactual import EMOTIONS, Counterfactual, render_counte
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
 from gndl.standins.plan import plan
+from gndl.standins.recipe_table import recipe_table
 from gndl.standins.truth import SequenceTruth, join_parts, read_truth, truth_folder, write_part
 
 NAMES = ("ckplus", "oulu_casia", "mmi")
@@ -149,3 +150,17 @@ def test_a_counterfactual_set_is_made_once_and_never_over_another(counterfactual
         render_counterfactual(counterfactual, Counterfactual(subjects=3, size=96, seed=3))
     with pytest.raises(GndlError, match="at least 1 subject"):
         Counterfactual(subjects=0)
+
+
+def test_the_data_card_explains_every_column_and_recipe(rendered_trees: dict[str, Path]) -> None:
+    """Each column of truth.csv, each array of truth.npz and each recipe stands in docs/stand-ins.md as it is."""
+    card = (Path(__file__).parents[1] / "docs" / "stand-ins.md").read_text(encoding="utf-8")
+    for name in NAMES:
+        truth = read_truth(rendered_trees[name])
+        missing = [column for column in truth.frames.columns if f"`{column}`" not in card]
+        assert not missing
+        groups = {column.split(".")[0] for column in truth.subjects.columns}
+        assert not [group for group in groups if f"`{group}`" not in card and f"`{group}.*`" not in card]
+        with np.load(truth_folder(rendered_trees[name]) / "truth.npz") as stored:
+            assert not [array for array in stored.files if f"`{array}`" not in card]
+    assert recipe_table() in card

@@ -36,7 +36,7 @@ MINIATURE = {
 }
 """Two subjects of each database, so that two processes have work."""
 
-NO_PIXELS = {"__init__", "box", "counterfactual", "naming", "render", "sheet", "soundness", "truth"}
+NO_PIXELS = {"__init__", "box", "counterfactual", "naming", "recipe_table", "render", "sheet", "soundness", "truth"}
 """Modules of the stand-ins that have no say in the pixels of a database."""
 
 PIXEL_CODE = {
