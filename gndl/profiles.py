@@ -93,7 +93,7 @@ class StandInSize:
 FULL_SIZE = {
     "ckplus": StandInSize(subjects=123, sequences=593, labelled=327, frames=(10, 14)),
     "oulu_casia": StandInSize(subjects=80, sequences=480, labelled=480, frames=(8, 10), in_all_lights=8),
-    "mmi": StandInSize(subjects=32, sequences=213, labelled=205, frames=(40, 60)),
+    "mmi": StandInSize(subjects=32, sequences=213, labelled=205, frames=(28, 36)),
 }
 """The paper's counts (section 4.1)."""
 
