@@ -5,6 +5,7 @@ Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendere
 
 from gndl.figures.faces import face_grid, show_face
 from gndl.figures.saving import save_figure
+from gndl.figures.sensitivity import sensitivity_caption, sensitivity_curves, sensitivity_differences
 from gndl.figures.style import (
     CLASS_COLOURS,
     METHOD_COLOURS,
@@ -33,6 +34,9 @@ __all__ = [
     "learning_curves",
     "new_figure",
     "save_figure",
+    "sensitivity_caption",
+    "sensitivity_curves",
+    "sensitivity_differences",
     "show_face",
     "style",
     "training_figures",

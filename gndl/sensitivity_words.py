@@ -1,0 +1,70 @@
+"""What a sweep over λ shows, in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from gndl.comparison import FEWEST_FOLDS
+from gndl.paper import DATABASE_TITLES
+
+
+def in_plain_words(table: pd.DataFrame) -> str:
+    """Say what :func:`gndl.sensitivity.sensitivity_table` shows, one Markdown line per database and method."""
+    lines = []
+    for (database, method), rows in table.groupby(["database", "method"], sort=False):
+        run, absent = rows[rows["folds"] > 0], rows[rows["folds"] == 0]
+        title = DATABASE_TITLES.get(str(database), str(database))
+        parts = [_level(f"{title}, {method}", run)]
+        parts += [_at_fixed(row) for row in run[run["fixed"]].to_dict("records")]
+        parts += [_fall(rows)] if rows["best"].any() else []
+        parts += [f"Not run: λ = {listed(absent['lam'])}."] if len(absent) else []
+        if (rows["source"] == "rendered").any():
+            parts.append("Measured on rendered faces, it says nothing about people.")
+        lines.append("- " + " ".join(parts))
+    return "\n".join(lines)
+
+
+def listed(lams: Iterable[float]) -> str:
+    """Values of λ as text: ``"0.5, 5, 50"``."""
+    return ", ".join(f"{lam:g}" for lam in lams)
+
+
+def _level(method: str, run: pd.DataFrame) -> str:
+    means = 100 * run["accuracy"]
+    if len(run) < 2:
+        values = f"only λ = {listed(run['lam'])} was run" if len(run) else "no value of λ was run"
+        return f"**{method}**: {values}; a curve takes at least two values."
+    return (
+        f"**{method}**: over λ = {listed(run['lam'])} the mean accuracy lies between {means.min():.1f} and "
+        f"{means.max():.1f} %, {means.max() - means.min():.1f} points apart."
+    )
+
+
+def _at_fixed(row: Mapping[Any, Any]) -> str:
+    text = f"At λ = {row['lam']:g}, fixed beforehand, it is {100 * row['accuracy']:.1f} %"
+    if row["to_baseline_folds"]:
+        text += (
+            f"; the baseline reaches {100 * row['baseline_accuracy']:.1f} % on the same folds (difference "
+            f"{100 * row['to_baseline_difference']:+.1f} points"
+        )
+        if row["to_baseline_folds"] > 1:
+            text += f", 95 % interval {100 * row['to_baseline_low']:+.1f} to {100 * row['to_baseline_high']:+.1f}"
+        text += ")"
+    return text + "."
+
+
+def _fall(rows: pd.DataFrame) -> str:
+    best, folds = rows[rows["best"]].iloc[0], int(rows["folds"].max())
+    text = f"The highest mean is that of λ = {best['lam']:g}"
+    text += " itself." if best["fixed"] else ": chosen on the test folds, it enters no table."
+    if folds < FEWEST_FOLDS:
+        return f"{text} {folds} fold{'' if folds == 1 else 's'} allow no test, so no decrease is marked."
+    for row in rows[rows["decrease"]].to_dict("records"):
+        return (
+            f"{text} Above it, the first significant decrease comes at λ = {row['lam']:g} "
+            f"({100 * row['to_best_difference']:+.1f} points, p = {row['to_best_p_holm']:.2g} after Holm)."
+        )
+    return f"{text} No value above it is significantly lower (after Holm)."
