@@ -156,7 +156,7 @@ def _render(options: Render) -> int:
         if name not in DATABASES:
             raise GndlError(f"There is no stand-in of {name!r}; choose among {', '.join(DATABASES)}.")
         if options.sheets:
-            path = resolve(options.out or "figures") / f"standin_{name}.png"
+            path = resolve(options.out or "figures") / f"standin_{name}.jpg"
             print(subjects_sheet(name, path, size=profile.standins[name], seed=options.seed))
             continue
         folder = resolve(options.out) / name if options.out else standin_folder(profile.name, name)

@@ -108,7 +108,7 @@ class Render:
     strength: float = 0.9
     """Strength of every counterfactual expression, in (0, 1]."""
     sheets: bool = False
-    """Write DATABASE.png for each database to --out (figures by default), and render no database."""
+    """Write standin_DATABASE.jpg for each database to --out (figures by default), and render no database."""
 
 
 @dataclass(frozen=True)

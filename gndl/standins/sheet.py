@@ -63,7 +63,7 @@ def lay_out(path: Path, rows: list[list[Picture]], columns: list[str], title: st
         for column, picture in enumerate(row):
             sheet.paste(Image.fromarray(picture), (left + tile * column, top))
     with written_aside(Path(path)) as aside:
-        sheet.save(aside)
+        sheet.save(aside, quality=90)
     return Path(path)
 
 
