@@ -111,8 +111,16 @@ class LiveReader:
 
     def read(self, photograph: Photograph) -> Reading:
         """Look at one picture: cut and normalised as in training, at the size trained on."""
-        record = next(iter(self.records.values()))
-        image = photograph.crop(self.crop, in_colour=record["colour"])[None]
+        return self.read_crop(photograph.crop(self.crop, in_colour=self.in_colour))
+
+    @property
+    def in_colour(self) -> bool:
+        """Whether these networks were trained on crops in colour."""
+        return bool(next(iter(self.records.values()))["colour"])
+
+    def read_crop(self, crop: NDArray[np.uint8]) -> Reading:
+        """Look at one crop (S, S), or (S, S, 3) where the networks were trained in colour."""
+        image = crop[None]
         probabilities: dict[str, Array] = {}
         place: tuple[float, float] | None = None
         nearest: tuple[tuple[str, int], ...] = ()

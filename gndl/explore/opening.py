@@ -11,6 +11,7 @@ from IPython.core.getipython import get_ipython
 from IPython.display import display
 
 from gndl.explore.live import LiveReader, has_weights, live_reader
+from gndl.explore.markup import as_html
 from gndl.explore.panel import StudioPanel
 from gndl.explore.picture import still_picture
 from gndl.explore.small_training import FOLDER, WEAKNESS, Training, trained_small
@@ -55,7 +56,7 @@ def open_studio(
     reader = _reader_of_study(database, data_root, profile, out, device, seed)
     note = ""
     if reader is None and (study := trained_small(small)) is not None:
-        reader, note = live_reader(study), _as_html(WEAKNESS)
+        reader, note = live_reader(study), as_html(WEAKNESS)
     studio, folder = FaceStudio(), resolve(out) / database
     if not someone_is_there():
         state = State(expression=Expression("happiness"))
@@ -118,7 +119,7 @@ class TrainingOffer:
             "<div style='line-height:1.5;max-width:840px'><b>No trained network is here yet.</b> Train a small one on "
             "rendered people, baseline and GNDL side by side, in about two minutes on two cores; the studio goes on "
             "meanwhile. It will be kept for the next time. "
-            f"{_as_html(WEAKNESS)}</div>"
+            f"{as_html(WEAKNESS)}</div>"
         )
         self.button = widgets.Button(
             description="Train a small model (two minutes)",
@@ -153,14 +154,4 @@ class TrainingOffer:
             self.button.disabled = False
             return
         self._panel.reading.offer.children = []
-        self._panel.use(reader, f"{_as_html(WEAKNESS)} Trained in {training.seconds:.0f} s.")
-
-
-def _as_html(text: str) -> str:
-    """Bold and code of a Markdown sentence as HTML."""
-    for mark, tag in (("**", "b"), ("`", "code")):
-        parts = text.split(mark)
-        text = "".join(
-            part + (f"<{'/' if k % 2 else ''}{tag}>" if k < len(parts) - 1 else "") for k, part in enumerate(parts)
-        )
-    return text
+        self._panel.use(reader, f"{as_html(WEAKNESS)} Trained in {training.seconds:.0f} s.")

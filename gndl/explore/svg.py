@@ -97,14 +97,15 @@ class MapDrawing:
         return min(max(x, 11), self.width - 11), min(max(y, 11), self.height - 11)
 
 
-def legend_of_map(expressions: tuple[str, ...]) -> str:
-    """Names the map's colours, in HTML."""
+def legend_of_map(expressions: tuple[str, ...], *, neutral: bool = True) -> str:
+    """Names the map's colours, in HTML; ``neutral`` where neutral faces are on it too."""
     entries = [
         f"<span style='white-space:nowrap;margin-right:10px'><span style='color:{CLASS_COLOURS.get(name, OTHER)}'>●"
         f"</span> {name}</span>"
         for name in figure_order(expressions)
     ]
-    entries.append(f"<span style='white-space:nowrap'><span style='color:{OTHER}'>○</span> neutral</span>")
+    if neutral:
+        entries.append(f"<span style='white-space:nowrap'><span style='color:{OTHER}'>○</span> neutral</span>")
     return f"<div style='line-height:1.5;font-size:12px'>{' '.join(entries)}</div>"
 
 
