@@ -8,9 +8,12 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gndl import comparison, figures, results, tables
+from gndl import comparison, figures, results, study_tables, tables
 from gndl.errors import GndlError
+from gndl.figures.redraw import redraw
+from gndl.manuscript import study_numbers, write_manuscript
 from gndl.paper import DATABASE_TITLES
+from gndl.profiles import Profile
 from gndl.request import profile_from_json, read_study_json
 
 
@@ -26,6 +29,8 @@ class DatabaseReport:
         Table 1: the paper's rows, then ours.
     matrices, curves : Figure
         Confusion matrices (Fig. 6) and learning curves.
+    comparison : DataFrame
+        Every variant against its baseline, of `gndl.comparison.compare_with_baseline`.
     words : str
         The comparison in plain words, in Markdown.
     """
@@ -34,20 +39,29 @@ class DatabaseReport:
     table: pd.DataFrame
     matrices: Figure
     curves: Figure
+    comparison: pd.DataFrame
     words: str
 
 
-def report_database(out: Path, database: str) -> DatabaseReport:
-    """Write Table 1, confusion matrices and learning curves of one database into the study, and return them.
+def report_database(out: Path, database: str, into: Path | None = None) -> DatabaseReport:
+    """Write Table 1, confusion matrices and learning curves of one database, and return them.
 
     Only the λ that was fixed beforehand enters (ledger L19); other values lie in accuracy.csv.
+
+    Parameters
+    ----------
+    out : Path
+        The study's directory.
+    database : str
+    into : Path, optional
+        Folder for figures, and tables in its ``tables``; by default ``figures`` and ``tables`` of the study.
 
     Raises
     ------
     GndlError
         Where the database has no finished run, or its runs cannot be averaged.
     """
-    lam = profile_from_json(read_study_json(out)["asked"]["settings"]).lam
+    lam = settings_of(out).lam
     summary = results.summarise(out, database)
     if summary.empty:
         raise GndlError(f"{out / database} holds no finished run; run `gndl study --out {out}` first.")
@@ -62,21 +76,51 @@ def report_database(out: Path, database: str) -> DatabaseReport:
         folds = f"{row.folds} fold{'' if row.folds == 1 else 's'}"
         counts[f"{title}: {row.method}{lam_text} ({folds})"] = results.confusion_counts(predictions, classes)
     epochs = results.headline(results.read_epochs(out, database), lam)
-    matrices, curves = figures.training_figures(counts, epochs, source, out / database / "figures")
-    table = tables.table_1(summary, database)
-    tables.save_table_1(table, out / database / "tables", database)
+    matrices, curves = figures.training_figures(counts, epochs, source, into or out / database / "figures")
+    table, table_folder = tables.table_1(summary, database), (into or out / database) / "tables"
+    tables.save_table_1(table, table_folder, database)
     compared = comparison.compare_with_baseline(summary, results.accuracy_table(out, database))
-    results.write_csv(compared, out / database / "tables" / "comparison.csv")
-    return DatabaseReport(summary, table, matrices, curves, comparison.in_plain_words(compared))
+    results.write_csv(compared, table_folder / "comparison.csv")
+    return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared))
 
 
-def report_study(out: Path) -> pd.DataFrame:
-    """Write every table and figure of a study again, and ``accuracy.csv``; return the headline's rows of Table 1."""
-    accuracy = results.write_accuracy(out)
+def settings_of(out: Path) -> Profile:
+    """Read the settings that a study was asked for."""
+    return profile_from_json(read_study_json(out)["asked"]["settings"])
+
+
+def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
+    """Write every table and figure of a study that its CSV files give; return the headline's rows of Table 1.
+
+    Beside them stand what a manuscript takes: ``tables/numbers.tex``, ``tables/references.bib`` and ``preview.tex``.
+
+    Parameters
+    ----------
+    out : Path
+        The study's directory.
+    into : Path, optional
+        Another folder, ``INTO/DATABASE/NAME.pdf``, and the study is only read. By default all goes into the study
+        itself, and ``accuracy.csv`` is written too.
+
+    Raises
+    ------
+    GndlError
+        Where there is no finished run.
+    """
+    accuracy = results.accuracy_table(out) if into else results.write_accuracy(out)
     names = [name for name in DATABASE_TITLES if name in set(accuracy["database"])]
     if not names:
         raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
-    rows = [tables.measured_rows(report_database(out, name).summary) for name in names]
-    table = pd.concat(rows, ignore_index=True)
-    results.write_csv(table, out / "tables" / "accuracy_summary.csv")
+    reports = {name: report_database(out, name, into / name if into else None) for name in names}
+    for name in names:
+        redraw(out / name, into / name if into else out / name / "figures")
+    folder = into or out
+    summaries = {name: report.summary for name, report in reports.items()}
+    comparisons = pd.concat([report.comparison for report in reports.values()], ignore_index=True)
+    study_tables.save_study_table(study_tables.study_table_1(summaries), folder / "tables")
+    study_tables.save_comparisons(comparisons, folder / "tables")
+    table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
+    results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
+    numbers = study_numbers(out, settings_of(out), summaries, comparisons)
+    write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

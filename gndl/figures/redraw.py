@@ -1,0 +1,83 @@
+"""Figures that can be drawn again from the CSV behind them alone: no weights, no pictures, no training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gndl.errors import GndlError
+from gndl.figures.saving import save_figure
+from gndl.figures.training import fold_balance
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """How one figure is drawn from its CSV.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the table and ``source`` and returns the figure.
+    caption, description : callable, optional
+        Take the table and return the texts; those of `gndl.figures.captions` by default.
+    """
+
+    draw: Callable[[pd.DataFrame, str], Figure]
+    caption: Callable[[pd.DataFrame], str] | None = None
+    description: Callable[[pd.DataFrame], str] | None = None
+
+
+FIGURES: dict[str, Redrawn] = {
+    "folds": Redrawn(lambda table, source: fold_balance(table.set_index("fold"), source=source)),
+}
+"""Every figure that is drawn again from ``NAME.csv``, by NAME."""
+
+CSV_FOLDERS = ("analysis", "figures")
+"""Where in a database's folder of a study the CSV files lie."""
+
+
+def read_figure_csv(path: Path) -> tuple[pd.DataFrame, str]:
+    """Read the CSV behind a figure, exactly as it was written; return it without ``source``, and the source.
+
+    Raises
+    ------
+    GndlError
+        Where the file has no row or no ``source``, or more than one.
+    """
+    texts = {"lam": str, "subject": str, "sequence": str, "frame": str}
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts, float_precision="round_trip")
+    sources = sorted(set(table["source"])) if "source" in table.columns else []
+    if len(sources) != 1:
+        raise GndlError(f"{path}: one source is expected in the column source, found {', '.join(sources) or 'none'}.")
+    return table.drop(columns="source"), str(sources[0])
+
+
+def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
+    """Draw every figure whose CSV a database's folder of a study holds into ``folder``; return the PNG files.
+
+    Parameters
+    ----------
+    study_of_database : Path
+        ``OUT/DATABASE``; the CSV files lie in its ``analysis`` or ``figures``.
+    folder : Path
+        For the figures; may be the study's own.
+    names : iterable of str, optional
+        Only these; by default all in `FIGURES`.
+    """
+    drawn = []
+    for name in FIGURES if names is None else names:
+        csv = next((study_of_database / part / f"{name}.csv" for part in CSV_FOLDERS
+                    if (study_of_database / part / f"{name}.csv").exists()), None)  # fmt: skip
+        if csv is None:
+            continue
+        table, source = read_figure_csv(csv)
+        how = FIGURES[name]
+        caption = how.caption(table) if how.caption else ""
+        description = how.description(table) if how.description else ""
+        figure = how.draw(table, source)
+        drawn.append(save_figure(figure, folder, name, table, source, caption=caption, description=description))
+    return drawn

@@ -1,0 +1,222 @@
+"""What a manuscript takes from a study: a macro for every number, the references, and a page that shows every float."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from gndl.bibliography import write_bibliography
+from gndl.errors import GndlError
+from gndl.files import write_text
+from gndl.paper import DATABASE_TITLES, PAPER_ROW_OF_METHOD, reported_accuracy
+from gndl.profiles import Profile
+from gndl.results import read_csv, write_csv
+from gndl.study_tables import p_value
+from gndl.tables import measured_on
+from gndl.tex import STUDY_MACRO, escape, macro_name
+
+
+class Number(NamedTuple):
+    """One number that a text may quote: its macro, the text that it stands for, the number itself and its meaning."""
+
+    macro: str
+    text: str
+    value: float
+    meaning: str
+
+
+def study_numbers(
+    out: Path, settings: Profile, summaries: Mapping[str, pd.DataFrame], comparisons: pd.DataFrame
+) -> pd.DataFrame:
+    """Collect every number that a text about the study quotes, each under the name of a TeX macro.
+
+    Parameters
+    ----------
+    out : Path
+        The study's directory.
+    settings : Profile
+        Of the study.
+    summaries : mapping of database to DataFrame
+        Headline's rows of `gndl.results.summarise`.
+    comparisons : DataFrame
+        Of `gndl.comparison.compare_with_baseline`, all databases one after the other.
+
+    Returns
+    -------
+    DataFrame
+        ``macro``, ``text``, ``value`` and ``meaning``. Accuracies are texts in percent and values as fractions,
+        differences in percentage points and as fractions.
+    """
+    numbers = [*_of_settings(settings)]
+    for database, summary in summaries.items():
+        numbers += _of_counts(out, database, str(summary["source"].iloc[0]))
+        for row in summary.to_dict("records"):
+            numbers += _of_variant(row)
+        for method in PAPER_ROW_OF_METHOD:
+            reported = reported_accuracy(method, database)
+            if reported is not None:
+                meaning = f"Table 1 of the paper: {method} on {DATABASE_TITLES[database]}"
+                numbers.append(_percent(("paper", "accuracy", database, method), reported, meaning))
+    for row in comparisons.to_dict("records"):
+        if not pd.isna(row.get("difference")):
+            numbers += _of_comparison(row)
+    table = pd.DataFrame(numbers, columns=list(Number._fields))
+    twice = table.loc[table["macro"].duplicated(), "macro"]
+    if len(twice):
+        raise GndlError(
+            f"{out}: two numbers would share the macro \\{twice.iloc[0]}; rename a method that spells alike."
+        )
+    return table
+
+
+def _percent(name: tuple[str, ...], value: float, meaning: str) -> Number:
+    text = "--" if pd.isna(value) else f"{100 * value:.2f}"
+    return Number(macro_name(*name), text, value, f"{meaning}, in percent")
+
+
+def _count(name: tuple[str, ...], value: float, meaning: str) -> Number:
+    return Number(macro_name(*name), f"{int(value):,}".replace(",", "{,}"), float(value), meaning)
+
+
+def _points(name: tuple[str, ...], value: float, meaning: str) -> Number:
+    text = "--" if pd.isna(value) else rf"\ensuremath{{{100 * value:+.2f}}}"
+    return Number(macro_name(*name), text, value, f"{meaning}, in percentage points")
+
+
+def _p(name: tuple[str, ...], value: float, meaning: str) -> Number:
+    text = "not tested" if pd.isna(value) else escape(p_value(value))
+    return Number(macro_name(*name), text, value, meaning)
+
+
+def _of_settings(settings: Profile) -> list[Number]:
+    train = settings.train
+    return [
+        Number(
+            macro_name("lam"), f"{settings.lam:g}", settings.lam, "weight of the reconstruction loss, fixed beforehand"
+        ),
+        _count(("image", "size"), train.image_size, "side of the pictures trained on, in pixels"),
+        _count(("epochs",), train.epochs, "epochs asked for"),
+        _count(("batch", "size"), train.batch_size, "pairs in a batch"),
+    ]
+
+
+def _of_counts(out: Path, database: str, source: str) -> Iterator[Number]:
+    on = measured_on(database, source)
+    crops_file, folds_file = out / database / "crops.csv", out / database / "folds.json"
+    if crops_file.exists():
+        crops = read_csv(crops_file, ("sequence", "subject", "role"))
+        yield _count(("subjects", database), crops["subject"].nunique(), f"subjects of {on}")
+        yield _count(("sequences", database), crops["sequence"].nunique(), f"labelled sequences of {on}")
+        pairs = int((crops["role"] != "neutral").sum())
+        yield _count(("pairs", database), pairs, f"pairs of an examined and a neutral face of {on}")
+    if folds_file.exists():
+        dealt = len(json.loads(folds_file.read_text(encoding="utf-8")))
+        yield _count(("folds", "dealt", database), dealt, f"folds that the subjects of {on} were dealt to")
+
+
+def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
+    name = (str(row["database"]), str(row["method"]))
+    of = f"{row['method']} on {measured_on(row['database'], row['source'])}"
+    yield _percent(("accuracy", *name), row["accuracy"], f"accuracy of {of}: last epoch, mean of {row['folds']} folds")
+    yield _percent(("sd", *name), row["sd"], f"standard deviation between folds of {of}")
+    yield _count(("folds", *name), row["folds"], f"folds run of {of}")
+    yield _count(("seeds", *name), row["seeds"], f"seeds run of {of}")
+    yield _percent(("pooled", *name), row["pooled"], f"accuracy of {of} over all samples tested")
+    yield _percent(("per", "sequence", *name), row["per_sequence"], f"accuracy of {of}, one vote a sequence")
+    yield _percent(("optimistic", *name), row["optimistic"], f"best epoch of {of}, chosen on the test folds")
+    yield _percent(("chance", *name), row["chance"], f"always answering the most frequent class tested by {of}")
+    yield _count(("tested", *name), row["n_test"], f"samples tested of {of}")
+    yield _count(("images", *name), row["images_per_epoch"], f"images that {of} sees in an epoch of training")
+    millions = row["parameters"] / 1e6
+    yield Number(
+        macro_name("parameters", *name), f"{millions:.2f}", row["parameters"], f"parameters of {of}, in millions"
+    )
+
+
+def _of_comparison(row: Mapping[Any, Any]) -> Iterator[Number]:
+    name = (str(row["database"]), str(row["method"]))
+    of = f"{row['method']} minus {row['against']} on {measured_on(row['database'], row['source'])}"
+    yield _points(("difference", *name), row["difference"], f"{of}: mean over {row['folds']} folds")
+    yield _points(("difference", "low", *name), row["low"], f"{of}: lower end of the 95 % interval")
+    yield _points(("difference", "high", *name), row["high"], f"{of}: upper end of the 95 % interval")
+    yield _count(("difference", "folds", *name), row["folds"], f"{of}: folds compared")
+    for part in ("better", "worse", "equal"):
+        yield _count((part, *name), row[part], f"{of}: folds that are {part}")
+    yield _p(("p", "corrected", "t", *name), row["p_corrected_t"], f"{of}: p of the corrected t-test")
+    yield _p(("p", "signed", "rank", *name), row["p_wilcoxon"], f"{of}: p of the signed-rank test")
+
+
+def numbers_tex(numbers: pd.DataFrame, source: str) -> str:
+    r"""Write the numbers as macros, one a line with its meaning behind it; ``\gndlSource`` says what they come from."""
+    kind = {"rendered": "rendered stand-in", "licensed": "licensed copy", "own": "own faces"}.get(source, source)
+    lines = ["% Every number of the study, by gndl report. Accuracies in percent, differences in percentage points."]
+    if source == "rendered":
+        lines.append("% Rendered stand-in: faces of nobody. None of these is a result on the database itself.")
+    lines.append(rf"\newcommand{{\gndlSource}}{{{kind}}}% what the numbers were measured on")
+    for row in numbers.itertuples():
+        lines.append(rf"\newcommand{{\{row.macro}}}{{{row.text}}}% {row.meaning}")
+    return "\n".join(lines) + "\n"
+
+
+def preview_tex(folder: Path) -> str:
+    """Write an acmart document that shows every float which lies below ``folder``, and quotes every number.
+
+    It asks for nothing beyond acmart itself, so ``pdflatex preview.tex`` in ``folder`` shows how all looks in print.
+    """
+    figures = sorted(file for file in folder.rglob("*.tex") if re.search(r"\\begin\{figure", _text(file)))
+    tables = sorted(file for file in folder.rglob("*.tex") if re.search(r"\\begin\{table", _text(file)))
+    numbers = next(iter(sorted(folder.rglob("numbers.tex"))), None)
+    references = next(iter(sorted(folder.rglob("references.bib"))), None)
+    lines = [
+        "% How the study's tables and figures look in a paper: pdflatex preview, bibtex preview, pdflatex twice.",
+        r"\documentclass[sigconf,nonacm]{acmart}",
+        STUDY_MACRO,
+        *([rf"\input{{{_inside(numbers, folder)}}}"] if numbers else []),
+        r"\settopmatter{printacmref=false,printfolios=true}",
+        r"\begin{document}",
+        r"\title{Tables and figures of a study with gndl}",
+        r"\author{The gndl authors}",
+        r"\affiliation{\institution{gndl}\city{Anywhere}\country{Nowhere}}",
+        r"\begin{abstract}",
+        r"Every table and figure of the study, each from the file that a manuscript would include."
+        + (r" Measured on: \gndlSource." if numbers else ""),
+        r"\end{abstract}",
+        r"\maketitle",
+    ]
+    for kind, files in (("Tables", tables), ("Figures", figures)):
+        lines.append(rf"\section{{{kind}}}")
+        for count, file in enumerate(files):
+            lines.append(rf"\input{{{_inside(file, folder)}}}")
+            if count % 4 == 3:  # LaTeX keeps only so many floats waiting
+                lines.append(r"\clearpage")
+        lines.append(r"\clearpage")
+    if numbers:
+        lines += [r"\section{Numbers}", r"\begingroup\raggedright\footnotesize", r"\begin{itemize}"]
+        for macro, meaning in re.findall(r"\\newcommand\{\\(\w+)\}\{.*\}% (.*)", _text(numbers)):
+            lines.append(rf"\item[] \{macro}: {escape(meaning)}")
+        lines += [r"\end{itemize}", r"\endgroup"]
+    if references:
+        name = _inside(references, folder).removesuffix(".bib")
+        lines += [r"\nocite{*}", r"\bibliographystyle{ACM-Reference-Format}", rf"\bibliography{{{name}}}"]
+    return "\n".join([*lines, r"\end{document}", ""])
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8")
+
+
+def _inside(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def write_manuscript(folder: Path, numbers: pd.DataFrame, source: str) -> None:
+    """Write ``numbers.tex``, the CSV behind it and ``references.bib`` into ``folder/tables``, and ``preview.tex``."""
+    write_csv(numbers.assign(source=source), folder / "tables" / "numbers.csv")
+    write_text(folder / "tables" / "numbers.tex", numbers_tex(numbers, source))
+    write_bibliography(folder / "tables")
+    write_text(folder / "preview.tex", preview_tex(folder))
