@@ -9,6 +9,9 @@ OUT ?= runs/$(PROFILE)
 # Processes at once; one per core unless told otherwise (runs on a GPU: one at a time).
 JOBS ?=
 STUDY_OPTIONS ?=
+# The study whose CSV files `make figures` draws, and where to.
+RECORD ?= record/standard
+FIGURES ?= figures
 PYTEST_OPTIONS ?=
 
 # The first Python 3.11 to 3.13 that really starts; PYTHON=... chooses another.
@@ -18,12 +21,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev study test lint lab bench
+.PHONY: help install install-dev study test lint lab figures bench
 
 help:
 	@echo "make study   render (or read) the databases, train, write the notebooks, figures and tables"
 	@echo "make test    run the test suite"
 	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make figures draw the figures of record again from record/standard; trains nothing"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   training throughput on this machine"
 	@echo "Variables: PROFILE=smoke|quick|standard|paper DATABASES=\"ckplus oulu_casia mmi\" DATA=/path"
@@ -63,6 +67,9 @@ lint: install-dev
 lab: install
 	@git rev-parse --git-dir >/dev/null 2>&1 && $(BIN)/nbstripout --install || true
 	$(BIN)/jupyter lab notebooks
+
+figures: install
+	@$(BIN)/gndl figures $(RECORD) --out "$(FIGURES)"
 
 bench: install
 	$(BIN)/python benchmarks/throughput.py

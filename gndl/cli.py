@@ -12,6 +12,7 @@ from gndl.options import (
     Check,
     Command,
     FetchWeights,
+    Figures,
     Methods,
     Names,
     Predict,
@@ -186,6 +187,15 @@ def _report(options: Report) -> int:
     out = resolve(options.run)
     print(readable(report_study(out)).to_string(index=False))
     print(f"written: {out / 'accuracy.csv'}, {out / 'tables'}, and figures and tables of each database")
+    print(f"for a manuscript: {out / 'tables' / 'numbers.tex'}, references.bib beside it; see {out / 'preview.tex'}")
+    return 0
+
+
+def _figures(options: Figures) -> int:
+    from gndl.figures_of_record import draw_figures_of_record
+    from gndl.paths import resolve
+
+    print(f"gallery: {draw_figures_of_record(resolve(options.run), resolve(options.out))}")
     return 0
 
 
@@ -258,6 +268,8 @@ def run(command: Command) -> int:
             return _render(command)
         case Report():
             return _report(command)
+        case Figures():
+            return _figures(command)
         case Check():
             return _check(command)
         case Predict():

@@ -168,8 +168,9 @@ def preview_tex(folder: Path) -> str:
 
     It asks for nothing beyond acmart itself, so ``pdflatex preview.tex`` in ``folder`` shows how all looks in print.
     """
-    figures = sorted(file for file in folder.rglob("*.tex") if re.search(r"\\begin\{figure", _text(file)))
-    tables = sorted(file for file in folder.rglob("*.tex") if re.search(r"\\begin\{table", _text(file)))
+    files = sorted(folder.rglob("*.tex"), key=lambda file: (_place(file.relative_to(folder)), file))
+    figures = [file for file in files if re.search(r"\\begin\{figure", _text(file))]
+    tables = [file for file in files if re.search(r"\\begin\{table", _text(file))]
     numbers = next(iter(sorted(folder.rglob("numbers.tex"))), None)
     references = next(iter(sorted(folder.rglob("references.bib"))), None)
     lines = [
@@ -198,12 +199,17 @@ def preview_tex(folder: Path) -> str:
     if numbers:
         lines += [r"\section{Numbers}", r"\begingroup\raggedright\footnotesize", r"\begin{itemize}"]
         for macro, meaning in re.findall(r"\\newcommand\{\\(\w+)\}\{.*\}% (.*)", _text(numbers)):
-            lines.append(rf"\item[] \{macro}: {escape(meaning)}")
+            lines.append(rf"\item[] \texttt{{\textbackslash {macro}}} \{macro}: {escape(meaning)}")
         lines += [r"\end{itemize}", r"\endgroup"]
     if references:
         name = _inside(references, folder).removesuffix(".bib")
         lines += [r"\nocite{*}", r"\bibliographystyle{ACM-Reference-Format}", rf"\bibliography{{{name}}}"]
     return "\n".join([*lines, r"\end{document}", ""])
+
+
+def _place(file: Path) -> int:
+    """What spans the databases first, then the databases in their usual order."""
+    return list(DATABASE_TITLES).index(file.parts[0]) if file.parts[0] in DATABASE_TITLES else -1
 
 
 def _text(file: Path) -> str:

@@ -120,6 +120,16 @@ class Report:
 
 
 @dataclass(frozen=True)
+class Figures:
+    """Draw the figures of record again from a study's committed CSV files; nothing is trained."""
+
+    run: Annotated[str, tyro.conf.Positional] = "record/standard"
+    """The study's directory, which is only read."""
+    out: str = "figures"
+    """Folder for DATABASE/NAME.pdf, tables and the gallery README.md."""
+
+
+@dataclass(frozen=True)
 class Check:
     """Audit a copy of a database (with --database), or a study."""
 
@@ -168,6 +178,7 @@ Command = (
     | Annotated[Prepare, tyro.conf.subcommand("prepare")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Figures, tyro.conf.subcommand("figures")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Methods, tyro.conf.subcommand("methods")]

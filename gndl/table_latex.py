@@ -9,7 +9,7 @@ import pandas as pd
 
 from gndl.tex import escape
 
-_NUMBER = re.compile(r"^(–|[+−-]?[\d.,]+( ± [\d.]+)?|< [\d.]+)?$")
+_NUMBER = re.compile(r"^(–|[+−-]?[\d.,]+( ± [\d.]+)?|< [\d.]+|[\d.,]+( / [\d.,]+)*)?$")
 
 
 class Tex(str):

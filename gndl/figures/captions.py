@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from PIL import Image
+
 from gndl.figures.style import STAND_IN_NOTE
 from gndl.paper import DATABASE_TITLES
 
@@ -38,7 +40,7 @@ CAPTIONS = {
     ),
     "folds": (
         "Pairs that each fold of {on} tests, by class. Nobody is in two folds.",
-        "A stacked bar for each fold, with a piece for each expression class; the bars are of similar height.",
+        "A stacked bar for each fold, with a piece for each expression class.",
     ),
     "confusion_matrices": (
         "Confusion matrices on {on}. Rows are the true classes and columns the predicted ones; a cell gives its share "
@@ -86,6 +88,15 @@ def caption_of(name: str, folder: Path, source: str, caption: str = "", descript
     if source == "rendered" and STAND_IN_NOTE not in caption.lower():
         caption = f"{caption} {STAND_IN_SENTENCE}"
     return caption, description
+
+
+def read_caption(png: Path, source: str) -> tuple[str, str]:
+    """Read caption and description of a PNG file as `gndl.figures.save_figure` wrote them; else those of its name."""
+    with Image.open(png) as picture:
+        texts = {str(key): str(value) for key, value in picture.info.items()}
+    if "Description" not in texts:
+        return caption_of(png.stem, png.parent, source)
+    return texts["Description"], texts.get("Comment", "")
 
 
 def label_of(name: str, folder: Path) -> str:

@@ -36,8 +36,20 @@ FIGURES: dict[str, Redrawn] = {
 }
 """Every figure that is drawn again from ``NAME.csv``, by NAME."""
 
+ORDER = ("confusion_matrices", "sensitivity", "deviation_features", "hard_samples")
+"""The figures that the paper has, in its order; all others follow by name."""
+
 CSV_FOLDERS = ("analysis", "figures")
 """Where in a database's folder of a study the CSV files lie."""
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sort names of figures: the paper's first, those that begin alike together."""
+
+    def place(name: str) -> tuple[int, str]:
+        return next((number for number, start in enumerate(ORDER) if name.startswith(start)), len(ORDER)), name
+
+    return sorted(names, key=place)
 
 
 def read_figure_csv(path: Path) -> tuple[pd.DataFrame, str]:

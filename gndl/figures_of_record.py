@@ -1,0 +1,101 @@
+"""``figures/``: the figures of record, drawn from the CSV files of the study of record, and their gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gndl.figures.captions import read_caption
+from gndl.figures.redraw import in_order
+from gndl.figures.style import STAND_IN_NOTE
+from gndl.files import write_text
+from gndl.paper import DATABASE_TITLES
+from gndl.report import report_study
+from gndl.request import read_study_json
+
+COMMANDS = {
+    "first_faces": "make study",
+    "standin_ckplus": "gndl render --profile standard --sheets",
+    "standin_oulu_casia": "gndl render --profile standard --sheets",
+    "standin_mmi": "gndl render --profile standard --sheets",
+}
+"""Commands for pictures of faces, which no CSV gives back; all others are drawn by ``make figures``."""
+
+KINDS = ("pdf", "svg", "csv", "tex")
+
+
+def draw_figures_of_record(record: Path, folder: Path) -> Path:
+    """Draw every figure and table that the CSV files of a study give into ``folder``; return its gallery.
+
+    Nothing is trained, rendered or read from a database, and the study itself is left as it is.
+
+    Parameters
+    ----------
+    record : Path
+        A study's directory; its runs may be without weights.
+    folder : Path
+        ``folder/DATABASE/NAME.pdf``, ``folder/tables`` and ``folder/README.md`` are written.
+    """
+    report_study(record, into=folder)
+    source = str(read_study_json(record).get("source", "rendered"))
+    write_text(folder / "README.md", gallery(folder, source))
+    return folder / "README.md"
+
+
+def gallery(folder: Path, source: str) -> str:
+    """Show every PNG below ``folder`` in Markdown with its caption, what it was made from and its command."""
+    rendered = source == "rendered"
+    lines = ["# Figures of record", ""]
+    if rendered:
+        lines += [
+            f"> **Every picture and number here comes from a {STAND_IN_NOTE}**: faces of nobody, rendered in the "
+            "layouts of CK+, Oulu-CASIA and MMI. None is a result on these databases or on people.",
+            "",
+        ]
+    lines += [
+        "Drawn from the CSV files of the study of record by `make figures`, which trains nothing. Beside each picture "
+        "lie PDF (TrueType) and SVG for print, the CSV behind it, and a `.tex` with caption, label and description; "
+        "`tables/numbers.tex` has a macro for every number, `preview.tex` shows all of it in acmart.",
+        "",
+    ]
+    for heading, pictures in _groups(folder):
+        lines += [f"## {heading}{f' ({STAND_IN_NOTE})' if rendered and heading != 'Faces' else ''}", ""]
+        for png in pictures:
+            lines += [*_entry(png, folder, source), ""]
+    return "\n".join(lines)
+
+
+def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
+    """Headings with their pictures: what spans the databases, then database by database."""
+    parts = [("Faces", folder), *((title, folder / name) for name, title in DATABASE_TITLES.items())]
+    for heading, part in parts:
+        pictures = {png.stem: png for png in part.glob("*.png")}
+        if pictures:
+            yield heading, [pictures[name] for name in in_order(pictures)]
+
+
+def _entry(png: Path, folder: Path, source: str) -> Iterator[str]:
+    caption, description = read_caption(png, source)
+    mark = (
+        f"{STAND_IN_NOTE[0].upper()}{STAND_IN_NOTE[1:]}. "
+        if source == "rendered" and STAND_IN_NOTE not in caption.lower()
+        else ""
+    )
+    files = [f"[{kind}]({_link(png.with_suffix(f'.{kind}'), folder)})" for kind in KINDS
+             if png.with_suffix(f".{kind}").exists()]  # fmt: skip
+    command = COMMANDS.get(png.stem, "make figures")
+    yield f"### {png.stem.replace('_', ' ')}"
+    yield ""
+    yield f"![{_one_line(description)}]({_link(png, folder)})"
+    yield ""
+    yield f"*{mark}{_one_line(caption)}*"
+    yield ""
+    yield f"Command: `{command}`" + (f" · {' · '.join(files)}" if files else "")
+
+
+def _link(file: Path, folder: Path) -> str:
+    return file.relative_to(folder).as_posix()
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()).replace("*", r"\*").replace("[", r"\[").replace("]", r"\]")
