@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,13 +13,14 @@ import pandas as pd
 from gndl import figures, gallery, results, tables
 from gndl.errors import GndlError
 from gndl.estimate import Estimate, expected_images, expected_size
-from gndl.execute import execute_notebook, notebook_sources
+from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
+from gndl.methods import method_settings
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import standin_folder
 from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
 from gndl.report import report_study
 from gndl.request import StudyRequest, changing_study_json, joined, read_study_json, save_request
-from gndl.runs import Run, find_finished, plan_runs
+from gndl.runs import Run, find_finished, plan_runs, sweep_folds
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames, preview_sheet
 from gndl.study import train_missing
@@ -42,6 +43,7 @@ class Batch:
         self.estimate = Estimate(jobs, settings.train.image_size)
         self.seconds: dict[str, float] = {}
         self.failures: list[str] = []
+        self.notebooks = self.notebooks_there = 0
         self.first_faces_shown = False
         self.first_matrix_shown = False
         for name, root in request.data_roots.items():
@@ -50,15 +52,20 @@ class Batch:
                 self.estimate.plan("render", name, self._frames(name))
             self.estimate.plan("crop", name, 4 * sequences)
             self.estimate.plan("train", name, expected_images(settings, sequences, subjects))
-            self.estimate.plan("notebooks", name, len(notebook_sources()))
+            self.estimate.plan("notebooks", name, len(notebook_sources(FOR_EACH_DATABASE)))
+        self.estimate.plan("notebooks", "", len(notebook_sources(FOR_THE_STUDY)))
 
     def run(self) -> int:
         """Run the whole study; return the exit status: 0, or 1 where a run or a notebook failed."""
         say(f"Study {self.request.out}, profile {self.request.settings.name}: {self.request.settings.purpose}.")
         for name in self.request.data_roots:
             self._one_database(name)
+        self._record_times()  # notebook 7 tells them
+        table = self._report()
+        say(f"\nThe whole study  {self.estimate.line()}")
+        self._notebooks("", notebook_sources(FOR_THE_STUDY))
         self._record_times()
-        self._summary()
+        self._summary(table)
         return 1 if self.failures else 0
 
     def _must_render(self, name: str) -> bool:
@@ -89,20 +96,27 @@ class Batch:
         study = prepare(request, name, self.jobs)
         self._finished("crop", name, len(study.crops.images), started)
         self._say_what_was_found(study)
-        runs = plan_runs(study)
+        self._train(study)
+        self._notebooks(name, notebook_sources(FOR_EACH_DATABASE))
+
+    def _train(self, study: Prepared) -> None:
+        """Train the headline's runs and then those of the sweep over λ, so that the notebooks only read."""
+        name, settings = study.database.name, self.request.settings
+        methods = [method for method in settings.methods if method_settings(method).uses_lam]
+        lams, folds = [lam for lam in settings.lams if lam != settings.lam], sweep_folds(study)
+        runs = [*plan_runs(study), *plan_runs(study, methods, lams, folds)]
         missing = [run for run in runs if find_finished(study, run) is None]
         work = sum(run.images * study.train.epochs for run in missing)
         self.estimate.plan("train", name, work)
         say(f"  {len(runs)} runs, {len(runs) - len(missing)} of them there already  {self.estimate.line()}")
         started = time.monotonic()
-        try:
-            train_missing(study, jobs=self.training_jobs, on_finished=partial(self._show_first, study))
-        except GndlError as error:
-            self._failed(str(error))
+        train = partial(train_missing, study, jobs=self.training_jobs, on_finished=partial(self._show_first, study))
+        for do in (train, partial(train, methods=methods, lams=lams, folds=folds)):
+            try:
+                do()
+            except GndlError as error:
+                self._failed(str(error))
         self._finished("train", name, work, started)
-        started = time.monotonic()
-        self._notebooks(study)
-        self._finished("notebooks", name, len(notebook_sources()), started)
 
     def _failed(self, text: str) -> None:
         say(f"  FAILED: {text}")
@@ -147,41 +161,62 @@ class Batch:
         path = figures.save_figure(figure, folder, "first_confusion_matrix", counts.reset_index(), source)
         say(f"  first confusion matrix: {path}")
 
-    def _notebooks(self, study: Prepared) -> None:
+    def _notebooks(self, database: str, sources: list[Path]) -> None:
+        """Run the notebooks of one database, or with ``""`` those of the study, as far as something has changed."""
         request = self.request
         parameters: dict[str, Any] = {
-            "database": study.database.name,
-            "data_root": request.data_roots[study.database.name],
+            "database": database,
+            "data_root": request.data_roots.get(database, ""),
             "profile": request.settings.name,
             "out": str(request.out),
             "device": request.device,
             "seed": request.seeds[0],
         }
-        folder = study.folder / "notebooks"
-        with ThreadPoolExecutor(self.jobs) as pool:
-            futures = [pool.submit(execute_notebook, source, folder, parameters) for source in notebook_sources()]
-            for future in as_completed(futures):
-                done = future.result()
-                if done.error:
-                    self._failed(f"notebook {done.path}: {done.error}")
-                else:
-                    say(f"  notebook {done.path}: {done.seconds:.0f} s")
+        folder, inputs = request.out / database / "notebooks", partial(inputs_of, request.out, database)
+        started = time.monotonic()
+        there = 0
+        for done in execute_missing([Task(source, folder, parameters, inputs) for source in sources], self.jobs):
+            if done.error:
+                self._failed(f"notebook {done.path}: {done.error}")
+            elif done.there:
+                there += 1
+            else:
+                say(f"  notebook {done.path}: {done.seconds:.0f} s")
+        if there:
+            say(f"  {there} of {len(sources)} notebooks there already, nothing that they were made from has changed")
+        self.notebooks += len(sources)
+        self.notebooks_there += there
+        self._finished("notebooks", database, len(sources) - there, started)
+
+    def _report(self) -> pd.DataFrame | None:
+        """Write what the study's CSV files give; the headline's rows, None where no run was finished."""
+        if not results.finished_runs(self.request.out):
+            return None
+        try:
+            return report_study(self.request.out)
+        except GndlError as error:
+            self._failed(str(error))
+            return None
 
     def _record_times(self) -> None:
         """Add to study.json how long each stage took in this call."""
         with changing_study_json(self.request.out) as content:
             content["seconds_of_last_call"] = {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
 
-    def _summary(self) -> None:
+    def _summary(self, table: pd.DataFrame | None) -> None:
         out = self.request.out
         say("")
-        if results.finished_runs(out):
-            text = tables.readable(report_study(out))
+        if table is not None:
+            text = tables.readable(table)
             columns = ["On", "Method", "Accuracy %", "Folds", "Per sequence %", "Chance %", "Images per epoch"]
             say(text[columns].to_string(index=False))
         took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
         say(f"\nTook {took}.")
+        failed = sum(failure.startswith("notebook ") for failure in self.failures)
+        run = self.notebooks - self.notebooks_there - failed
+        say(f"Notebooks: {run} executed, {self.notebooks_there} there already, {failed} failed.")
         say(f"Accuracies: {out / 'accuracy.csv'}")
+        say(f"The whole study: {out / 'notebooks' / '7_report.ipynb'}, {out / 'tables'}, {out / 'preview.tex'}")
         for name in self.request.data_roots:
             say(f"{DATABASE_TITLES[name]}: {out / name}/notebooks, figures, tables")
         for failure in self.failures:

@@ -66,7 +66,7 @@ class Estimate:
 
 
 def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
-    """Images that the headline's runs of one database will train on, before it was read.
+    """Images that the runs of one database will train on, headline and sweep over λ, before it was read.
 
     Parameters
     ----------
@@ -74,11 +74,17 @@ def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
         Labelled sequences and subjects: the stand-in's, or the paper's.
     """
     n_folds = settings.n_folds or min(10, subjects)
-    folds = n_folds if settings.only_folds is None else len([fold for fold in settings.only_folds if fold < n_folds])
+    folds = [fold for fold in range(n_folds) if settings.only_folds is None or fold in settings.only_folds]
+    swept = [fold for fold in folds if settings.sweep_folds is None or fold in settings.sweep_folds] or folds
     pairs = 3 * sequences * (1 - 1 / n_folds)
     steps = max(1, steps_per_epoch(int(pairs), settings.train.batch_size))
     epochs = max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
-    return folds * epochs * pairs * sum(method_settings(name).images_per_pair for name in settings.methods)
+    methods = [method_settings(name) for name in settings.methods]
+    others = len([lam for lam in settings.lams if lam != settings.lam])
+    runs = sum(
+        method.images_per_pair * (len(folds) + (others * len(swept) if method.uses_lam else 0)) for method in methods
+    )
+    return epochs * pairs * runs
 
 
 def expected_size(settings: Profile, database: str, rendered: bool) -> tuple[int, int]:

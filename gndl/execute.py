@@ -1,4 +1,8 @@
-"""Run notebooks in batch with papermill; each appears in the study's folder whole, or as ``….failed.ipynb``."""
+"""Run notebooks in batch with papermill, several side by side, and only those of which something has changed.
+
+A notebook appears in its folder whole, or as ``NAME.failed.ipynb``. It keeps a fingerprint of what it was made from:
+its cells, its parameters, the runs on disk and the package's version. While that is the same it is not run again.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,118 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nbformat
+
+from gndl import __version__
+from gndl.files import hash_file, hash_json, written_aside
+from gndl.notebook_size import keep_small
 from gndl.paths import repository_root
+from gndl.results import finished_runs
+
+FOR_EACH_DATABASE = "123456"
+FOR_THE_STUDY = "7"
+"""First signs of the notebooks that the batch runs; 0 and 8 are read by a person and belong to no study."""
 
 
 @dataclass(frozen=True)
 class Executed:
-    """One notebook that was run: where it lies, how long it took, and the error's last line if it failed."""
+    """One notebook: where it lies, seconds it took, the last line of its error, or that it was there already."""
 
     path: Path
     seconds: float
     error: str = ""
+    there: bool = False
 
 
-def notebook_sources() -> list[Path]:
-    """The study's notebooks, in the order of their numbers."""
-    return sorted((repository_root() / "notebooks").glob("[0-9]_*.ipynb"))
+@dataclass(frozen=True)
+class Task:
+    """One notebook to be run.
+
+    Parameters
+    ----------
+    source : Path
+        The notebook as it is committed.
+    folder : Path
+        Where the executed one goes.
+    parameters : dict
+        Of its cell tagged ``parameters``.
+    inputs : callable, optional
+        Returns what it reads, as JSON (`inputs_of`); looked at before and after it runs.
+    """
+
+    source: Path
+    folder: Path
+    parameters: dict[str, Any]
+    inputs: Callable[[], Any] = dict
+
+    @property
+    def target(self) -> Path:
+        """The executed notebook."""
+        return self.folder / self.source.name
+
+    def fingerprint(self) -> str:
+        """Hash of everything that the executed notebook is made from."""
+        notebook = nbformat.read(self.source, as_version=4)
+        cells = [[cell.cell_type, cell.source, cell.metadata.get("tags", [])] for cell in notebook.cells]
+        made_from = {"cells": cells, "parameters": self.parameters, "inputs": self.inputs(), "gndl": __version__}
+        return hash_json(made_from)
+
+    def is_done(self) -> bool:
+        """Whether the executed notebook lies there and nothing that it was made from has changed."""
+        try:
+            kept = nbformat.read(self.target, as_version=4).metadata.get("gndl", {})
+        except (OSError, ValueError, nbformat.ValidationError):
+            return False
+        return bool(kept.get("fingerprint") == self.fingerprint())
 
 
-def execute_notebook(source: Path, folder: Path, parameters: dict[str, Any]) -> Executed:
-    """Execute one notebook into ``folder``.
+def notebook_sources(numbers: str = "") -> list[Path]:
+    """The repository's notebooks in the order of their numbers; with ``numbers`` only those that begin with one."""
+    found = sorted((repository_root() / "notebooks").glob("[0-9]_*.ipynb"))
+    return [path for path in found if not numbers or path.name[0] in numbers]
+
+
+def inputs_of(out: Path, database: str = "") -> dict[str, str]:
+    """Name what the notebooks of a study read, each with a hash: runs, folds and crops, of one database or of all.
+
+    Those that span the databases read the figures on disk too.
+    """
+    found = {
+        run.folder.relative_to(out).as_posix(): f"{run.record['identity_hash']} {run.record['epochs']}"
+        for run in finished_runs(out)
+        if database in ("", run.database)
+    }
+    patterns = [f"{database or '*'}/folds.json", f"{database or '*'}/crops.csv"]
+    for pattern in patterns if database else [*patterns, "*/figures/*.png", "*/tables/*.csv"]:
+        found |= {file.relative_to(out).as_posix(): hash_file(file) for file in sorted(out.glob(pattern))}
+    return found
+
+
+def execute_missing(tasks: Sequence[Task], jobs: int) -> Iterator[Executed]:
+    """Run the notebooks that are missing or of which something has changed, ``jobs`` at once; yield all as they end."""
+    done = [task for task in tasks if task.is_done()]
+    for task in done:
+        yield Executed(task.target, 0.0, there=True)
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        futures = [
+            pool.submit(execute_notebook, task.source, task.folder, task.parameters, task.inputs)
+            for task in tasks
+            if task not in done
+        ]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def execute_notebook(
+    source: Path, folder: Path, parameters: dict[str, Any], inputs: Callable[[], Any] = dict
+) -> Executed:
+    """Execute one notebook into ``folder``, whether or not it lies there; the parameters are those of `Task`.
 
     papermill writes its output cell by cell, so it is given a file aside; a notebook that fails is kept with its
     error as ``NAME.failed.ipynb``, which the next success removes.
@@ -39,7 +132,7 @@ def execute_notebook(source: Path, folder: Path, parameters: dict[str, Any]) -> 
     # A kernel takes as many threads as there are cores unless told otherwise, and several run side by side here.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
-    target = folder / source.name
+    task = Task(source, folder, parameters, inputs)
     failed = folder / f"{source.stem}.failed.ipynb"
     aside = folder / f".{source.stem}.running.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
@@ -66,6 +159,22 @@ def execute_notebook(source: Path, folder: Path, parameters: dict[str, Any]) -> 
         if aside.exists():
             aside.replace(failed)
         return Executed(failed, seconds, error)
-    aside.replace(target)
+    _finish(aside, task, seconds)
     failed.unlink(missing_ok=True)
-    return Executed(target, seconds)
+    return Executed(task.target, seconds)
+
+
+def _finish(aside: Path, task: Task, seconds: float) -> None:
+    """Put an executed notebook in its place, small enough to be read anywhere, with what it was made from.
+
+    A notebook may have trained runs itself, so the fingerprint is taken now.
+    """
+    notebook = keep_small(nbformat.read(aside, as_version=4))
+    notebook.metadata["gndl"] = {
+        "fingerprint": task.fingerprint(),
+        "version": __version__,
+        "seconds": round(seconds, 1),
+    }
+    with written_aside(task.target) as whole:
+        nbformat.write(notebook, whole)
+    aside.unlink()

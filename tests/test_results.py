@@ -247,4 +247,5 @@ def test_the_estimate_follows_the_measured_rate() -> None:
 def test_the_first_estimate_counts_every_training() -> None:
     """Before anything is read, the images of all folds, methods and epochs of the profile are planned."""
     # Nine tenths of 981 pairs, one image a pair for the baseline and two for GNDL, 150 epochs, ten folds.
-    assert expected_images(PAPER, 327, 118) == pytest.approx(981 * 0.9 * 3 * 150 * 10)
+    # The headline is 1 + 2 images a pair; the sweep adds GNDL at seven further values of λ on the same folds.
+    assert expected_images(PAPER, 327, 118) == pytest.approx(981 * 0.9 * (3 + 7 * 2) * 150 * 10)
