@@ -55,7 +55,7 @@ PIXEL_CODE = {
     "kernels_occluders": "1d7bbf3165a2",
     "lighting": "f8d161bb0c8e",
     "liveliness": "478ad1bfc564",
-    "mmi": "e06f6e59fa2e",
+    "mmi": "b01d303c3c1b",
     "muscles": "4be624e3696a",
     "oulu_casia": "5a9194428336",
     "painting": "2a1350649a99",

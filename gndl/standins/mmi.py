@@ -25,7 +25,7 @@ from gndl.standins.plan import PlannedSequence
 from gndl.standins.timing import Timing, rise_and_fall
 from gndl.standins.truth import SequenceTruth
 
-STUDIO = Studio(size=(720, 576), eye_distance=(88.0, 116.0), difficulty=DIFFICULTY["mmi"])
+STUDIO = Studio(size=(720, 576), eye_distance=(72.0, 94.0), difficulty=DIFFICULTY["mmi"])
 FRAMES_PER_SECOND = 25
 BIT_RATE = 2_500_000
 """Of a clip's MPEG-4, in bits a second: its blocks can be seen where something moves."""
