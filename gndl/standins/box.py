@@ -26,6 +26,7 @@ baseline no evidence about people either. |
 """
 
 
-def what_a_render_can_tell(database: str) -> str:
-    """Say in Markdown what results on the rendered stand-in of ``database`` can tell and what they cannot."""
-    return BOX.format(title=DATABASE_TITLES.get(database, database))
+def what_a_render_can_tell(*databases: str) -> str:
+    """Say in Markdown what results on the rendered stand-in of one database, or of several, can and cannot tell."""
+    titles = [DATABASE_TITLES.get(name, name) for name in databases]
+    return BOX.format(title=" or ".join(", ".join(titles).rsplit(", ", 1)))
