@@ -439,10 +439,10 @@ def test_the_box_is_for_rendered_faces_only(tmp_path: Path) -> None:
 
 
 def test_in_batch_the_notebook_is_a_picture_with_the_networks_view(tiny_study: Path) -> None:
-    """papermill gets a still picture of faces, bars and map, and no widget; its numbers lie beside it."""
+    """papermill gets still pictures of studio and explorers, and no widget; the studio's numbers lie beside it."""
     notebook = nbformat.read(tiny_study / "ckplus" / "notebooks" / "6_explore.ipynb", as_version=4)
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1 + 4
     assert not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
     table = read_csv(tiny_study / "ckplus" / "figures" / "face_studio.csv", ("method", "class", "probability"))
     assert set(table["method"]) == {"baseline", "gndl"}
