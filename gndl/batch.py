@@ -42,6 +42,7 @@ class Batch:
         settings = request.settings
         self.estimate = Estimate(jobs, settings.train.image_size)
         self.seconds: dict[str, float] = {}
+        self.recorded: dict[str, float] = {}
         self.failures: list[str] = []
         self.notebooks = self.notebooks_there = 0
         self.first_faces_shown = False
@@ -199,9 +200,14 @@ class Batch:
             return None
 
     def _record_times(self) -> None:
-        """Add to study.json how long each stage took in this call."""
+        """Add to study.json how long each stage took in this call, and in all calls together."""
         with changing_study_json(self.request.out) as content:
+            total = content.get("seconds", {})
+            for stage, seconds in self.seconds.items():
+                total[stage] = round(total.get(stage, 0.0) + seconds - self.recorded.get(stage, 0.0), 1)
+            content["seconds"] = total
             content["seconds_of_last_call"] = {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
+        self.recorded = dict(self.seconds)
 
     def _summary(self, table: pd.DataFrame | None) -> None:
         out = self.request.out

@@ -100,7 +100,7 @@ def _of_settings(settings: Profile) -> list[Number]:
             macro_name("lam"), f"{settings.lam:g}", settings.lam, "weight of the reconstruction loss, fixed beforehand"
         ),
         _count(("image", "size"), train.image_size, "side of the pictures trained on, in pixels"),
-        _count(("epochs",), train.epochs, "epochs asked for"),
+        _count(("epochs",), train.epochs, "epochs asked for, at least"),
         _count(("batch", "size"), train.batch_size, "pairs in a batch"),
     ]
 
