@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from written_runs import CLASSES, Frame, predictions, write_run
+from written_runs import Frame, predictions, write_run
 
 from gndl.analysis.hard_samples import (
     Cells,
@@ -182,7 +182,7 @@ def test_the_four_cells_lose_nobody(pairs: list[tuple[bool, bool]]) -> None:
 
 def test_the_table_of_cells_names_the_methods(study: Path) -> None:
     """Columns are in words, rows are frames and sequences."""
-    table = compare_samples(study, "ckplus", BASELINE, GNDL).table()
+    table = compare_samples(study, "ckplus", BASELINE, GNDL).readable()
     expected = pd.DataFrame(
         {
             "of": ["frames", "sequences (one vote each)"],
@@ -194,4 +194,6 @@ def test_the_table_of_cells_names_the_methods(study: Path) -> None:
         }
     )
     pd.testing.assert_frame_equal(table, expected)
-    assert CLASSES[0] == TRUTH
+    numbers = compare_samples(study, "ckplus", BASELINE, GNDL).cells()
+    assert numbers[["both", "only_a", "only_b", "neither"]].to_numpy().tolist() == [[2, 1, 5, 2], [1, 1, 2, 1]]
+    assert numbers["p_mcnemar"].isna().all()

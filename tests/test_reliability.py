@@ -21,9 +21,9 @@ BASELINE = Variant("baseline")
 def answers(*pairs: tuple[float, bool]) -> pd.DataFrame:
     """One frame of one subject for each confidence, right or wrong."""
     frames = [
-        (f"S{k}", f"S{k}_0", "anger" if right else "surprise", (confidence, (1 - confidence) * 0.6, (1 - confidence) * 0.4))
-        for k, (confidence, right) in enumerate(pairs)
-    ]  # fmt: skip
+        (f"S{k}", f"S{k}_0", "anger" if right else "surprise", (p, 0.6 * (1 - p), 0.4 * (1 - p)))
+        for k, (p, right) in enumerate(pairs)
+    ]
     return predictions(frames).assign(fold=0, seed=0)
 
 

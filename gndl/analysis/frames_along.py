@@ -17,7 +17,7 @@ from gndl.frames_reading import as_colour, as_grey
 from gndl.paper import figure_order
 from gndl.prepare import Prepared
 from gndl.progress import progress
-from gndl.sequences import FrameRef, Sequence
+from gndl.sequences import Database, FrameRef, Sequence
 from gndl.standins.truth import read_truth
 
 SEQUENCES = 18
@@ -103,7 +103,7 @@ def crop_along(study: Prepared, sequences: list[Sequence], positions: int) -> Fr
     A sequence in which a frame shows no face, and can borrow from none, is left out.
     """
     known = all(frame.landmarks is not None for one in study.database.sequences for frame in taken_frames(one))
-    intensity = true_intensity(study)
+    intensity = true_intensity(study.database)
     images, rows = [], []
     title = f"cropping frames from neutral to apex, {study.database.title}"
     for sequence in progress(sequences, title, unit="sequence"):
@@ -130,12 +130,12 @@ def crop_along(study: Prepared, sequences: list[Sequence], positions: int) -> Fr
     return FramesAlong(np.stack(images), pd.DataFrame(rows))
 
 
-def true_intensity(study: Prepared) -> dict[tuple[str, int], float]:
+def true_intensity(database: Database) -> dict[tuple[str, int], float]:
     """What was rendered into every frame of a stand-in, by file and frame (-1 for a picture); empty where not known."""
-    if study.database.source != "rendered":
+    if database.source != "rendered":
         return {}
     try:
-        frames = read_truth(study.database.root).frames
+        frames = read_truth(database.root).frames
     except GndlError:  # a tree from before the ground truth was kept
         return {}
     known = {}

@@ -6,7 +6,7 @@ counts: any two methods differ on some samples in both directions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -78,8 +78,30 @@ class SampleComparison:
     p_mcnemar: float | None
     p_subjects: float | None
 
-    def table(self) -> pd.DataFrame:
-        """Return the counts, one row for frames and one for sequences."""
+    def cells(self) -> pd.DataFrame:
+        """Return the counts as numbers: one row for frames and one for sequences, p in both (NaN for none)."""
+        common = {
+            "a_method": self.a.method,
+            "a_lam": self.a.lam,
+            "b_method": self.b.method,
+            "b_lam": self.b.lam,
+            "seed": self.seed,
+            "folds": self.folds,
+            "subjects": self.subjects,
+            "subjects_a": self.subjects_a,
+            "subjects_b": self.subjects_b,
+            "p_mcnemar": np.nan if self.p_mcnemar is None else self.p_mcnemar,
+            "p_subjects": np.nan if self.p_subjects is None else self.p_subjects,
+        }
+        return pd.DataFrame(
+            [
+                {"of": what, **asdict(cells), **common}
+                for what, cells in (("frames", self.frames), ("sequences", self.sequences))
+            ]
+        )
+
+    def readable(self) -> pd.DataFrame:
+        """Return the counts with columns in words, one row for frames and one for sequences."""
         rows = []
         for what, cells in (("frames", self.frames), ("sequences (one vote each)", self.sequences)):
             rows.append(
@@ -169,16 +191,20 @@ def hard_samples(paired: pd.DataFrame, gained_by: Literal["a", "b"] = "b", count
     DataFrame
         Rows of ``paired`` in the order in which they are shown, ``gain`` towards the method that is right.
     """
-    other = "a" if gained_by == "b" else "b"
-    right = paired[f"predicted_{gained_by}"] == paired["truth"]
-    wrong = paired[f"predicted_{other}"] != paired["truth"]
-    sign = 1 if gained_by == "b" else -1
-    found = paired[right & wrong]
-    found = found.assign(gain=sign * found["gain"])
+    found = gained_samples(paired, gained_by)
     order = found.sort_values(["gain", "sequence", "sample"], ascending=[False, True, True], kind="stable")
     best = order.drop_duplicates("sequence")
     turn = best.groupby("subject").cumcount()  # 0 for a subject's best sequence, 1 for the next, …
     return best.assign(turn=turn).sort_values("turn", kind="stable").drop(columns="turn").head(count)
+
+
+def gained_samples(paired: pd.DataFrame, gained_by: Literal["a", "b"] = "b") -> pd.DataFrame:
+    """Every frame that one method gets right and the other wrong, ``gain`` towards the method that is right."""
+    other = "a" if gained_by == "b" else "b"
+    right = paired[f"predicted_{gained_by}"] == paired["truth"]
+    wrong = paired[f"predicted_{other}"] != paired["truth"]
+    found = paired[right & wrong]
+    return found.assign(gain=found["gain"] if gained_by == "b" else -found["gain"])
 
 
 def count_cells(right_a: ArrayLike, right_b: ArrayLike) -> Cells:

@@ -91,6 +91,14 @@ class PairedDifferences:
     subjects: pd.DataFrame
     summaries: tuple[PairedSummary, ...]
 
+    def table(self) -> pd.DataFrame:
+        """Return folds and subjects in one table, told apart by ``per``, with the reference in every row."""
+        reference = self.summaries[0].reference
+        both = pd.concat([self.folds.assign(per="fold"), self.subjects.assign(per="subject")], ignore_index=True)
+        named = both.assign(reference_method=reference.method, reference_lam=reference.lam)
+        first = ["per", "method", "lam", "reference_method", "reference_lam", "fold", "subject", "difference"]
+        return named[[*first, *(name for name in named.columns if name not in first)]]
+
 
 def paired_differences(out: Path, database: str, variants: Iterable[Variant], reference: Variant) -> PairedDifferences:
     """Compare every variant with the reference on the folds and seeds that both have.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,4 +97,24 @@ def reliability_of(predictions: pd.DataFrame, variant: Variant, *, bins: int = B
         folds=int(predictions["fold"].nunique()),
         frames=len(predictions),
         subjects=len(np.unique(subject)),
+    )
+
+
+def reliability_table(several: Iterable[Reliability]) -> pd.DataFrame:
+    """Return the bins of several methods in one table, with ``method``, ``lam`` and the sums over all bins in a row."""
+    return pd.concat(
+        [
+            one.bins.assign(
+                method=one.variant.method,
+                lam=one.variant.lam,
+                error=one.error,
+                mean_confidence=one.confidence,
+                mean_accuracy=one.accuracy,
+                folds=one.folds,
+                frames=one.frames,
+                tested_subjects=one.subjects,
+            )
+            for one in several
+        ],
+        ignore_index=True,
     )

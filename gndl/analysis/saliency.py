@@ -92,7 +92,7 @@ def occlusion(
     side = examined.shape[-1]
     width = max(1, round(patch * side))
     starts = np.unique(np.linspace(0, side - width, steps).round().astype(int))
-    if len(starts) > 1 and np.diff(starts).max() > width:
+    if np.diff(starts, append=side).max() > width:
         raise GndlError(f"{steps} patches of {width} pixels leave gaps on faces of {side}; take more steps.")
     places = [(top, left) for top in starts.tolist() for left in starts.tolist()]
     maps, largest, targets = [], [], []

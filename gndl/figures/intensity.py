@@ -1,0 +1,105 @@
+"""Curves along sequences from neutral to apex: when a method is right, and how the deviation grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import PercentFormatter
+
+from gndl.figures.looks import look, named
+from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+
+TRUTH_COLOUR = "#222222"
+
+
+def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
+    """Draw two panels against the moment of the sequence: being right, and distance from neutral.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `gndl.analysis.intensity_curves.curves`.
+    source : ``"rendered"``, ``"licensed"`` or ``"own"``
+    """
+    with style():
+        figure = new_figure(width, 2.9)
+        left, right = figure.subplots(1, 2)
+        for number, ((method, _), own) in enumerate(table.groupby(["method", "lam"], sort=False)):
+            colour, marker = look(str(method), number)
+            _being_right(left, own, colour, marker)
+            _lengths(right, own, colour, marker)
+        if table["intensity"].notna().any():
+            truth = table.groupby("position")["intensity"].mean()
+            right.plot(truth.index, truth, color=TRUTH_COLOUR, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1.5)
+        _axes(left, "accuracy, probability of the true class", "being right")
+        left.set_ylim(0, 1.02)
+        left.yaxis.set_major_formatter(PercentFormatter(1.0))
+        _axes(right, "length relative to the apex", "distance from neutral")
+        right.set_ylim(0, max(1.1, right.get_ylim()[1]))
+        figure.legend(handles=_methods(table), loc="outside upper center", ncols=4)
+        left.legend(handles=_styles(("accuracy", "-"), ("probability of the true class", "--")), loc="upper left")
+        right.legend(handles=_right_styles(table), loc="lower right")
+        add_note(figure, source, _note(table))
+    return figure
+
+
+def intensity_caption(table: pd.DataFrame) -> str:
+    """Caption of :func:`intensity_curves`, which can be read alone."""
+    sequences, subjects = int(table["sequences"].max()), int(table["subjects"].max())
+    text = (
+        f"Along whole sequences, from the neutral face (0) to the apex (1): {sequences} validation sequences of "
+        f"{subjects} subject{'' if subjects == 1 else 's'} that the networks never saw. Left: share of frames given "
+        "their sequence's class (solid; bands: 95 % over subjects, where there are five), and that class's probability "
+        "(dashed). A neutral frame shows no expression, so being right there is chance. Right: length of the deviation "
+        "feature of Eq. 7 relative to that of the apex (solid), and distance of the examined feature from that of the "
+        "sequence's real neutral frame (dashed), averaged over sequences"
+    )
+    if table["intensity"].notna().any():
+        text += "; dotted: the intensity that was rendered"
+    return f"{text}."
+
+
+def _being_right(axes: Axes, own: pd.DataFrame, colour: str, marker: str) -> None:
+    axes.plot(own["position"], own["truth_p"], color=colour, linestyle="--", linewidth=0.9, zorder=2)
+    axes.plot(own["position"], own["accuracy"], color=colour, marker=marker, markersize=3.5, zorder=3, clip_on=False)
+    if own["accuracy_low"].notna().all():
+        axes.fill_between(own["position"], own["accuracy_low"], own["accuracy_high"], color=colour, alpha=0.16, lw=0)
+
+
+def _lengths(axes: Axes, own: pd.DataFrame, colour: str, marker: str) -> None:
+    axes.plot(own["position"], own["from_neutral"], color=colour, linestyle="--", linewidth=0.9, zorder=2)
+    if own["deviation"].notna().any():
+        axes.plot(own["position"], own["deviation"], color=colour, marker=marker, markersize=3.5, zorder=3)
+
+
+def _axes(axes: Axes, label: str, title: str) -> None:
+    axes.set(xlabel="from neutral (0) to apex (1)", ylabel=label, title=title, xlim=(-0.02, 1.02))
+
+
+def _methods(table: pd.DataFrame) -> list[Line2D]:
+    variants = table[["method", "lam"]].drop_duplicates().astype(str).to_numpy().tolist()
+    looks = [(look(method, number), named(method, lam)) for number, (method, lam) in enumerate(variants)]
+    return [Line2D([], [], color=colour, marker=marker, markersize=3.5, label=name) for (colour, marker), name in looks]
+
+
+def _styles(*styles: tuple[str, Any]) -> list[Line2D]:
+    return [Line2D([], [], color="#555555", linestyle=dash, linewidth=1, label=text) for text, dash in styles]
+
+
+def _right_styles(table: pd.DataFrame) -> list[Line2D]:
+    lines = _styles(("F_exam from the real neutral", "--"))
+    if table["deviation"].notna().any():
+        lines = _styles(("deviation (Eq. 7)", "-")) + lines
+    if table["intensity"].notna().any():
+        lines += _styles(("rendered intensity", (0, (1, 1.5))))
+    return lines
+
+
+def _note(table: pd.DataFrame) -> str:
+    sequences, subjects = int(table["sequences"].max()), int(table["subjects"].max())
+    bands = "Bands: 95 % over subjects" if table["accuracy_low"].notna().any() else "Too few subjects for bands"
+    return f"{sequences} sequences of {subjects} subject{'' if subjects == 1 else 's'}. {bands}"

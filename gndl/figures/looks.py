@@ -1,0 +1,19 @@
+"""How a variant is told from others in a figure: its colour, its marker and its name."""
+
+from __future__ import annotations
+
+from gndl.figures.style import METHOD_COLOURS
+
+OTHERS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+MARKERS = ("o", "s", "D", "^", "v", "P")
+
+
+def look(method: str, number: int) -> tuple[str, str]:
+    """Colour and marker of a method, the ``number``-th of its figure; the paper's two have colours of their own."""
+    return METHOD_COLOURS.get(method, OTHERS[number % len(OTHERS)]), MARKERS[number % len(MARKERS)]
+
+
+def named(method: str, lam: str) -> str:
+    """A variant in a few words, such as "GNDL, λ = 5"."""
+    name = "GNDL" if method == "gndl" else method
+    return name if lam == "none" else f"{name}, λ = {lam}"

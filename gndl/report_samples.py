@@ -1,0 +1,202 @@
+"""What notebooks 2 and 5 show of methods compared sample by sample: measured, drawn, written into the study, and told.
+
+Every function writes its figure (PDF, SVG, PNG, CSV, LaTeX) into ``figures`` of the database's folder, further tables
+into ``tables``, and says in Markdown what is seen. Nothing here trains, but for runs whose weights are not at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from gndl import sample_words as words
+from gndl.analysis import hard_samples as hard
+from gndl.analysis import intensity_curves as along_curves
+from gndl.analysis.ensure import folds_with_weights
+from gndl.analysis.frames_along import POSITIONS, SEQUENCES
+from gndl.analysis.intensity import along_sequences
+from gndl.analysis.paired import paired_differences
+from gndl.analysis.reliability import reliability, reliability_table
+from gndl.analysis.sample_gallery import MethodAtLam, show_samples
+from gndl.analysis.variants import Variant, variant_of
+from gndl.figures import saving
+from gndl.figures.intensity import intensity_caption, intensity_curves
+from gndl.figures.looks import named
+from gndl.figures.paired import paired_caption, paired_dots
+from gndl.figures.reliability import reliability_caption, reliability_diagrams
+from gndl.figures.samples import cells_caption, cells_figure, hard_sample_gallery
+from gndl.methods import MethodSettings
+from gndl.prepare import Prepared
+from gndl.results import finished_runs, write_csv
+
+FOLDS_ALONG = 3
+"""Folds at most whose networks are led along sequences, unless folds are named: it keeps notebook 5 short."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A figure, the table behind it, and what is seen in words; ``figure`` is None where there is nothing to draw."""
+
+    figure: Figure | None
+    table: pd.DataFrame
+    words: str
+
+
+def report_cells(
+    study: Prepared, reference: str | MethodSettings, method: str | MethodSettings, lam: float | None = None
+) -> Told:
+    """Count which samples both methods, one or none gets right, and test the sequences.
+
+    Parameters
+    ----------
+    study : Prepared
+    reference, method : str or MethodSettings
+        The paper's pair is ``"baseline"`` and ``"gndl"``.
+    lam : float, optional
+        Of ``method``; default the profile's.
+    """
+    a, b = variant_of(study, reference), variant_of(study, method, lam)
+    compared = hard.compare_samples(study.request.out, study.database.name, a, b, _seed(study))
+    numbers, source = compared.cells(), study.database.source
+    figure = cells_figure(numbers, source=source)
+    _save(study, figure, "sample_cells", numbers, cells_caption(numbers), CELLS_DESCRIPTION)
+    return Told(figure, compared.readable(), words.of_cells(compared, source))
+
+
+def report_gallery(
+    study: Prepared,
+    reference: str | MethodSettings,
+    method: str | MethodSettings,
+    lam: float | None = None,
+    *,
+    gained_by: Literal["a", "b"] = "b",
+    count: int = 6,
+) -> Told:
+    """Show samples that the one method gets right and the other wrong; arguments as :func:`report_cells`.
+
+    Parameters
+    ----------
+    gained_by : {"a", "b"}
+        ``"b"``: right by ``method``, wrong by ``reference`` (Fig. 9); ``"a"``: the reverse, which the paper leaves out.
+    count : int
+        Samples at most.
+    """
+    a, b = variant_of(study, reference), variant_of(study, method, lam)
+    paired = hard.pair_predictions(study.request.out, study.database.name, a, b, _seed(study))
+    everything = hard.hard_samples(paired, gained_by, count=len(paired))
+    chosen, source = everything.head(count), study.database.source
+    name = "hard_samples" if gained_by == "b" else "hard_samples_reverse"
+    table = everything.assign(shown=range(1, len(everything) + 1), source=source)
+    write_csv(
+        table.assign(shown=table["shown"].where(table["shown"] <= count)), study.folder / "tables" / f"{name}.csv"
+    )
+    right, wrong = (b, a) if gained_by == "b" else (a, b)
+    frames = len(hard.gained_samples(paired, gained_by))
+    told = words.of_gallery(right, wrong, shown=len(chosen), sequences=len(everything), frames=frames)
+    if chosen.empty:
+        return Told(None, chosen, told)
+    shown = show_samples(study, chosen, (reference, None), (method, lam))
+    if any(answer.saliency is None for one in shown for answer in (one.a, one.b)):
+        told += " Where the weights of a run were not kept, what its answer rests on is left out."
+    title_a, title_b = (named(one.method, one.lam) for one in (a, b))
+    figure = hard_sample_gallery(shown, title_a, title_b, source=source)
+    caption = (
+        f"Samples that {named(right.method, right.lam)} gets right and {named(wrong.method, wrong.lam)} wrong: "
+        f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE[0].lower()}{hard.RULE[1:]}. "
+        "Percentages are the probability of the class before them."
+    )
+    _save(study, figure, name, chosen, caption, GALLERY_DESCRIPTION)
+    return Told(figure, chosen, told)
+
+
+def report_intensity(
+    study: Prepared,
+    methods: Iterable[MethodAtLam],
+    *,
+    folds: Iterable[int] | None = None,
+    sequences: int = SEQUENCES,
+    positions: int = POSITIONS,
+) -> Told:
+    """Lead methods along whole validation sequences; the table is that of the false alarms on neutral faces.
+
+    Parameters
+    ----------
+    study : Prepared
+    methods : iterable of (method, λ)
+    folds : iterable of int, optional
+        Default: the first three whose weights are at hand for all methods, or the study's first.
+    sequences, positions : int
+        As for :func:`gndl.analysis.intensity.along_sequences`.
+    """
+    methods = list(methods)
+    if folds is None:
+        at_hand = [set(folds_with_weights(study, method, lam)) for method, lam in methods]
+        folds = sorted(set.intersection(*at_hand))[:FOLDS_ALONG] or study.run_folds[:1]
+    along = along_sequences(study, methods, folds, sequences=sequences, positions=positions)
+    source = study.database.source
+    curves = along_curves.curves(along)
+    alarms = along_curves.false_alarms(along, study.pairs.expressions)
+    write_csv(along, study.folder / "tables" / "along_sequences.csv")
+    write_csv(alarms.assign(source=source), study.folder / "tables" / "false_alarms.csv")
+    figure = intensity_curves(curves, source=source)
+    _save(study, figure, "intensity", curves, intensity_caption(curves), INTENSITY_DESCRIPTION)
+    return Told(figure, alarms, words.of_intensity(along, curves, alarms, source))
+
+
+def report_paired(study: Prepared, reference: str | MethodSettings = "baseline") -> Told:
+    """Compare every headline variant that is there with a reference, fold by fold and subject by subject."""
+    base, variants = variant_of(study, reference), headline_variants(study)
+    others = [variant for variant in variants if variant != base]
+    if base not in variants or not others:
+        return Told(None, pd.DataFrame(), "Only one method was run, so there is nothing to compare.")
+    found = paired_differences(study.request.out, study.database.name, others, base)
+    table, source = found.table(), study.database.source
+    figure = paired_dots(table, source=source)
+    _save(study, figure, "paired_differences", table, paired_caption(table), PAIRED_DESCRIPTION)
+    return Told(figure, table, words.of_paired(found.summaries, source))
+
+
+def report_reliability(study: Prepared) -> Told:
+    """Draw the reliability diagram of every headline variant that is there."""
+    found = [reliability(study.request.out, study.database.name, variant) for variant in headline_variants(study)]
+    table, source = reliability_table(found), study.database.source
+    figure = reliability_diagrams(table, source=source)
+    _save(study, figure, "reliability", table, reliability_caption(table), RELIABILITY_DESCRIPTION)
+    return Told(figure, table, words.of_reliability(found, source))
+
+
+def headline_variants(study: Prepared) -> list[Variant]:
+    """The variants with finished runs of this database: at the λ fixed beforehand, and those without λ (ledger L19)."""
+    lam = f"{study.request.settings.lam:g}"
+    runs = [run for run in finished_runs(study.request.out) if run.database == study.database.name]
+    found = dict.fromkeys(Variant(run.method, run.lam) for run in runs if run.lam in ("none", lam))
+    return sorted(found, key=lambda variant: (variant.method != "baseline", variant))
+
+
+CELLS_DESCRIPTION = "Two square tables of counts, right or wrong by the one method against right or wrong by the other."
+GALLERY_DESCRIPTION = (
+    "Rows of faces: neutral, examined, and twice the examined face faded but for the part that an answer rests on; "
+    "beside each row the true class and both answers."
+)
+INTENSITY_DESCRIPTION = "Two panels of curves over the moment of a sequence, one colour for each method."
+PAIRED_DESCRIPTION = (
+    "Dots above and below a zero line, one for each fold on the left and for each subject on the right."
+)
+RELIABILITY_DESCRIPTION = (
+    "For each method a plot of accuracy against confidence with a diagonal, over a histogram of the confidences."
+)
+
+
+def _seed(study: Prepared) -> int:
+    return study.request.seeds[0]
+
+
+def _save(study: Prepared, figure: Figure, name: str, table: pd.DataFrame, caption: str, description: str) -> None:
+    folder, source = study.folder / "figures", study.database.source
+    title = study.database.title
+    caption = f"{title}. {caption}"
+    saving.save_figure(figure, folder, name, table, source, caption=caption, description=description)
