@@ -128,7 +128,7 @@ def train(
             return Standing(study.folder, _started(len(missing), seconds), running=True)
     if missing:
         train_missing(study, methods=methods, lams=lams, folds=folds, jobs=jobs)
-        words = f"{len(missing)} of {len(runs)} runs were missing and were trained; the others were read."
+        words = f"{len(missing)} of {len(runs)} runs were missing and have been trained now; what was there is read."
     return Standing(study.folder, words)
 
 
@@ -254,7 +254,7 @@ def _hold(folder: Path) -> TextIO | None:
 def _started(runs: int, seconds: float) -> str:
     time_ = f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.1f} hours"
     return (
-        f"**{runs} runs are missing and will take about {time_}**, by the rate of a few steps on this machine. A "
+        f"**Runs that are missing: {runs}. They will take about {time_}**, by the rate of a few steps here. A "
         "process of its own trains them now: you may go on reading or close this page. Run this notebook again later; "
         "what is finished by then is read, and nothing is trained twice."
     )
@@ -262,8 +262,8 @@ def _started(runs: int, seconds: float) -> str:
 
 def _elsewhere(runs: int) -> str:
     return (
-        f"**A background training of this database is at work**, and {runs} of the runs asked for here are not "
-        "finished. Run this notebook again when it has ended."
+        f"**A background training of this database is at work**; runs asked for here and not finished: {runs}. Run "
+        "this notebook again when it has ended."
     )
 
 
