@@ -59,7 +59,13 @@ DIFFICULTY: dict[str, Difficulty] = {
         light_spread=0.8,
         appearance=Appearance(glasses=0.0, beard=0.2, fringe=0.1, resting_sigma=0.05),
     ),
-    "oulu_casia": Difficulty(blend=0.25, noise=0.007, blur=0.8, appearance=Appearance(glasses=0.25, fringe=0.15)),
+    "oulu_casia": Difficulty(
+        strength=(0.35, 0.9),
+        blend=0.5,
+        noise=0.007,
+        blur=0.8,
+        appearance=Appearance(glasses=0.25, fringe=0.15),
+    ),
     "mmi": Difficulty(
         strength=(0.75, 1.0),
         blend=0.1,
