@@ -13,7 +13,7 @@ from PIL import Image as Picture
 from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
 from gndl.notebook_size import smaller
-from gndl.paper import DATABASE_TITLES
+from gndl.tables import measured_on
 
 ALBUM = 5_000_000
 """Bytes that all pictures of one report share."""
@@ -36,6 +36,8 @@ class Shown:
     kind : str
         ``"png"`` or ``"jpeg"``.
     caption, description : str
+    source : str
+        Of the study.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Shown:
     kind: str
     caption: str
     description: str
+    source: str
 
 
 def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
@@ -66,7 +69,7 @@ def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
     shown = []
     for name, path in files:
         picture, kind = small_copy(path, share)
-        shown.append(Shown(path, name, picture, kind, *read_caption(path, source)))
+        shown.append(Shown(path, name, picture, kind, *read_caption(path, source), source))
     return shown
 
 
@@ -103,7 +106,7 @@ def show_album(shown: list[Shown]) -> None:
     before: str | None = None
     for one in shown:
         if one.database != before:
-            title = DATABASE_TITLES.get(one.database, "What spans the databases")
+            title = measured_on(one.database, one.source) if one.database else "What spans the databases"
             display(Markdown(f"### {title}"))
             before = one.database
         display(Markdown(f"**{one.path.stem.replace('_', ' ')}**"))

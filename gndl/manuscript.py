@@ -93,6 +93,10 @@ def _p(name: tuple[str, ...], value: float, meaning: str) -> Number:
     return Number(macro_name(*name), text, value, meaning)
 
 
+def _folds(count: int) -> str:
+    return "one fold" if count == 1 else f"mean of {count} folds"
+
+
 def _of_settings(settings: Profile) -> list[Number]:
     train = settings.train
     return [
@@ -122,7 +126,7 @@ def _of_counts(out: Path, database: str, source: str) -> Iterator[Number]:
 def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
     name = (str(row["database"]), str(row["method"]))
     of = f"{row['method']} on {measured_on(row['database'], row['source'])}"
-    yield _percent(("accuracy", *name), row["accuracy"], f"accuracy of {of}: last epoch, mean of {row['folds']} folds")
+    yield _percent(("accuracy", *name), row["accuracy"], f"accuracy of {of}: last epoch, {_folds(row['folds'])}")
     yield _percent(("sd", *name), row["sd"], f"standard deviation between folds of {of}")
     yield _count(("folds", *name), row["folds"], f"folds run of {of}")
     yield _count(("seeds", *name), row["seeds"], f"seeds run of {of}")
@@ -141,7 +145,7 @@ def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
 def _of_comparison(row: Mapping[Any, Any]) -> Iterator[Number]:
     name = (str(row["database"]), str(row["method"]))
     of = f"{row['method']} minus {row['against']} on {measured_on(row['database'], row['source'])}"
-    yield _points(("difference", *name), row["difference"], f"{of}: mean over {row['folds']} folds")
+    yield _points(("difference", *name), row["difference"], f"{of}: {_folds(row['folds'])}")
     yield _points(("difference", "low", *name), row["low"], f"{of}: lower end of the 95 % interval")
     yield _points(("difference", "high", *name), row["high"], f"{of}: upper end of the 95 % interval")
     yield _count(("difference", "folds", *name), row["folds"], f"{of}: folds compared")

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.paper import DATABASE_TITLES
 from gndl.results import FinishedRun
 
 STAGES = {"render": "rendering", "crop": "reading and cropping", "train": "training", "notebooks": "notebooks"}
@@ -59,7 +60,7 @@ def run_times(runs: list[FinishedRun]) -> pd.DataFrame:
         versions = sorted({str(run.record["versions"]["torch"]) for run in own if "versions" in run.record})
         rows.append(
             {
-                "database": database,
+                "database": DATABASE_TITLES.get(database, database),
                 "method": method,
                 "λ": lam,
                 "runs": len(own),

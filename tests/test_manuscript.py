@@ -1,0 +1,315 @@
+"""What goes into a paper compiles, stays within its columns, embeds its fonts, and says what it was measured on."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from written_runs import write_simulated_study
+
+from gndl import figures, manuscript, paper, results, tables
+from gndl.bibliography import REFERENCE_KEYS, bibliography
+from gndl.errors import GndlError
+from gndl.figures.captions import caption_of, read_caption
+from gndl.figures.redraw import read_figure_csv, redraw
+from gndl.figures_of_record import draw_figures_of_record
+from gndl.files import write_json
+from gndl.report import report_study, settings_of
+from gndl.request import StudyRequest, profile_named, save_request
+from gndl.table_latex import Tex, to_latex
+from gndl.tex import escape, macro_name
+
+CLASSES = paper.EXPRESSIONS["oulu_casia"]
+KINDS = ("pdf", "svg", "png", "csv", "tex")
+
+
+def folds_figure() -> mpl.figure.Figure:
+    """A small figure."""
+    return figures.fold_balance(pd.DataFrame({"anger": [1, 2], "fear": [2, 1]}), source="rendered")
+
+
+def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of TeX or poppler and return what it says, in whatever encoding."""
+    done = subprocess.run(command, cwd=folder, capture_output=True, timeout=300, check=False)
+    text = done.stdout.decode("utf-8", "replace")
+    return subprocess.CompletedProcess(command, done.returncode, text, done.stderr.decode("utf-8", "replace"))
+
+
+def fonts(pdf: Path) -> list[tuple[str, bool]]:
+    """Type and embedding of every font in a PDF, as pdffonts tells."""
+    lines = run(pdf.parent, "pdffonts", pdf.name).stdout.splitlines()
+    start, end = lines[0].index("type"), lines[0].index("encoding")
+    embedded = lines[0].index("emb")
+    return [(line[start:end].strip(), line[embedded : embedded + 3].strip() == "yes") for line in lines[2:]]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of two rendered databases with ten and three folds, without weights and pictures."""
+    out = tmp_path_factory.mktemp("study")
+    write_simulated_study(out, {("baseline", "none"): 1.0, ("gndl", "5"): 1.4}, classes=CLASSES, subjects=2)
+    write_simulated_study(
+        out, {("baseline", "none"): 0.5, ("gndl", "5"): 0.5}, classes=CLASSES, database="mmi", folds=3, subjects=1
+    )
+    request = StudyRequest(out, profile_named("quick"), {"oulu_casia": "", "mmi": ""}, device="cpu")
+    save_request(request)
+    write_json(out / "oulu_casia" / "folds.json", {str(fold): [f"F{fold}P000", f"F{fold}P001"] for fold in range(10)})
+    table = pd.DataFrame({"fold": [0, 1], "anger": [3, 6], "fear": [6, 3]})
+    results.write_csv(table.assign(source="rendered"), out / "oulu_casia" / "analysis" / "folds.csv")
+    report_study(out)
+    return out
+
+
+# Text
+
+
+def test_signs_of_latex_are_escaped_and_greek_goes_to_math() -> None:
+    """What TeX would take for a command is written out; two hyphens are no dash."""
+    assert escape("λ = 5 ± 2 % & a_b") == r"$\lambda$ = 5 $\pm$ 2 \% \& a\_b"
+    assert escape("--jobs “é”") == "-{}-jobs ``é''"
+    assert escape("№") == "[numero sign]"
+
+
+@given(st.text(max_size=40))
+def test_no_text_breaks_out_of_its_argument(text: str) -> None:
+    """Braces balance and no sign of TeX stands alone, whatever the text."""
+    written = escape(text)
+    bare = re.sub(r"\\([&%$#_{}^]|[a-z]+)", "", written)
+    assert bare.count("{") == bare.count("}")
+    assert not re.search(r"[&%#_^]", re.sub(r"\$[^$]*\$", "", bare))
+
+
+@given(
+    st.lists(st.sampled_from(["accuracy", "ckplus", "oulu_casia", "gndl-channel-sum", "0.5", "50", "p+"]), min_size=1)
+)
+def test_macro_names_are_letters_only(parts: list[str]) -> None:
+    """TeX takes nothing else after a backslash."""
+    assert re.fullmatch(r"gndl[A-Za-z]+", macro_name(*parts))
+
+
+def test_a_macro_is_named_as_a_reader_would_guess() -> None:
+    """Words in capitals, digits spelled; different values of λ have different names."""
+    assert macro_name("accuracy", "ckplus", "baseline") == "gndlAccuracyCkplusBaseline"
+    assert macro_name("accuracy", "oulu_casia", "gndl", "lam", "0.5") == "gndlAccuracyOuluCasiaGndlLamZeroPointFive"
+    names = {macro_name("lam", value) for value in ("0.1", "0.5", "1", "2", "5", "10", "20", "50")}
+    assert len(names) == 8
+
+
+# Figures
+
+
+def test_a_figure_comes_with_its_latex(tmp_path: Path) -> None:
+    """A narrow figure floats in one column, a wide one over both, another keeps its width; labels name the database."""
+    for name, width in (("narrow", 3.33), ("wide", 7.0), ("other", 5.0)):
+        figure = figures.new_figure(width, 1.0)
+        folder = tmp_path / "ckplus" / "figures"
+        figures.save_figure(
+            figure, folder, name, pd.DataFrame({"a": [1]}), "licensed", caption="λ & σ", description="A line."
+        )
+    texts = {name: (folder / f"{name}.tex").read_text() for name in ("narrow", "wide", "other")}
+    assert r"\begin{figure}" in texts["narrow"]
+    assert r"[width=\columnwidth]{\gndlStudy/ckplus/figures/narrow.pdf}" in texts["narrow"]
+    assert r"\begin{figure*}" in texts["wide"]
+    assert r"[width=\textwidth]" in texts["wide"]
+    assert "[width=5.00in]" in texts["other"]
+    assert r"\caption{$\lambda$ \& $\sigma$}" in texts["narrow"]
+    assert r"\Description{A line.}" in texts["narrow"]
+    assert r"\label{fig:ckplus-narrow}" in texts["narrow"]
+    assert "stand-in" not in texts["narrow"]
+
+
+def test_rendered_figures_say_so_in_every_caption(tmp_path: Path) -> None:
+    """With the caption that is given, with the known one and with none at all; the PNG keeps it."""
+    folder = tmp_path / "mmi" / "figures"
+    for name, caption in (("given", "A bar."), ("folds", ""), ("unheard_of", "")):
+        png = figures.save_figure(folds_figure(), folder, name, pd.DataFrame(), "rendered", caption=caption)
+        assert "rendered stand-in" in (folder / f"{name}.tex").read_text()
+        assert "rendered stand-in" in read_caption(png, "rendered")[0]
+    assert read_caption(folder / "folds.png", "rendered")[0].startswith(
+        "Pairs that each fold of the MMI stand-in tests"
+    )
+    assert "Unheard of" in read_caption(folder / "unheard_of.png", "rendered")[0]
+    once = caption_of("folds", folder, "rendered", "On a rendered stand-in.")[0]
+    assert once.count("rendered stand-in") == 1
+
+
+def test_the_style_file_is_the_style() -> None:
+    """`plt.style.use` gives a reader's own plots the very settings that our figures are drawn with."""
+    with figures.style():
+        ours = {name: mpl.rcParams[name] for name in figures.STYLE}
+    with mpl.rc_context():
+        plt.style.use("gndl.figures.gndl")
+        assert {name: mpl.rcParams[name] for name in figures.STYLE} == ours
+    assert ours["pdf.fonttype"] == 42
+    assert ours["svg.fonttype"] == "path"
+
+
+def test_a_figure_is_drawn_again_from_its_csv(study: Path, tmp_path: Path) -> None:
+    """The same bytes from the CSV that it left, to the last digit of its numbers."""
+    first = redraw(study / "oulu_casia", tmp_path / "a")
+    assert [png.name for png in first] == ["folds.png"]
+    shutil.copytree(tmp_path / "a", tmp_path / "again" / "figures")
+    redraw(tmp_path / "again", tmp_path / "b")
+    for kind in KINDS:
+        assert (tmp_path / "a" / f"folds.{kind}").read_bytes() == (tmp_path / "b" / f"folds.{kind}").read_bytes()
+    number = np.nextafter(0.1, 1)
+    results.write_csv(pd.DataFrame({"x": [number], "lam": ["none"], "source": ["own"]}), tmp_path / "x.csv")
+    table, source = read_figure_csv(tmp_path / "x.csv")
+    assert (table["x"][0], table["lam"][0], source) == (number, "none", "own")
+    results.write_csv(pd.DataFrame({"x": [1, 2], "source": ["own", "rendered"]}), tmp_path / "x.csv")
+    with pytest.raises(GndlError, match="own, rendered"):
+        read_figure_csv(tmp_path / "x.csv")
+
+
+def test_figures_of_record_leave_the_record_alone(study: Path, tmp_path: Path) -> None:
+    """Everything goes into the folder, nothing into the study, and the gallery calls every picture a stand-in."""
+    before = {file: file.stat().st_mtime_ns for file in study.rglob("*")}
+    readme = draw_figures_of_record(study, tmp_path / "figures")
+    assert {file: file.stat().st_mtime_ns for file in study.rglob("*")} == before
+    text = readme.read_text()
+    pictures = sorted((tmp_path / "figures").rglob("*.png"))
+    assert {png.parent.name for png in pictures} == {"oulu_casia", "mmi"}
+    for png in pictures:
+        entry = text.split(f"({png.relative_to(tmp_path / 'figures').as_posix()})")[1].split("###")[0]
+        assert "rendered stand-in" in entry
+        assert "Command: `make figures`" in entry
+        for kind in KINDS:
+            assert png.with_suffix(f".{kind}").exists()
+    assert r"{\gndlStudy/mmi/confusion_matrices.pdf}" in (tmp_path / "figures/mmi/confusion_matrices.tex").read_text()
+    assert (tmp_path / "figures" / "tables" / "numbers.tex").exists()
+
+
+# Numbers, references and tables
+
+
+def test_every_number_quoted_has_a_macro(study: Path) -> None:
+    """Values are those of the runs: accuracies, spreads, differences, intervals, p values and counts."""
+    numbers = results.read_csv(study / "tables" / "numbers.csv", ("macro", "text", "value", "meaning")).set_index(
+        "macro"
+    )
+    accuracy = results.read_csv(study / "accuracy.csv", ())
+    own = accuracy[accuracy["database"] == "oulu_casia"].pivot(index="fold", columns="method", values="accuracy_last")
+    assert numbers.loc["gndlAccuracyOuluCasiaBaseline", "text"] == f"{100 * own['baseline'].mean():.2f}"
+    assert numbers.loc["gndlSdOuluCasiaGndl", "value"] == pytest.approx(own["gndl"].std(ddof=1))
+    difference = (own["gndl"] - own["baseline"]).mean()
+    assert numbers.loc["gndlDifferenceOuluCasiaGndl", "value"] == pytest.approx(difference)
+    assert numbers.loc["gndlDifferenceOuluCasiaGndl", "text"] == rf"\ensuremath{{{100 * difference:+.2f}}}"
+    assert numbers.loc["gndlDifferenceLowOuluCasiaGndl", "value"] < difference
+    assert 0 <= numbers.loc["gndlPCorrectedTOuluCasiaGndl", "value"] <= 1
+    assert numbers.loc["gndlPCorrectedTMmiGndl", "text"] == "not tested"  # three folds
+    assert numbers.loc["gndlFoldsDealtOuluCasia", "value"] == 10
+    assert numbers.loc["gndlLam", "text"] == "5"
+    assert numbers.loc["gndlPaperAccuracyMmiGndl", "text"] == "86.46"
+    assert set(numbers["source"]) == {"rendered"}
+    written = re.findall(r"^\\newcommand\{\\(\w+)\}\{(.*?)\}% ", (study / "tables" / "numbers.tex").read_text(), re.M)
+    assert dict(written) == {"gndlSource": "rendered stand-in", **numbers["text"].to_dict()}
+    assert all(re.fullmatch(r"gndl[A-Za-z]+", name) for name, _ in written)
+
+
+def test_two_methods_that_spell_alike_are_refused(study: Path) -> None:
+    """`a-b` and `a_b` would share their macros; better an error than the wrong number."""
+    summary = results.summarise(study, "mmi")
+    alike = pd.concat([summary.iloc[[1]].assign(method="a-b"), summary.iloc[[1]].assign(method="a_b")])
+    with pytest.raises(GndlError, match="gndlAccuracyMmiAB"):
+        manuscript.study_numbers(study, settings_of(study), {"mmi": alike}, pd.DataFrame())
+
+
+def test_the_bibliography_has_every_method_and_database() -> None:
+    """Each reference of Table 1 and section 4.1 has one entry; no DOI stands there that the paper does not state."""
+    text = bibliography()
+    keys = re.findall(r"^@\w+\{(\w+),", text, re.M)
+    assert len(keys) == len(set(keys))
+    assert set(REFERENCE_KEYS.values()) <= set(keys)
+    assert {row.reference for row in paper.TABLE_1 if row.reference} <= set(REFERENCE_KEYS)
+    assert {"lucey2010ckplus", "zhao2011oulucasia", "pantic2005mmi", "he2016resnet", "kingma2015adam", "anny"} <= set(
+        keys
+    )
+    assert re.findall(r"doi\s+= \{(.*)\}", text) == ["10.1145/3581783.3612014"]
+
+
+def test_table_1_keeps_the_papers_shape(study: Path) -> None:
+    """Thirteen rows as reported, then ours with one accuracy per database; citations in LaTeX alone."""
+    table = results.read_csv(
+        study / "tables" / "table1.csv", ("method", "accuracy_ckplus", "accuracy_mmi", "images_mmi")
+    )
+    assert list(table["source"]) == ["reported by the paper"] * 13 + ["rendered"] * 2
+    assert table.loc[12, "accuracy_mmi"] == 0.8646
+    assert table.loc[13:, "accuracy_ckplus"].isna().all()
+    latex = (study / "tables" / "table1.tex").read_text()
+    assert r"STM-E (2014)~\cite{liu2014stme}" in latex
+    assert "Measured on rendered stand-ins" in latex
+    text = (study / "tables" / "table1.md").read_text()
+    assert "cite" not in text
+    assert "rendered stand-in" in text
+
+
+def test_a_table_too_wide_for_its_column_is_scaled_to_it() -> None:
+    """LaTeX measures the table itself; numbers are aligned right, texts left, LaTeX cells are left alone."""
+    text = pd.DataFrame({"Method": ["a_b", Tex(r"\cite{x}")], "%": ["97.55 ± 1.00", "–"]})
+    latex = to_latex(text, "50 % of it", "tab:x", one_column=True)
+    assert r"\begin{tabular}{@{}lr@{}}" in latex
+    assert r"\ifdim\wd0>\columnwidth\resizebox{\columnwidth}{!}" in latex
+    assert r"a\_b & 97.55 $\pm$ 1.00 \\" in latex
+    assert r"\cite{x} & -- \\" in latex
+    assert r"\caption{50 \% of it}" in latex
+
+
+def test_the_compact_table_drops_what_its_headings_say(study: Path) -> None:
+    """In print a column that is empty or the same for a block is gone; parameters are in millions."""
+    table = tables.table_1(results.summarise(study, "mmi"), "mmi")
+    assert list(tables.compact(table).columns) == [
+        "Method", "Setting", "Accuracy", "Folds", "Pooled", "Per seq.", "Best ep.", "Chance", "Images", "Param. (M)",
+    ]  # fmt: skip
+
+
+# Print
+
+needs_tex = pytest.mark.skipif(
+    not all(shutil.which(name) for name in ("pdflatex", "bibtex", "pdffonts")),
+    reason="pdflatex and pdffonts are missing",
+)
+
+
+@needs_tex
+def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tmp_path: Path) -> None:
+    """Two columns of acmart: nothing overflows, and no font is of Type 3 or left out, in the whole or in one figure."""
+    folder = tmp_path / "study"
+    shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("*.safetensors", "notebooks", "seed-*", "*.svg"))
+    preview = manuscript.preview_tex(folder)
+    (folder / "preview.tex").write_text(preview, encoding="utf-8")
+    included = re.findall(r"\\input\{(.*)\}", preview)
+    floats = [path for path in folder.rglob("*.tex") if "figures" in path.parts or path.name.startswith("table")]
+    assert {path.relative_to(folder).as_posix() for path in floats} <= set(included)
+    assert len(floats) >= 13
+    for command in ("pdflatex", "bibtex", "pdflatex", "pdflatex"):
+        options = ("-interaction=nonstopmode", "-halt-on-error") if command == "pdflatex" else ()
+        done = run(folder, command, *options, "preview")
+        assert done.returncode == 0, done.stdout[-2000:]
+    log = (folder / "preview.log").read_text("utf-8", "replace")
+    for complaint in (
+        "Overfull",
+        "Citation",
+        "Reference `",
+        "multiply defined",
+        "Missing character",
+        "Float too large",
+    ):
+        assert complaint not in log, log[max(0, log.index(complaint) - 300) : log.index(complaint) + 300]
+    pdfs = [folder / "preview.pdf", *folder.rglob("figures/*.pdf")]
+    assert len(pdfs) >= 13
+    for pdf in pdfs:
+        found = fonts(pdf)
+        assert found or pdf.parent.name == "figures", pdf
+        assert all(kind.startswith(("Type 1", "CID TrueType", "TrueType")) and kept for kind, kept in found), (
+            pdf,
+            found,
+        )
