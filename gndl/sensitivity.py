@@ -171,7 +171,7 @@ def _rows_of_method(
             "state": "run" if lam in full else "in part" if len(own) else "not run",
             **_summary(own),
             "runs": int(own["runs"].sum()),
-            "fold_numbers": " ".join(map(str, own.index)),
+            "fold_numbers": " ".join(["folds", *map(str, own.index)]) if len(own) else "",
             "best": lam == best,
             "fixed": lam == fixed,
             "baseline": against,

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from gndl.errors import GndlError
-from gndl.figures.sensitivity import sensitivity_caption, sensitivity_curves, sensitivity_differences
+from gndl.figures.redraw import redraw
+from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences, sensitivity_figures
+from gndl.figures.sensitivity_captions import differences_caption, sensitivity_caption
 from gndl.prepare import Prepared
 from gndl.profiles import PROFILES, STANDARD, Profile
 from gndl.request import MAY_GROW, profile_from_json
@@ -70,7 +72,7 @@ def test_a_point_is_the_mean_over_folds_of_the_means_over_seeds() -> None:
     assert row["accuracy"] == pytest.approx(0.7)
     assert row["sd"] == pytest.approx(0.1 * np.sqrt(2))
     assert row["high"] - row["accuracy"] == pytest.approx(12.7062 * 0.1 * np.sqrt(2) * np.sqrt(1 / 2 + 1 / 9), rel=1e-4)
-    assert (row["folds"], row["runs"], row["fold_numbers"]) == (2, 3, "0 1")
+    assert (row["folds"], row["runs"], row["fold_numbers"]) == (2, 3, "folds 0 1")
 
 
 def test_the_baseline_stands_on_the_folds_of_the_point() -> None:
@@ -86,7 +88,7 @@ def test_the_baseline_stands_on_the_folds_of_the_point() -> None:
 def test_runs_of_folds_outside_the_sweep_are_left_out() -> None:
     """λ = 5 has ten folds from the headline; the sweep's four are what its point stands on."""
     table = sensitivity_table(sweep(10), folds=(0, 1, 2, 3))
-    assert set(table["fold_numbers"]) == {"0 1 2 3"}
+    assert set(table["fold_numbers"]) == {"folds 0 1 2 3"}
     assert not table["decrease"].any()
 
 
@@ -134,7 +136,7 @@ def test_the_caption_says_how_many_folds_and_runs_stand_behind_each_point() -> N
     caption = sensitivity_caption(sensitivity_table(part, folds=range(4)))
     assert "4 folds (0 to 3) and 4 runs stand behind each of λ = 1, 5, 50" in caption
     assert "λ = 20 stands on 2 folds (0, 1) and 2 runs only" in caption
-    assert "rendered faces of nobody" in caption
+    assert "rendered stand-in: faces of nobody" in caption
 
 
 def test_one_fold_and_one_value_are_drawn_without_bands_and_said_in_words() -> None:
@@ -161,7 +163,21 @@ def test_several_databases_have_a_panel_each() -> None:
     other = sweep(3).assign(database="mmi")
     table = pd.concat([sensitivity_table(part, folds=range(3)) for part in (sweep(3), other)])
     assert [axes.get_title() for axes in sensitivity_curves(table).axes] == ["CK+ stand-in", "MMI stand-in"]
-    assert "CK+ and MMI stand-ins" in sensitivity_caption(table)
+    assert "CK+ and MMI (rendered stand-ins" in sensitivity_caption(table)
+
+
+@pytest.mark.parametrize("folds", [1, 3])
+def test_figures_are_drawn_again_from_their_csv_with_the_same_bytes(folds: int, tmp_path: Path) -> None:
+    """What `gndl report` draws from the CSV is what the notebook saved, caption included."""
+    folder = tmp_path / "ckplus" / "figures"
+    table = sensitivity_table(sweep(folds), folds=range(folds), lams=(0.1, 5))
+    sensitivity_figures(table, folder)
+    names = ("sensitivity", "sensitivity_differences")
+    files = [folder / f"{name}.{kind}" for name in names for kind in ("png", "svg", "csv", "tex")]
+    before = [file.read_bytes() for file in files]
+    redraw(tmp_path / "ckplus", folder, names)
+    assert [file.read_bytes() for file in files] == before
+    assert "fixed beforehand" in differences_caption(table)
 
 
 def test_the_table_of_a_study_on_disk_reads_its_runs(tiny_study: Path) -> None:

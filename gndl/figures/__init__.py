@@ -5,7 +5,8 @@ Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendere
 
 from gndl.figures.faces import face_grid, show_face
 from gndl.figures.saving import save_figure
-from gndl.figures.sensitivity import sensitivity_caption, sensitivity_curves, sensitivity_differences
+from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences, sensitivity_figures
+from gndl.figures.sensitivity_captions import differences_caption, sensitivity_caption
 from gndl.figures.style import (
     CLASS_COLOURS,
     METHOD_COLOURS,
@@ -28,6 +29,7 @@ __all__ = [
     "TWO_COLUMNS",
     "add_note",
     "confusion_matrices",
+    "differences_caption",
     "draw_matrix",
     "face_grid",
     "fold_balance",
@@ -37,6 +39,7 @@ __all__ = [
     "sensitivity_caption",
     "sensitivity_curves",
     "sensitivity_differences",
+    "sensitivity_figures",
     "show_face",
     "style",
     "training_figures",

@@ -11,6 +11,14 @@ from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
 from gndl.figures.saving import save_figure
+from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences
+from gndl.figures.sensitivity_captions import (
+    DIFFERENCES_DESCRIPTION,
+    differences_caption,
+    from_csv,
+    sensitivity_caption,
+    sensitivity_description,
+)
 from gndl.figures.training import fold_balance
 
 
@@ -23,7 +31,7 @@ class Redrawn:
     draw : callable
         Takes the table and ``source`` and returns the figure.
     caption, description : callable, optional
-        Take the table and return the texts; those of `gndl.figures.captions` by default.
+        Take the table, with its ``source``, and return the texts; those of `gndl.figures.captions` by default.
     """
 
     draw: Callable[[pd.DataFrame, str], Figure]
@@ -33,6 +41,16 @@ class Redrawn:
 
 FIGURES: dict[str, Redrawn] = {
     "folds": Redrawn(lambda table, source: fold_balance(table.set_index("fold"), source=source)),
+    "sensitivity": Redrawn(
+        lambda table, source: sensitivity_curves(from_csv(table.assign(source=source))),
+        lambda table: sensitivity_caption(from_csv(table)),
+        lambda table: sensitivity_description(from_csv(table)),
+    ),
+    "sensitivity_differences": Redrawn(
+        lambda table, source: sensitivity_differences(from_csv(table.assign(source=source))),
+        lambda table: differences_caption(from_csv(table)),
+        lambda table: DIFFERENCES_DESCRIPTION,
+    ),
 }
 """Every figure that is drawn again from ``NAME.csv``, by NAME."""
 
@@ -61,7 +79,8 @@ def read_figure_csv(path: Path) -> tuple[pd.DataFrame, str]:
         Where the file has no row or no ``source``, or more than one.
     """
     texts = {"lam": str, "subject": str, "sequence": str, "frame": str}
-    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts, float_precision="round_trip")
+    # Python's own parser gives back every float as it was written.
+    table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts, engine="python")
     sources = sorted(set(table["source"])) if "source" in table.columns else []
     if len(sources) != 1:
         raise GndlError(f"{path}: one source is expected in the column source, found {', '.join(sources) or 'none'}.")
@@ -88,8 +107,9 @@ def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = 
             continue
         table, source = read_figure_csv(csv)
         how = FIGURES[name]
-        caption = how.caption(table) if how.caption else ""
-        description = how.description(table) if how.description else ""
+        described = table.assign(source=source)
+        caption = how.caption(described) if how.caption else ""
+        description = how.description(described) if how.description else ""
         figure = how.draw(table, source)
         drawn.append(save_figure(figure, folder, name, table, source, caption=caption, description=description))
     return drawn

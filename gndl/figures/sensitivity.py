@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,15 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
 
-from gndl.comparison import FEWEST_FOLDS
+from gndl.figures.saving import save_figure
+from gndl.figures.sensitivity_captions import (
+    DIFFERENCES_DESCRIPTION,
+    differences_caption,
+    sensitivity_caption,
+    sensitivity_description,
+)
 from gndl.figures.style import METHOD_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES
-from gndl.sensitivity_words import listed
 
 _MARKERS = ("o", "s", "D", "^", "v", "P")
 _MARK_COLOUR = "#D55E00"
@@ -71,26 +77,15 @@ def sensitivity_differences(table: pd.DataFrame, *, width: float | None = None) 
     return figure
 
 
-def sensitivity_caption(table: pd.DataFrame) -> str:
-    """Caption of :func:`sensitivity_curves`, which can be read alone: what is drawn, on how many folds and runs."""
-    names = [DATABASE_TITLES.get(str(name), str(name)) for name in dict.fromkeys(table["database"])]
-    rendered = (table["source"] == "rendered").any()
-    on = " and ".join(", ".join(names).rsplit(", ", 1)) + (f" stand-in{'s' * (len(names) > 1)}" if rendered else "")
-    methods = ", ".join("GNDL" if name == "gndl" else str(name) for name in dict.fromkeys(table["method"]))
-    fixed = table.loc[table["fixed"], "lam"]
-    sentences = [
-        f"Accuracy of {methods} against λ (Eq. 11) on {on}"
-        + (": rendered faces of nobody, not the database itself" if rendered else ""),
-        "Points: last epoch, mean over folds, seeds of a fold averaged first",
-        "Bands: 95 % interval of that mean over folds, by Student's t with the variance enlarged for training samples "
-        "that folds share (Nadeau and Bengio). Folds differ alike for all values, so values are compared pairwise",
-        "Grey line: the baseline on the same folds",
-        *_behind_points(table),
-    ]
-    if len(fixed):
-        sentences.append(f"λ = {fixed.iloc[0]:g} was fixed beforehand; only this value enters a table")
-    sentences.append(_on_decreases(table))
-    return ". ".join(sentence for sentence in sentences if sentence) + "."
+def sensitivity_figures(table: pd.DataFrame, folder: Path) -> tuple[Figure, Figure]:
+    """Draw and save the curves (Fig. 7) and the differences of one database, each with its caption."""
+    source, curves, differences = _source(table), sensitivity_curves(table), sensitivity_differences(table)
+    data = table.drop(columns="source")  # which every CSV gets as its last column
+    caption, description = sensitivity_caption(table), sensitivity_description(table)
+    save_figure(curves, folder, "sensitivity", data, source, caption=caption, description=description)
+    caption, description = differences_caption(table), DIFFERENCES_DESCRIPTION
+    save_figure(differences, folder, "sensitivity_differences", data, source, caption=caption, description=description)
+    return curves, differences
 
 
 def _panel(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
@@ -234,52 +229,3 @@ def _legend(table: pd.DataFrame) -> list[Line2D]:
         mark.set(label="first significant decrease", markeredgecolor=_MARK_COLOUR)
         handles.append(mark)
     return handles
-
-
-def _behind_points(table: pd.DataFrame) -> list[str]:
-    """Sentences on the folds and runs behind the points, the usual case first and every exception by name."""
-    sentences = []
-    several = table["database"].nunique() > 1 or table["method"].nunique() > 1
-    for (database, method), rows in table.groupby(["database", "method"], sort=False):
-        name = f"{DATABASE_TITLES.get(str(database), str(database))}, {method}: " if several else ""
-        full, part = rows[rows["state"] == "run"], rows[rows["state"] == "in part"]
-        parts = []
-        for (folds, numbers, runs), same in full.groupby(["folds", "fold_numbers", "runs"], sort=False):
-            point = "each point" if len(same) == len(rows) else f"each of λ = {listed(same['lam'])}"
-            behind = f"{_counted(folds, 'fold')} ({_numbers(str(numbers))}) and {_counted(runs, 'run')}"
-            parts.append(f"{behind} stand behind {point}")
-        for row in part.to_dict("records"):
-            behind = f"{_counted(row['folds'], 'fold')} ({_numbers(row['fold_numbers'])})"
-            parts.append(f"λ = {row['lam']:g} stands on {behind} and {_counted(row['runs'], 'run')} only")
-        absent = rows[rows["state"] == "not run"]
-        if len(absent):
-            parts.append(f"not run: λ = {listed(absent['lam'])}")
-        text = name + "; ".join(parts)
-        sentences.append(text[:1].upper() + text[1:])
-    return sentences
-
-
-def _counted(number: Any, thing: str) -> str:
-    return f"{int(number)} {thing}{'s' * (number != 1)}"
-
-
-def _numbers(folds: str) -> str:
-    """Numbers of folds as text: ``"0 to 3"`` where they follow each other, else ``"0, 2, 3"``."""
-    numbers = [int(word) for word in folds.split()]
-    if len(numbers) > 2 and numbers[-1] - numbers[0] == len(numbers) - 1:
-        return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers))
-
-
-def _on_decreases(table: pd.DataFrame) -> str:
-    few = [rows for _, rows in table.groupby("database") if rows["folds"].max() < FEWEST_FOLDS]
-    rule = (
-        "A triangle marks the first value of λ above that of the highest mean whose paired decrease is significant at "
-        "5 % (corrected t-test, adjusted over the values after Holm; the reference is itself chosen on the test folds, "
-        "which makes decreases look larger)"
-    )
-    absent = "No value above the highest mean is significantly lower (corrected t-test, 5 % after Holm)"
-    none = f"Below {FEWEST_FOLDS} folds no test is made, so no decrease is marked"
-    if len(few) == table["database"].nunique():
-        return none
-    return ". ".join([rule if table["decrease"].any() else absent, *([none] if few else [])])
