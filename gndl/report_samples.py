@@ -25,7 +25,6 @@ from gndl.analysis.sample_gallery import MethodAtLam, show_samples
 from gndl.analysis.variants import Variant, variant_of
 from gndl.figures import saving
 from gndl.figures.intensity import intensity_caption, intensity_curves
-from gndl.figures.looks import named
 from gndl.figures.paired import paired_caption, paired_dots
 from gndl.figures.reliability import reliability_caption, reliability_diagrams
 from gndl.figures.samples import cells_caption, cells_figure, hard_sample_gallery
@@ -102,10 +101,10 @@ def report_gallery(
     shown = show_samples(study, chosen, (reference, None), (method, lam))
     if any(answer.saliency is None for one in shown for answer in (one.a, one.b)):
         told += " Where the weights of a run were not kept, what its answer rests on is left out."
-    title_a, title_b = (named(one.method, one.lam) for one in (a, b))
+    title_a, title_b = (one.title for one in (a, b))
     figure = hard_sample_gallery(shown, title_a, title_b, source=source)
     caption = (
-        f"Samples that {named(right.method, right.lam)} gets right and {named(wrong.method, wrong.lam)} wrong: "
+        f"Samples that {right.title} gets right and {wrong.title} wrong: "
         f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE[0].lower()}{hard.RULE[1:]}. "
         "Percentages are the probability of the class before them."
     )

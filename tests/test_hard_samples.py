@@ -187,7 +187,7 @@ def test_the_table_of_cells_names_the_methods(study: Path) -> None:
         {
             "of": ["frames", "sequences (one vote each)"],
             "both right": [2, 1],
-            "only gndl, λ = 5 right": [5, 2],
+            "only GNDL, λ = 5 right": [5, 2],
             "only baseline right": [1, 1],
             "both wrong": [2, 1],
             "all": [10, 5],

@@ -94,7 +94,7 @@ def test_any_set_of_methods_is_compared_in_the_order_given(tmp_path: Path) -> No
     found = paired_differences(tmp_path, "ckplus", [OTHER, GNDL, BASELINE], BASELINE)
     assert [summary.variant for summary in found.summaries] == [OTHER, GNDL]
     assert list(found.folds["lam"]) == ["50", "5"]
-    with pytest.raises(GndlError, match="gndl, λ = 7 and baseline share no finished fold"):
+    with pytest.raises(GndlError, match="GNDL, λ = 7 and baseline share no finished fold"):
         paired_differences(tmp_path, "ckplus", [Variant("gndl", "7")], BASELINE)
     with pytest.raises(GndlError, match="nothing is there to be compared"):
         paired_differences(tmp_path, "ckplus", [BASELINE], BASELINE)

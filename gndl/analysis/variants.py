@@ -26,8 +26,9 @@ class Variant:
 
     @property
     def title(self) -> str:
-        """The variant in a few words, such as "gndl, λ = 5"."""
-        return self.method if self.lam == "none" else f"{self.method}, λ = {self.lam}"
+        """The variant in a few words, such as "GNDL, λ = 5"."""
+        name = "GNDL" if self.method == "gndl" else self.method
+        return name if self.lam == "none" else f"{name}, λ = {self.lam}"
 
 
 def variant_of(study: Prepared, method: str | MethodSettings, lam: float | None = None) -> Variant:

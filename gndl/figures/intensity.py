@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
-from gndl.figures.looks import look, named
+from gndl.analysis.variants import Variant
+from gndl.figures.looks import look
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
 
 TRUTH_COLOUR = "#222222"
@@ -26,7 +27,7 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     with style():
-        figure = new_figure(width, 2.9)
+        figure = new_figure(width, 3.1)
         left, right = figure.subplots(1, 2)
         for number, ((method, _), own) in enumerate(table.groupby(["method", "lam"], sort=False)):
             colour, marker = look(str(method), number)
@@ -35,14 +36,15 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
         if table["intensity"].notna().any():
             truth = table.groupby("position")["intensity"].mean()
             right.plot(truth.index, truth, color=TRUTH_COLOUR, linewidth=0.9, linestyle=(0, (1, 1.5)), zorder=1.5)
-        _axes(left, "accuracy, probability of the true class", "being right")
+        _axes(left, "share of frames, probability")
         left.set_ylim(0, 1.02)
         left.yaxis.set_major_formatter(PercentFormatter(1.0))
-        _axes(right, "length relative to the apex", "distance from neutral")
+        _axes(right, "length relative to the apex")
         right.set_ylim(0, max(1.1, right.get_ylim()[1]))
         figure.legend(handles=_methods(table), loc="outside upper center", ncols=4)
-        left.legend(handles=_styles(("accuracy", "-"), ("probability of the true class", "--")), loc="upper left")
-        right.legend(handles=_right_styles(table), loc="lower right")
+        above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
+        left.legend(handles=_styles(("right", "-"), ("probability of the true class", "--")), **above)
+        right.legend(handles=_lines_of_lengths(table), **above)
         add_note(figure, source, _note(table))
     return figure
 
@@ -76,13 +78,13 @@ def _lengths(axes: Axes, own: pd.DataFrame, colour: str, marker: str) -> None:
         axes.plot(own["position"], own["deviation"], color=colour, marker=marker, markersize=3.5, zorder=3)
 
 
-def _axes(axes: Axes, label: str, title: str) -> None:
-    axes.set(xlabel="from neutral (0) to apex (1)", ylabel=label, title=title, xlim=(-0.02, 1.02))
+def _axes(axes: Axes, label: str) -> None:
+    axes.set(xlabel="from neutral (0) to apex (1)", ylabel=label, xlim=(-0.02, 1.02))
 
 
 def _methods(table: pd.DataFrame) -> list[Line2D]:
     variants = table[["method", "lam"]].drop_duplicates().astype(str).to_numpy().tolist()
-    looks = [(look(method, number), named(method, lam)) for number, (method, lam) in enumerate(variants)]
+    looks = [(look(method, number), Variant(method, lam).title) for number, (method, lam) in enumerate(variants)]
     return [Line2D([], [], color=colour, marker=marker, markersize=3.5, label=name) for (colour, marker), name in looks]
 
 
@@ -90,10 +92,10 @@ def _styles(*styles: tuple[str, Any]) -> list[Line2D]:
     return [Line2D([], [], color="#555555", linestyle=dash, linewidth=1, label=text) for text, dash in styles]
 
 
-def _right_styles(table: pd.DataFrame) -> list[Line2D]:
-    lines = _styles(("F_exam from the real neutral", "--"))
+def _lines_of_lengths(table: pd.DataFrame) -> list[Line2D]:
+    lines = _styles(("from the real neutral feature", "--"))
     if table["deviation"].notna().any():
-        lines = _styles(("deviation (Eq. 7)", "-")) + lines
+        lines = _styles(("deviation feature (Eq. 7)", "-")) + lines
     if table["intensity"].notna().any():
         lines += _styles(("rendered intensity", (0, (1, 1.5))))
     return lines

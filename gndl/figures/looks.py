@@ -1,4 +1,4 @@
-"""How a variant is told from others in a figure: its colour, its marker and its name."""
+"""How a variant is told from others in a figure: by its colour and its marker."""
 
 from __future__ import annotations
 
@@ -11,9 +11,3 @@ MARKERS = ("o", "s", "D", "^", "v", "P")
 def look(method: str, number: int) -> tuple[str, str]:
     """Colour and marker of a method, the ``number``-th of its figure; the paper's two have colours of their own."""
     return METHOD_COLOURS.get(method, OTHERS[number % len(OTHERS)]), MARKERS[number % len(MARKERS)]
-
-
-def named(method: str, lam: str) -> str:
-    """A variant in a few words, such as "GNDL, λ = 5"."""
-    name = "GNDL" if method == "gndl" else method
-    return name if lam == "none" else f"{name}, λ = {lam}"

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gndl.figures.looks import named
+from gndl.analysis.variants import Variant
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
 
 BETTER, WORSE, EQUAL = "#0072B2", "#D55E00", "#7F7F7F"
@@ -27,7 +27,7 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     variants = list(table.groupby(["method", "lam"], sort=False))
-    reference = named(str(table["reference_method"].iloc[0]), str(table["reference_lam"].iloc[0]))
+    reference = _reference(table)
     with style():
         figure = new_figure(width, 1.75 * len(variants) + 0.45)
         grid = figure.subplots(len(variants), 2, squeeze=False, width_ratios=(1, 1.9))
@@ -36,24 +36,30 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
             _dots(left, folds["fold"].astype(int).astype(str).tolist(), folds["difference"].to_numpy(float))
             in_order = np.sort(subjects["difference"].to_numpy(float))
             _dots(right, [""] * len(in_order), in_order)
-            left.set_ylabel(f"{named(str(method), str(lam))}\nminus {reference}, points")
+            left.set_ylabel(f"{Variant(str(method), str(lam)).title}\nminus {reference}, points")
             left.set_title(f"{len(folds)} fold{'' if len(folds) == 1 else 's'}: {_counts(folds)}")
             right.set_title(f"{len(subjects)} subject{'' if len(subjects) == 1 else 's'}: {_counts(subjects)}")
         grid[-1][0].set_xlabel("fold")
         grid[-1][1].set_xlabel("subjects, from worst to best")
-        add_note(figure, source, "Folds: accuracy of frames, line: mean. Subjects: one vote a sequence")
+        add_note(figure, source, "Folds: frames; dashed: mean. Subjects: sequences, one vote each")
     return figure
 
 
 def paired_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`paired_dots`, which can be read alone."""
-    reference = named(str(table["reference_method"].iloc[0]), str(table["reference_lam"].iloc[0]))
-    names = ", ".join(named(str(method), str(lam)) for method, lam in table[["method", "lam"]].drop_duplicates().values)
+    reference = _reference(table)
+    names = ", ".join(
+        Variant(str(method), str(lam)).title for method, lam in table[["method", "lam"]].drop_duplicates().values
+    )
     return (
         f"Paired differences of {names} from {reference} on the same test folds. Left: last epoch's accuracy of each "
         "fold, and their mean as a line. Right: share of each subject's sequences that are right, one vote a sequence, "
         "subjects sorted. Triangles up are better than the reference, triangles down worse, grey circles equal."
     )
+
+
+def _reference(table: pd.DataFrame) -> str:
+    return Variant(str(table["reference_method"].iloc[0]), str(table["reference_lam"].iloc[0])).title
 
 
 def _dots(axes: Axes, labels: list[str], values: np.ndarray) -> None:
@@ -70,7 +76,7 @@ def _dots(axes: Axes, labels: list[str], values: np.ndarray) -> None:
     reach = max(float(np.abs(points).max(initial=0)), 1.0) * 1.15
     axes.set_ylim(-reach, reach)
     axes.set_xlim(-0.6, max(len(values), 1) - 0.4)
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     if any(labels):
         axes.axhline(float(points.mean()), color="#222222", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1.5)
         axes.set_xticks(range(len(labels)), labels)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from gndl.figures.looks import look, named
+from gndl.analysis.variants import Variant
+from gndl.figures.looks import look
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
 
 
@@ -25,15 +26,14 @@ def reliability_diagrams(table: pd.DataFrame, *, source: str, width: float = TWO
     columns = min(max(len(variants), 2), 3)
     rows = -(-len(variants) // columns)
     with style():
-        figure = new_figure(width, rows * (width / columns * 1.05 + 0.25) + 0.25)
+        figure = new_figure(width, rows * (min(1.05 * width / columns, 2.7) + 0.35) + 0.25)
         parts = np.atleast_2d(figure.subfigures(rows, columns, squeeze=False))
         for number, (part, ((method, lam), own)) in enumerate(zip(parts.flat, variants, strict=False)):
             upper, lower = part.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
             _diagram(upper, own, *look(str(method), number))
             _histogram(lower, own, look(str(method), number)[0])
-            upper.set_title(
-                f"{named(str(method), str(lam))}: calibration error {100 * own['error'].iloc[0]:.1f} points"
-            )
+            error = f"calibration error {100 * own['error'].iloc[0]:.1f} points"
+            upper.set_title(f"{Variant(str(method), str(lam)).title}\n{error}")
         add_note(figure, source, _note(table))
     return figure
 
@@ -44,7 +44,7 @@ def reliability_caption(table: pd.DataFrame) -> str:
     for (method, lam), own in table.groupby(["method", "lam"], sort=False):
         first = own.iloc[0]
         parts.append(
-            f"{named(str(method), str(lam))}: mean confidence {100 * first['mean_confidence']:.1f} %, accuracy "
+            f"{Variant(str(method), str(lam)).title}: mean confidence {100 * first['mean_confidence']:.1f} %, accuracy "
             f"{100 * first['mean_accuracy']:.1f} %, calibration error {100 * first['error']:.1f} points"
         )
     return (
@@ -66,7 +66,7 @@ def _diagram(axes: Axes, own: pd.DataFrame, colour: str, marker: str) -> None:
     axes.plot(there["confidence"], there["accuracy"], marker, color=colour, markersize=4.5, zorder=4, clip_on=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="accuracy")
     axes.yaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.yaxis.set_major_locator(MaxNLocator(5, steps=[2]))
+    axes.set_yticks(np.linspace(0, 1, 6))
 
 
 def _histogram(axes: Axes, own: pd.DataFrame, colour: str) -> None:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gndl.analysis.sample_gallery import Answer, ShownSample
+from gndl.analysis.variants import Variant
 from gndl.figures.faces import show_face
-from gndl.figures.looks import named
 from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 
 FACE = 0.93
@@ -72,7 +72,7 @@ def cells_figure(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN)
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     first = table.iloc[0]
-    a, b = (named(str(first[f"{one}_method"]), str(first[f"{one}_lam"])) for one in ("a", "b"))
+    a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).title for one in ("a", "b"))
     with style():
         figure = new_figure(width, 0.56 * width + 0.35)
         grid = figure.subplots(1, len(table), squeeze=False)[0]
@@ -92,7 +92,7 @@ def cells_figure(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN)
 def cells_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`cells_figure`, which can be read alone."""
     first = table.iloc[0]
-    a, b = (named(str(first[f"{one}_method"]), str(first[f"{one}_lam"])) for one in ("a", "b"))
+    a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).title for one in ("a", "b"))
     text = (
         f"Samples that {a} and {b} get right and wrong on the same test folds: examined frames, and sequences with one "
         "vote each, since three frames of a sequence are near copies."
