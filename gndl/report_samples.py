@@ -23,11 +23,17 @@ from gndl.analysis.paired import paired_differences
 from gndl.analysis.reliability import reliability, reliability_table
 from gndl.analysis.sample_gallery import MethodAtLam, show_samples
 from gndl.analysis.variants import Variant, variant_of
-from gndl.figures import saving
-from gndl.figures.intensity import intensity_caption, intensity_curves
-from gndl.figures.paired import paired_caption, paired_dots
-from gndl.figures.reliability import reliability_caption, reliability_diagrams
-from gndl.figures.samples import cells_caption, cells_figure, hard_sample_gallery
+from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
+from gndl.figures.paired import PAIRED_DESCRIPTION, paired_caption, paired_dots
+from gndl.figures.reliability import RELIABILITY_DESCRIPTION, reliability_caption, reliability_diagrams
+from gndl.figures.samples import (
+    CELLS_DESCRIPTION,
+    GALLERY_DESCRIPTION,
+    cells_caption,
+    cells_figure,
+    hard_sample_gallery,
+)
+from gndl.figures.saving import save_figure
 from gndl.methods import MethodSettings
 from gndl.prepare import Prepared
 from gndl.results import finished_runs, write_csv
@@ -60,7 +66,7 @@ def report_cells(
     """
     a, b = variant_of(study, reference), variant_of(study, method, lam)
     compared = hard.compare_samples(study.request.out, study.database.name, a, b, _seed(study))
-    numbers, source = compared.cells(), study.database.source
+    numbers, source = _of_study(study, compared.cells()), study.database.source
     figure = cells_figure(numbers, source=source)
     _save(study, figure, "sample_cells", numbers, cells_caption(numbers), CELLS_DESCRIPTION)
     return Told(figure, compared.readable(), words.of_cells(compared, source))
@@ -86,13 +92,10 @@ def report_gallery(
     """
     a, b = variant_of(study, reference), variant_of(study, method, lam)
     paired = hard.pair_predictions(study.request.out, study.database.name, a, b, _seed(study))
-    everything = hard.hard_samples(paired, gained_by, count=len(paired))
+    everything = _of_study(study, hard.hard_samples(paired, gained_by, count=len(paired)))
     chosen, source = everything.head(count), study.database.source
     name = "hard_samples" if gained_by == "b" else "hard_samples_reverse"
-    table = everything.assign(shown=range(1, len(everything) + 1), source=source)
-    write_csv(
-        table.assign(shown=table["shown"].where(table["shown"] <= count)), study.folder / "tables" / f"{name}.csv"
-    )
+    write_csv(everything, study.folder / "tables" / f"{name}.csv")
     right, wrong = (b, a) if gained_by == "b" else (a, b)
     frames = len(hard.gained_samples(paired, gained_by))
     told = words.of_gallery(right, wrong, shown=len(chosen), sequences=len(everything), frames=frames)
@@ -104,7 +107,7 @@ def report_gallery(
     title_a, title_b = (one.title for one in (a, b))
     figure = hard_sample_gallery(shown, title_a, title_b, source=source)
     caption = (
-        f"Samples that {right.title} gets right and {wrong.title} wrong: "
+        f"{study.database.title}: samples that {right.title} gets right and {wrong.title} wrong: "
         f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE[0].lower()}{hard.RULE[1:]}. "
         "Percentages are the probability of the class before them."
     )
@@ -137,7 +140,7 @@ def report_intensity(
         folds = sorted(set.intersection(*at_hand))[:FOLDS_ALONG] or study.run_folds[:1]
     along = along_sequences(study, methods, folds, sequences=sequences, positions=positions)
     source = study.database.source
-    curves = along_curves.curves(along)
+    curves = _of_study(study, along_curves.curves(along))
     alarms = along_curves.false_alarms(along, study.pairs.expressions)
     write_csv(along, study.folder / "tables" / "along_sequences.csv")
     write_csv(alarms.assign(source=source), study.folder / "tables" / "false_alarms.csv")
@@ -153,7 +156,7 @@ def report_paired(study: Prepared, reference: str | MethodSettings = "baseline")
     if base not in variants or not others:
         return Told(None, pd.DataFrame(), "Only one method was run, so there is nothing to compare.")
     found = paired_differences(study.request.out, study.database.name, others, base)
-    table, source = found.table(), study.database.source
+    table, source = _of_study(study, found.table()), study.database.source
     figure = paired_dots(table, source=source)
     _save(study, figure, "paired_differences", table, paired_caption(table), PAIRED_DESCRIPTION)
     return Told(figure, table, words.of_paired(found.summaries, source))
@@ -162,7 +165,7 @@ def report_paired(study: Prepared, reference: str | MethodSettings = "baseline")
 def report_reliability(study: Prepared) -> Told:
     """Draw the reliability diagram of every headline variant that is there."""
     found = [reliability(study.request.out, study.database.name, variant) for variant in headline_variants(study)]
-    table, source = reliability_table(found), study.database.source
+    table, source = _of_study(study, reliability_table(found)), study.database.source
     figure = reliability_diagrams(table, source=source)
     _save(study, figure, "reliability", table, reliability_caption(table), RELIABILITY_DESCRIPTION)
     return Told(figure, table, words.of_reliability(found, source))
@@ -176,26 +179,15 @@ def headline_variants(study: Prepared) -> list[Variant]:
     return sorted(found, key=lambda variant: (variant.method != "baseline", variant))
 
 
-CELLS_DESCRIPTION = "Two square tables of counts, right or wrong by the one method against right or wrong by the other."
-GALLERY_DESCRIPTION = (
-    "Rows of faces: neutral, examined, and twice the examined face faded but for the part that an answer rests on; "
-    "beside each row the true class and both answers."
-)
-INTENSITY_DESCRIPTION = "Two panels of curves over the moment of a sequence, one colour for each method."
-PAIRED_DESCRIPTION = (
-    "Dots above and below a zero line, one for each fold on the left and for each subject on the right."
-)
-RELIABILITY_DESCRIPTION = (
-    "For each method a plot of accuracy against confidence with a diagonal, over a histogram of the confidences."
-)
-
-
 def _seed(study: Prepared) -> int:
     return study.request.seeds[0]
 
 
+def _of_study(study: Prepared, table: pd.DataFrame) -> pd.DataFrame:
+    """Say in every row which database it is of, and what kind of faces that has."""
+    return table.assign(database=study.database.name, source=study.database.source)
+
+
 def _save(study: Prepared, figure: Figure, name: str, table: pd.DataFrame, caption: str, description: str) -> None:
-    folder, source = study.folder / "figures", study.database.source
-    title = study.database.title
-    caption = f"{title}. {caption}"
-    saving.save_figure(figure, folder, name, table, source, caption=caption, description=description)
+    folder = study.folder / "figures"
+    save_figure(figure, folder, name, table, study.database.source, caption=caption, description=description)

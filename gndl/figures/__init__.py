@@ -4,6 +4,10 @@ Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendere
 """
 
 from gndl.figures.faces import face_grid, show_face
+from gndl.figures.intensity import intensity_curves
+from gndl.figures.paired import paired_dots
+from gndl.figures.reliability import reliability_diagrams
+from gndl.figures.samples import cells_figure, hard_sample_gallery
 from gndl.figures.saving import save_figure
 from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences, sensitivity_figures
 from gndl.figures.sensitivity_captions import differences_caption, sensitivity_caption
@@ -28,13 +32,18 @@ __all__ = [
     "STYLE",
     "TWO_COLUMNS",
     "add_note",
+    "cells_figure",
     "confusion_matrices",
     "differences_caption",
     "draw_matrix",
     "face_grid",
     "fold_balance",
+    "hard_sample_gallery",
+    "intensity_curves",
     "learning_curves",
     "new_figure",
+    "paired_dots",
+    "reliability_diagrams",
     "save_figure",
     "sensitivity_caption",
     "sensitivity_curves",

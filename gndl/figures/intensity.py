@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import PercentFormatter
 
 from gndl.analysis.variants import Variant
-from gndl.figures.looks import look
+from gndl.figures.looks import look, measured_on
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
 
+INTENSITY_DESCRIPTION = "Two panels of curves over the moment of a sequence, one colour for each method."
 TRUTH_COLOUR = "#222222"
 
 
@@ -50,15 +51,15 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
 
 
 def intensity_caption(table: pd.DataFrame) -> str:
-    """Caption of :func:`intensity_curves`, which can be read alone."""
+    """Caption of :func:`intensity_curves`, which can be read alone; the table with ``database`` and ``source``."""
     sequences, subjects = int(table["sequences"].max()), int(table["subjects"].max())
     text = (
-        f"Along whole sequences, from the neutral face (0) to the apex (1): {sequences} validation sequences of "
-        f"{subjects} subject{'' if subjects == 1 else 's'} that the networks never saw. Left: share of frames given "
-        "their sequence's class (solid; bands: 95 % over subjects, where there are five), and that class's probability "
-        "(dashed). A neutral frame shows no expression, so being right there is chance. Right: length of the deviation "
-        "feature of Eq. 7 relative to that of the apex (solid), and distance of the examined feature from that of the "
-        "sequence's real neutral frame (dashed), averaged over sequences"
+        f"{measured_on(table)}: along whole sequences, from the neutral face (0) to the apex (1): {sequences} "
+        f"validation sequences of {subjects} subject{'' if subjects == 1 else 's'} that the networks never saw. Left: "
+        "share of frames given their sequence's class (solid; bands: 95 % over subjects, where there are five), and "
+        "that class's probability (dashed). A neutral frame shows no expression, so being right there is chance. "
+        "Right: length of the deviation feature of Eq. 7 relative to that of the apex (solid), and distance of the "
+        "examined feature from that of the sequence's real neutral frame (dashed), averaged over sequences"
     )
     if table["intensity"].notna().any():
         text += "; dotted: the intensity that was rendered"

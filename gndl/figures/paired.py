@@ -9,8 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gndl.analysis.variants import Variant
+from gndl.figures.looks import measured_on
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
 
+PAIRED_DESCRIPTION = (
+    "Dots above and below a zero line, one for each fold on the left and for each subject on the right."
+)
 BETTER, WORSE, EQUAL = "#0072B2", "#D55E00", "#7F7F7F"
 NOTHING = 1e-9
 
@@ -46,15 +50,16 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
 
 
 def paired_caption(table: pd.DataFrame) -> str:
-    """Caption of :func:`paired_dots`, which can be read alone."""
+    """Caption of :func:`paired_dots`, which can be read alone; the table with ``database`` and ``source``."""
     reference = _reference(table)
     names = ", ".join(
         Variant(str(method), str(lam)).title for method, lam in table[["method", "lam"]].drop_duplicates().values
     )
     return (
-        f"Paired differences of {names} from {reference} on the same test folds. Left: last epoch's accuracy of each "
-        "fold, and their mean as a line. Right: share of each subject's sequences that are right, one vote a sequence, "
-        "subjects sorted. Triangles up are better than the reference, triangles down worse, grey circles equal."
+        f"{measured_on(table)}: paired differences of {names} from {reference} on the same test folds. Left: last "
+        "epoch's accuracy of each fold, and their mean as a line. Right: share of each subject's sequences that are "
+        "right, one vote a sequence, subjects sorted. Triangles up are better than the reference, triangles down "
+        "worse, grey circles equal."
     )
 
 

@@ -10,6 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
+from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
+from gndl.figures.paired import PAIRED_DESCRIPTION, paired_caption, paired_dots
+from gndl.figures.reliability import RELIABILITY_DESCRIPTION, reliability_caption, reliability_diagrams
+from gndl.figures.samples import CELLS_DESCRIPTION, cells_caption, cells_figure
 from gndl.figures.saving import save_figure
 from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences
 from gndl.figures.sensitivity_captions import (
@@ -41,6 +45,22 @@ class Redrawn:
 
 FIGURES: dict[str, Redrawn] = {
     "folds": Redrawn(lambda table, source: fold_balance(table.set_index("fold"), source=source)),
+    "sample_cells": Redrawn(
+        lambda table, source: cells_figure(table, source=source), cells_caption, lambda table: CELLS_DESCRIPTION
+    ),
+    "paired_differences": Redrawn(
+        lambda table, source: paired_dots(table, source=source), paired_caption, lambda table: PAIRED_DESCRIPTION
+    ),
+    "reliability": Redrawn(
+        lambda table, source: reliability_diagrams(table, source=source),
+        reliability_caption,
+        lambda table: RELIABILITY_DESCRIPTION,
+    ),
+    "intensity": Redrawn(
+        lambda table, source: intensity_curves(table, source=source),
+        intensity_caption,
+        lambda table: INTENSITY_DESCRIPTION,
+    ),
     "sensitivity": Redrawn(
         lambda table, source: sensitivity_curves(from_csv(table.assign(source=source))),
         lambda table: sensitivity_caption(from_csv(table)),

@@ -9,8 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gndl.analysis.variants import Variant
-from gndl.figures.looks import look
+from gndl.figures.looks import look, measured_on
 from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+
+RELIABILITY_DESCRIPTION = (
+    "For each method a plot of accuracy against confidence with a diagonal, over a histogram of the confidences."
+)
 
 
 def reliability_diagrams(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
@@ -39,7 +43,7 @@ def reliability_diagrams(table: pd.DataFrame, *, source: str, width: float = TWO
 
 
 def reliability_caption(table: pd.DataFrame) -> str:
-    """Caption of :func:`reliability_diagrams`, which can be read alone."""
+    """Caption of :func:`reliability_diagrams`, which can be read alone; the table with ``database`` and ``source``."""
     parts = []
     for (method, lam), own in table.groupby(["method", "lam"], sort=False):
         first = own.iloc[0]
@@ -48,10 +52,10 @@ def reliability_caption(table: pd.DataFrame) -> str:
             f"{100 * first['mean_accuracy']:.1f} %, calibration error {100 * first['error']:.1f} points"
         )
     return (
-        "Reliability: accuracy of the answers given with each confidence (probability of the predicted class), pooled "
-        "over folds; below, how many answers there are. On the diagonal a confidence can be believed, below it a "
-        "method is too sure. Lines through points: 95 % intervals over subjects, where a bin has at least five. "
-        f"{'. '.join(parts)}."
+        f"{measured_on(table)}: accuracy of the answers given with each confidence (probability of the predicted "
+        "class), pooled over folds; below, how many answers there are. On the diagonal a confidence can be believed, "
+        "below it a method is too sure. Lines through points: 95 % intervals over subjects, where a bin has at least "
+        f"five. {'. '.join(parts)}."
     )
 
 
@@ -82,5 +86,5 @@ def _note(table: pd.DataFrame) -> str:
     folds = int(first["folds"])
     return (
         f"{int(first['frames'])} frames of {int(first['tested_subjects'])} subjects, {folds} "
-        f"fold{'' if folds == 1 else 's'}. Thin lines: 95 % over subjects, where a bin has five"
+        f"fold{'' if folds == 1 else 's'}. Thin lines: 95 % over subjects"
     )

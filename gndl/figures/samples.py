@@ -15,8 +15,14 @@ from PIL import Image
 from gndl.analysis.sample_gallery import Answer, ShownSample
 from gndl.analysis.variants import Variant
 from gndl.figures.faces import show_face
+from gndl.figures.looks import measured_on
 from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 
+CELLS_DESCRIPTION = "Two square tables of counts, right or wrong by the one method against right or wrong by the other."
+GALLERY_DESCRIPTION = (
+    "Rows of faces: neutral, examined, and twice the examined face faded but for the part that an answer rests on; "
+    "beside each row the true class and both answers."
+)
 FACE = 0.93
 """Side of a face in a gallery of two columns' width, in inches."""
 LETTERS = 43
@@ -90,12 +96,12 @@ def cells_figure(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN)
 
 
 def cells_caption(table: pd.DataFrame) -> str:
-    """Caption of :func:`cells_figure`, which can be read alone."""
+    """Caption of :func:`cells_figure`, which can be read alone; the table with ``database`` and ``source``."""
     first = table.iloc[0]
     a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).title for one in ("a", "b"))
     text = (
-        f"Samples that {a} and {b} get right and wrong on the same test folds: examined frames, and sequences with one "
-        "vote each, since three frames of a sequence are near copies."
+        f"{measured_on(table)}: samples that {a} and {b} get right and wrong on the same test folds: examined "
+        "frames, and sequences with one vote each, since three frames of a sequence are near copies."
     )
     if pd.notna(first["p_mcnemar"]):
         text += (
