@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from gndl.comparison import CONFIDENCE, compare
 from gndl.errors import GndlError
 from gndl.identity import differences
+from gndl.methods import method_names, method_settings
 from gndl.request import profile_from_json, read_study_json
 from gndl.results import FinishedRun, accuracy_table, finished_runs, require_one_configuration
 
@@ -60,6 +61,7 @@ def sensitivity_table(
     *,
     folds: Iterable[int],
     lams: Iterable[float] = (),
+    methods: Iterable[str] = (),
     fixed: float = 5.0,
     baselines: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
@@ -71,8 +73,8 @@ def sensitivity_table(
         Of :func:`gndl.results.accuracy_table`, of one database.
     folds : iterable of int
         The folds of the sweep; runs of other folds are left out, so that all values stand on the same ones.
-    lams : iterable of float
-        Values that were asked for; those that were not run become rows without numbers.
+    lams, methods : iterables of float and of str
+        What was asked for; what was not run becomes rows without numbers.
     fixed : float
         λ of the headline, fixed beforehand (ledger L19).
     baselines : mapping, optional
@@ -98,11 +100,11 @@ def sensitivity_table(
     folds = sorted(set(folds))
     here = accuracy[accuracy["fold"].isin(folds)]
     rows: list[dict[str, Any]] = []
-    for method in dict.fromkeys(accuracy.loc[accuracy["lam"] != "none", "method"]):
+    for method in dict.fromkeys([*accuracy.loc[accuracy["lam"] != "none", "method"], *methods]):
         runs = accuracy[accuracy["method"] == method]
         known = {float(lam) for lam in runs["lam"]}
         against = (baselines or {}).get(str(method), "baseline")
-        one = {"database": runs["database"].iloc[0], "source": runs["source"].iloc[0], "method": method}
+        one = {"method": method} | {name: next(iter(accuracy[name]), "") for name in ("database", "source")}
         values = sorted({*known, *map(float, lams)})
         rows += _rows_of_method(here, str(method), values, folds, fixed, against, one)
     return pd.DataFrame(rows, columns=list(SENSITIVITY_COLUMNS))
@@ -125,12 +127,11 @@ def sensitivity_of_study(
     Raises
     ------
     GndlError
-        Where ``out`` holds no finished run of a method with λ, or runs of two values of λ differ in more than λ.
+        Where ``out`` holds no study, or runs of two values of λ differ in more than λ.
     """
-    settings = profile_from_json(read_study_json(out)["asked"]["settings"])
+    content = read_study_json(out)
+    settings = profile_from_json(content["asked"]["settings"])
     runs = [run for run in finished_runs(out) if run.database == database]
-    if all(run.lam == "none" for run in runs):
-        raise GndlError(f"{out / database} holds no finished run of a method with λ; `gndl train --sweep` trains them.")
     require_one_configuration(runs)
     _require_alike(runs)
     there = {run.fold for run in runs}
@@ -140,13 +141,16 @@ def sensitivity_of_study(
     else:
         chosen = set(folds)
     by_weights = {_weights(run): run.method for run in runs if run.record["method"]["name"] == "baseline"}
-    return sensitivity_table(
+    known = [name for name in settings.methods if name in method_names()]  # others are some notebook's own
+    table = sensitivity_table(
         accuracy_table(out, database),
         folds=chosen,
         lams=settings.lams if lams is None else lams,
+        methods=() if any(run.lam != "none" for run in runs) else [n for n in known if method_settings(n).uses_lam],
         fixed=settings.lam,
         baselines={run.method: by_weights.get(_weights(run), "") for run in runs},
     )
+    return table.assign(database=database, source=content.get("source", ""))
 
 
 def _rows_of_method(

@@ -61,10 +61,41 @@ def _fall(rows: pd.DataFrame) -> str:
     text = f"The highest mean is that of λ = {best['lam']:g}"
     text += " itself." if best["fixed"] else ": chosen on the test folds, it enters no table."
     if folds < FEWEST_FOLDS:
-        return f"{text} {folds} fold{'' if folds == 1 else 's'} allow no test, so no decrease is marked."
+        return f"{text} With {folds} fold{'' if folds == 1 else 's'} no test is made and no decrease is marked."
     for row in rows[rows["decrease"]].to_dict("records"):
         return (
             f"{text} Above it, the first significant decrease comes at λ = {row['lam']:g} "
             f"({100 * row['to_best_difference']:+.1f} points, p = {row['to_best_p_holm']:.2g} after Holm)."
         )
     return f"{text} No value above it is significantly lower (after Holm)."
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """Turn a table of :func:`gndl.sensitivity.sensitivity_table` into text; what is missing is a dash."""
+
+    def percent(value: float, sign: str = "") -> str:
+        return "–" if pd.isna(value) else f"{100 * value:{sign}.1f}"
+
+    def between(low: float, high: float, sign: str = "") -> str:
+        return "–" if pd.isna(low) else f"{percent(low, sign)} to {percent(high, sign)}"
+
+    rows = []
+    for row in table.to_dict("records"):
+        marks = [word for word, said in (("fixed beforehand", row["fixed"]), ("highest", row["best"])) if said]
+        rows.append(
+            {
+                "Method": row["method"],
+                "λ": f"{row['lam']:g}" + (f" ({', '.join(marks)})" if marks else ""),
+                "Accuracy %": percent(row["accuracy"]) + ("" if pd.isna(row["sd"]) else f" ± {percent(row['sd'])}"),
+                "95 % interval": between(row["low"], row["high"]),
+                "Folds": str(row["folds"]),
+                "Runs": str(row["runs"]),
+                "Baseline %, same folds": percent(row["baseline_accuracy"]),
+                "Points against the fixed λ": percent(row["to_fixed_difference"], "+"),
+                "its 95 % interval": between(row["to_fixed_low"], row["to_fixed_high"], "+"),
+                "p against the highest (Holm)": "–"
+                if pd.isna(row["to_best_p_holm"])
+                else f"{row['to_best_p_holm']:.2g}",
+            }
+        )
+    return pd.DataFrame(rows)

@@ -22,7 +22,7 @@ from gndl.profiles import PROFILES, STANDARD, Profile
 from gndl.request import MAY_GROW, profile_from_json
 from gndl.runs import sweep_folds
 from gndl.sensitivity import holm, sensitivity_of_study, sensitivity_table
-from gndl.sensitivity_words import in_plain_words
+from gndl.sensitivity_words import in_plain_words, readable
 
 Row = tuple[str, str, int, int, float]
 
@@ -185,8 +185,14 @@ def test_the_table_of_a_study_on_disk_reads_its_runs(tiny_study: Path) -> None:
     table = sensitivity_of_study(tiny_study, "ckplus", lams=(0.5, 5.0))
     assert table["state"].tolist() == ["not run", "run"]
     assert row_of(table, 5)["baseline"] == "baseline"
-    with pytest.raises(GndlError, match="no finished run of a method with λ"):
-        sensitivity_of_study(tiny_study, "manifest")
+    nothing = sensitivity_of_study(tiny_study, "manifest", lams=(0.5, 5.0))
+    assert nothing["state"].tolist() == ["not run", "not run"]
+    figures = [sensitivity_curves(nothing), sensitivity_differences(nothing)]
+    assert all(figure.axes for figure in figures)
+    assert "no value of λ was run" in in_plain_words(nothing)
+    assert "nan" not in readable(nothing).to_string() + sensitivity_caption(nothing)
+    with pytest.raises(GndlError, match="holds no study"):
+        sensitivity_of_study(tiny_study / "nowhere", "ckplus")
 
 
 def test_the_sweep_has_folds_of_its_own() -> None:

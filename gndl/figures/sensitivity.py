@@ -49,8 +49,9 @@ def sensitivity_curves(table: pd.DataFrame, *, width: float | None = None) -> Fi
         grid[0].set_ylabel("accuracy, last epoch")
         columns = 2 if width < 5 else 4
         figure.legend(handles=_legend(table), loc="outside upper center", ncols=columns, columnspacing=1.2)
+        without = "A single fold: no bands" if table["folds"].any() else "Nothing was run yet"
         bands = table["low"].notna().any()
-        add_note(figure, _source(table), "Bands: 95 % intervals over folds" if bands else "A single fold: no bands")
+        add_note(figure, _source(table), "Bands: 95 % intervals over folds" if bands else without)
     return figure
 
 

@@ -15,12 +15,15 @@ def sensitivity_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`gndl.figures.sensitivity_curves`, which can be read alone."""
     methods = ", ".join("GNDL" if name == "gndl" else str(name) for name in dict.fromkeys(table["method"]))
     fixed = table.loc[table["fixed"], "lam"]
+    bands = (
+        "Bands: 95 % interval of that mean over folds, by Student's t with the variance enlarged for training samples "
+        "that folds share (Nadeau and Bengio). Folds differ alike for all values, so values are compared pairwise"
+    )
     sentences = [
         f"Accuracy of {methods} against λ (Eq. 11) on {_on(table)}",
         "Points: last epoch, mean over folds, seeds of a fold averaged first",
-        "Bands: 95 % interval of that mean over folds, by Student's t with the variance enlarged for training samples "
-        "that folds share (Nadeau and Bengio). Folds differ alike for all values, so values are compared pairwise",
-        "Grey line: the baseline on the same folds",
+        *([bands] if table["low"].notna().any() else []),
+        *(["Grey line: the baseline on the same folds"] if (table["baseline_folds"] > 0).any() else []),
         *_behind_points(table),
     ]
     if len(fixed):
