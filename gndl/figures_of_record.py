@@ -43,7 +43,7 @@ def draw_figures_of_record(record: Path, folder: Path) -> Path:
 
 
 def gallery(folder: Path, source: str) -> str:
-    """Show every PNG below ``folder`` in Markdown with its caption, what it was made from and its command."""
+    """Show every picture (PNG, JPEG) below ``folder`` in Markdown with its caption, what it was made from and its command."""
     rendered = source == "rendered"
     lines = ["# Figures of record", ""]
     if rendered:
@@ -69,7 +69,7 @@ def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
     """Headings with their pictures: what spans the databases, then database by database."""
     parts = [("Faces", folder), *((title, folder / name) for name, title in DATABASE_TITLES.items())]
     for heading, part in parts:
-        pictures = {png.stem: png for png in part.glob("*.png")}
+        pictures = {picture.stem: picture for kind in ("png", "jpg") for picture in part.glob(f"*.{kind}")}
         if pictures:
             yield heading, [pictures[name] for name in in_order(pictures)]
 
