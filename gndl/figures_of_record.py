@@ -43,7 +43,7 @@ def draw_figures_of_record(record: Path, folder: Path) -> Path:
 
 
 def gallery(folder: Path, source: str) -> str:
-    """Show every picture (PNG, JPEG) below ``folder`` in Markdown with its caption, what it was made from and its command."""
+    """Show every picture (PNG, JPEG) below ``folder`` in Markdown: caption, what it was made from, and its command."""
     rendered = source == "rendered"
     lines = ["# Figures of record", ""]
     if rendered:
