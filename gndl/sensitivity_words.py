@@ -19,7 +19,7 @@ def in_plain_words(table: pd.DataFrame) -> str:
         title = DATABASE_TITLES.get(str(database), str(database))
         parts = [_level(f"{title}, {method}", run)]
         parts += [_at_fixed(row) for row in run[run["fixed"]].to_dict("records")]
-        parts += [_fall(rows)] if rows["best"].any() else []
+        parts += [_fall(rows)] if rows["best"].any() and run["accuracy"].nunique() > 1 else []
         parts += [f"Not run: λ = {listed(absent['lam'])}."] if len(absent) else []
         if (rows["source"] == "rendered").any():
             parts.append("Measured on rendered faces, it says nothing about people.")
@@ -37,6 +37,8 @@ def _level(method: str, run: pd.DataFrame) -> str:
     if len(run) < 2:
         values = f"only λ = {listed(run['lam'])} was run" if len(run) else "no value of λ was run"
         return f"**{method}**: {values}; a curve takes at least two values."
+    if run["accuracy"].nunique() == 1:
+        return f"**{method}**: the mean accuracy is {means.max():.1f} % for each of λ = {listed(run['lam'])}."
     return (
         f"**{method}**: over λ = {listed(run['lam'])} the mean accuracy lies between {means.min():.1f} and "
         f"{means.max():.1f} %, {means.max() - means.min():.1f} points apart."
