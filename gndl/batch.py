@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -64,7 +63,7 @@ class Batch:
         self._record_times()  # notebook 7 tells them
         table = self._report()
         say(f"\nThe whole study  {self.estimate.line()}")
-        self._notebooks("", notebook_sources(FOR_THE_STUDY))
+        self._notebooks("")
         self._record_times()
         self._summary(table)
         return 1 if self.failures else 0
@@ -98,7 +97,7 @@ class Batch:
         self._finished("crop", name, len(study.crops.images), started)
         self._say_what_was_found(study)
         self._train(study)
-        self._notebooks(name, notebook_sources(FOR_EACH_DATABASE))
+        self._notebooks(name)
 
     def _train(self, study: Prepared) -> None:
         """Train the headline's runs and then those of the sweep over λ, so that the notebooks only read."""
@@ -162,8 +161,8 @@ class Batch:
         path = figures.save_figure(figure, folder, "first_confusion_matrix", counts.reset_index(), source)
         say(f"  first confusion matrix: {path}")
 
-    def _notebooks(self, database: str, sources: list[Path]) -> None:
-        """Run the notebooks of one database, or with ``""`` those of the study, as far as something has changed."""
+    def tasks(self, database: str) -> list[Task]:
+        """The notebooks of one database with what they are run with; those of the whole study for ``""``."""
         request = self.request
         parameters: dict[str, Any] = {
             "database": database,
@@ -174,9 +173,15 @@ class Batch:
             "seed": request.seeds[0],
         }
         folder, inputs = request.out / database / "notebooks", partial(inputs_of, request.out, database)
+        sources = notebook_sources(FOR_EACH_DATABASE if database else FOR_THE_STUDY)
+        return [Task(source, folder, parameters, inputs) for source in sources]
+
+    def _notebooks(self, database: str) -> None:
+        """Run the notebooks of one database, or of the whole study, as far as something has changed."""
+        tasks = self.tasks(database)
         started = time.monotonic()
         there = 0
-        for done in execute_missing([Task(source, folder, parameters, inputs) for source in sources], self.jobs):
+        for done in execute_missing(tasks, self.jobs):
             if done.error:
                 self._failed(f"notebook {done.path}: {done.error}")
             elif done.there:
@@ -184,10 +189,10 @@ class Batch:
             else:
                 say(f"  notebook {done.path}: {done.seconds:.0f} s")
         if there:
-            say(f"  {there} of {len(sources)} notebooks there already, nothing that they were made from has changed")
-        self.notebooks += len(sources)
+            say(f"  {there} of {len(tasks)} notebooks there already, nothing that they were made from has changed")
+        self.notebooks += len(tasks)
         self.notebooks_there += there
-        self._finished("notebooks", database, len(sources) - there, started)
+        self._finished("notebooks", database, len(tasks) - there, started)
 
     def _report(self) -> pd.DataFrame | None:
         """Write what the study's CSV files give; the headline's rows, None where no run was finished."""

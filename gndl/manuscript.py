@@ -203,7 +203,7 @@ def preview_tex(folder: Path) -> str:
     if numbers:
         lines += [r"\section{Numbers}", r"\begingroup\raggedright\footnotesize", r"\begin{itemize}"]
         for macro, meaning in re.findall(r"\\newcommand\{\\(\w+)\}\{.*\}% (.*)", _text(numbers)):
-            lines.append(rf"\item[] \texttt{{\textbackslash {macro}}} \{macro}: {escape(meaning)}")
+            lines.append(rf"\item[] \texttt{{\string\{macro}}} \{macro}: {escape(meaning)}")
         lines += [r"\end{itemize}", r"\endgroup"]
     if references:
         name = _inside(references, folder).removesuffix(".bib")

@@ -296,7 +296,7 @@ def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tm
         assert done.returncode == 0, done.stdout[-2000:]
     log = (folder / "preview.log").read_text("utf-8", "replace")
     for complaint in (
-        "Overfull",
+        r"Overfull \hbox",
         "Citation",
         "Reference `",
         "multiply defined",

@@ -16,15 +16,19 @@ import pytest
 from conftest import TREE_SIZES
 
 from gndl import cli, results
+from gndl.batch import Batch
 from gndl.check_study import check_study
 from gndl.errors import GndlError
+from gndl.execute import FOR_EACH_DATABASE, notebook_sources
 from gndl.prepare import database_root, prepare, write_frames_for_correction
-from gndl.request import StudyRequest, profile_named, read_study_json, request_for_notebook
+from gndl.request import StudyRequest, joined, profile_named, read_study_json, request_for_notebook
 from gndl.runs import find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
 from gndl.study import open_study, train_missing
 
 DATABASES = ("ckplus", "oulu_casia", "mmi")
+EACH = notebook_sources(FOR_EACH_DATABASE)
+"""The notebooks that are run for each of them."""
 
 
 def options(study: Path, trees: Path, **changes: object) -> cli.Study:
@@ -35,14 +39,14 @@ def options(study: Path, trees: Path, **changes: object) -> cli.Study:
 
 def test_a_study_holds_every_file_of_its_contract(tiny_study: Path) -> None:
     """Folders, names and columns are what others read."""
-    for name in ("study.json", "accuracy.csv"):
-        assert (tiny_study / name).is_file()
+    for name in ("study.json", "accuracy.csv", "notebooks/7_report.ipynb", "preview.tex", "tables/numbers.tex",
+                 "tables/references.bib", "tables/table1.tex", "tables/comparisons.tex"):  # fmt: skip
+        assert (tiny_study / name).is_file(), name
+    assert not [path.name for path in tiny_study.rglob("*.ipynb") if path.name[0] in "08" or "failed" in path.name]
     for database in DATABASES:
         folder = tiny_study / database
-        for name in ("folds.json", "crops.csv", "notebooks/1_databases.ipynb", "notebooks/2_training.ipynb",
-                     "notebooks/6_explore.ipynb"):  # fmt: skip
+        for name in ("folds.json", "crops.csv", *(f"notebooks/{source.name}" for source in EACH)):
             assert (folder / name).is_file(), (database, name)
-        assert not list((folder / "notebooks").glob("*.failed.ipynb"))
         for method, lam in (("baseline", "lam-none"), ("gndl", "lam-5")):
             run = folder / method / lam / "fold-0" / "seed-0"
             assert {"run.json", "epochs.csv", "predictions.csv", "weights.safetensors"} <= {
@@ -50,7 +54,7 @@ def test_a_study_holds_every_file_of_its_contract(tiny_study: Path) -> None:
             }
             assert not (run / "resume.pt").exists()
         for figure in ("contact_sheet", "neutral_to_apex", "confusion_matrices", "learning_curves", "folds"):
-            for kind in ("pdf", "svg", "png", "csv"):
+            for kind in ("pdf", "svg", "png", "csv", "tex"):
                 assert (folder / "figures" / f"{figure}.{kind}").stat().st_size > 0
         for kind in ("tex", "md", "csv"):
             assert (folder / "tables" / f"table1.{kind}").is_file()
@@ -68,22 +72,35 @@ def test_rendered_results_are_labelled_everywhere(tiny_study: Path) -> None:
             assert set(table["source"]) <= {"rendered", "reported by the paper"}, file
     for database in DATABASES:
         assert "rendered stand-in" in (tiny_study / database / "tables" / "table1.md").read_text()
-        for name in ("1_databases", "2_training", "6_explore"):
-            text = (tiny_study / database / "notebooks" / f"{name}.ipynb").read_text()
-            assert "rendered stand-in" in text
+        for source in EACH:
+            assert "rendered stand-in" in (tiny_study / database / "notebooks" / source.name).read_text()
+    assert "rendered stand-in" in (tiny_study / "notebooks" / "7_report.ipynb").read_text()
 
 
 def test_notebooks_ran_whole_and_show_their_figures(tiny_study: Path) -> None:
-    """papermill executed every cell, none failed, and the figures are pictures in the notebook."""
-    for database in DATABASES:
-        for name, figures in (("1_databases", 5), ("2_training", 2), ("6_explore", 1)):
-            notebook = nbformat.read(tiny_study / database / "notebooks" / f"{name}.ipynb", as_version=4)
-            code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-            assert all(cell.execution_count for cell in code)
-            outputs = [output for cell in code for output in cell.outputs]
-            assert not [output for output in outputs if output.output_type == "error"]
-            assert sum("image/png" in output.get("data", {}) for output in outputs) >= figures
-            assert not [output for output in outputs if output.get("name") == "stderr"], (database, name)
+    """papermill executed every cell, none failed, the figures are pictures in them, and all stay below 10 MB."""
+    least = {"1_databases": 5, "2_training": 2, "6_explore": 1, "7_report": 20}
+    paths = [tiny_study / database / "notebooks" / source.name for database in DATABASES for source in EACH]
+    for path in (*paths, tiny_study / "notebooks" / "7_report.ipynb"):
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        assert all(cell.execution_count for cell in code)
+        outputs = [output for cell in code for output in cell.outputs]
+        assert not [output for output in outputs if output.output_type == "error"]
+        pictures = [output for output in outputs if {"image/png", "image/jpeg"} & set(output.get("data", {}))]
+        assert len(pictures) >= least.get(path.stem, 0), path
+        assert not [output for output in outputs if output.get("name") == "stderr"], path
+        assert path.stat().st_size < 10_000_000
+
+
+def test_a_second_batch_would_run_no_notebook(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
+    """Nothing that a notebook was made from has changed; with another seed all would be run."""
+    request = cli.study_request(options(tiny_study, rendered_trees["ckplus"].parent))
+    request = joined(request, read_study_json(tiny_study)["asked"])
+    batch, other = Batch(request, 1, 1), Batch(dataclasses.replace(request, seeds=(1,)), 1, 1)
+    for database in (*DATABASES, ""):
+        assert all(task.is_done() for task in batch.tasks(database)), database
+        assert not any(task.is_done() for task in other.tasks(database)), database
 
 
 def test_papermill_runs_a_notebook_by_itself(tiny_study: Path, rendered_trees: dict[str, Path], tmp_path: Path) -> None:
@@ -237,8 +254,11 @@ def test_a_report_is_written_again_from_csv_alone(copy_of_study: Path, capsys: p
     """`gndl report` needs neither weights nor pictures, and draws the same bytes."""
     folder = copy_of_study / "ckplus"
     drawn = [folder / "figures" / f"{name}.{kind}" for name in ("confusion_matrices", "learning_curves")
-             for kind in ("png", "pdf", "svg", "csv")]  # fmt: skip
-    files = [*drawn, *(folder / "tables" / f"table1.{kind}" for kind in ("tex", "md", "csv"))]
+             for kind in ("png", "pdf", "svg", "csv", "tex")]  # fmt: skip
+    drawn += [folder / "figures" / f"folds.{kind}" for kind in ("png", "pdf", "svg", "tex")]  # from the CSV behind it
+    files = [*drawn, *(place / "tables" / f"table1.{kind}" for kind in ("tex", "md", "csv")
+                       for place in (folder, copy_of_study))]  # fmt: skip
+    files += [copy_of_study / "tables" / "numbers.tex", copy_of_study / "preview.tex"]
     before = [file.read_bytes() for file in files]
     for file in (*files, *copy_of_study.rglob("weights.safetensors")):
         file.unlink()
