@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator, PercentFormatter
 
+from gndl.figures.looks import look
 from gndl.figures.saving import save_figure
 from gndl.figures.sensitivity_captions import (
     DIFFERENCES_DESCRIPTION,
@@ -22,7 +23,6 @@ from gndl.figures.sensitivity_captions import (
 from gndl.figures.style import METHOD_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES
 
-_MARKERS = ("o", "s", "D", "^", "v", "P")
 _MARK_COLOUR = "#D55E00"
 
 
@@ -98,7 +98,7 @@ def _panel(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
         x = rows["lam"].map(at).to_numpy(float)
         if number == 0:
             _baseline(axes, rows, x, places)
-        _curve(axes, rows, x, *_look(str(method), number))
+        _curve(axes, rows, x, *look(str(method), number))
     for lam in table.loc[table["fixed"], "lam"].unique():
         axes.axvline(at[lam], color="#222222", linewidth=0.7, linestyle=(0, (1, 2)), zorder=0.5)
     _axes(axes, table, lams, places)
@@ -113,7 +113,7 @@ def _differences(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
     axes.set_xscale("log")
     axes.axhline(0, color="#222222", linewidth=0.6)
     for number, (method, rows) in enumerate(table.groupby("method", sort=False)):
-        colour, marker = _look(str(method), number)
+        colour, marker = look(str(method), number)
         aside = 1.12 ** (number - (table["method"].nunique() - 1) / 2)  # side by side, not on top of each other
         for row in rows[rows["to_fixed_folds"] > 0].to_dict("records"):
             place = at[row["lam"]] * aside
@@ -142,11 +142,6 @@ def _places(lams: np.ndarray) -> np.ndarray:
     """Where values of λ stand on the axis; 0 has no logarithm and stands a third of the smallest to the left."""
     positive = lams[lams > 0]
     return np.where(lams > 0, lams, (positive.min() if len(positive) else 1.0) / 3)
-
-
-def _look(method: str, number: int) -> tuple[str, str]:
-    others = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
-    return METHOD_COLOURS.get(method, others[number % len(others)]), _MARKERS[number % len(_MARKERS)]
 
 
 def _baseline(axes: Axes, rows: pd.DataFrame, x: np.ndarray, places: np.ndarray) -> None:
@@ -206,7 +201,7 @@ def _axes(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray)
 def _method_handles(table: pd.DataFrame) -> list[Line2D]:
     handles = []
     for number, method in enumerate(dict.fromkeys(table["method"])):
-        colour, marker = _look(str(method), number)
+        colour, marker = look(str(method), number)
         label = "GNDL" if method == "gndl" else str(method)
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=4, label=label))
     return handles
