@@ -24,15 +24,15 @@ class EnsuredRun:
     run : Run
     folder : Path
         Where the weights lie: the run's own folder, or that of its second training.
-    identity_hash : str
-        Of the run as the study holds it.
+    key : str
+        Of the run as the study holds it (:func:`run_key`).
     note : str
         What a reader must know of a second training: whether it gave the predictions of the study; "" without one.
     """
 
     run: Run
     folder: Path
-    identity_hash: str
+    key: str
     note: str = ""
 
 
@@ -76,9 +76,9 @@ def ensure_run(
         print(f"{run.name}: is not in this study yet, so it is trained now, {study.train.epochs} epochs.", flush=True)
         finished = _train(study, run, run.folder)
         results.write_accuracy(study.request.out)
-    identity = str(finished.record["identity_hash"])
+    key = run_key(finished)
     if (run.folder / WEIGHTS).exists():
-        return EnsuredRun(run, run.folder, identity)
+        return EnsuredRun(run, run.folder, key)
     folder = retrained_folder(finished)
     if not (folder / WEIGHTS).exists():
         print(
@@ -87,7 +87,7 @@ def ensure_run(
             flush=True,
         )
     _train(study, run, folder)  # reads what is there
-    return EnsuredRun(run, folder, identity, _agreement(run, folder))
+    return EnsuredRun(run, folder, key, _agreement(run, folder))
 
 
 def has_weights(study: Prepared, run: Run) -> bool:
@@ -107,9 +107,13 @@ def folds_with_weights(
 
 
 def retrained_folder(finished: FitResult) -> Path:
-    """Folder for the second training of a finished run, named by all that can change its numbers."""
-    record = finished.record
-    return data_folder() / "retrained" / f"{record['identity_hash'][:16]}-{record['epochs']}"
+    """Folder for the second training of a finished run."""
+    return data_folder() / "retrained" / run_key(finished)
+
+
+def run_key(finished: FitResult) -> str:
+    """Name a finished run by all that can change its numbers: the beginning of its identity's hash, and its epochs."""
+    return f"{finished.record['identity_hash'][:16]}-{finished.record['epochs']}"
 
 
 def _train(study: Prepared, run: Run, folder: Path) -> FitResult:

@@ -45,8 +45,8 @@ class FoldFeatures:
     ----------
     run : Run
         The run that the network comes from.
-    identity_hash : str
-        Of the run (:func:`gndl.identity.run_identity`).
+    key : str
+        Of the run (:func:`gndl.analysis.ensure.run_key`).
     note : str
         What a reader must know about where its weights come from; "" where they lie in the study.
     expressions : tuple of K str
@@ -78,7 +78,7 @@ class FoldFeatures:
     """
 
     run: Run
-    identity_hash: str
+    key: str
     note: str
     expressions: tuple[str, ...]
     pairs: NDArray[np.int64]
@@ -111,10 +111,10 @@ class FoldFeatures:
 
     @property
     def about(self) -> dict[str, str | int]:
-        """What names the run in every table: method, λ, fold, seed and the beginning of its identity's hash."""
+        """What names the run in every table: database, method, λ, fold, seed and the run's key."""
         run = self.run
-        named = {"method": run.variant, "lam": run.lam_text, "fold": run.fold, "seed": run.seed}
-        return {**named, "run": self.identity_hash[:16]}
+        named = (run.folder.parents[3].name, run.variant, run.lam_text, run.fold, run.seed, self.key)
+        return dict(zip(("database", "method", "lam", "fold", "seed", "run"), named, strict=True))
 
     @property
     def truth(self) -> Names:
@@ -160,9 +160,8 @@ def features_of_run(study: Prepared, ensured: EnsuredRun, index: NDArray[np.int6
     device = choose_device(study.request.device)
     network = trained_network(study, ensured)
     index = study.folds.train_test(run.fold, pairs.subject)[1] if index is None else index
-    crops, first = np.unique(
-        np.asarray(pairs.neutral_index), return_index=True
-    )  # each crop once, and a pair that uses it
+    # Each neutral crop once, and a pair that uses it.
+    crops, first = np.unique(np.asarray(pairs.neutral_index), return_index=True)
     with computing_on(device, settings.precision, settings.threads, run.seed):
         data = _on_device(pairs, device, settings)
         outputs = _outputs(network, data, index, settings, with_neutral=run.method.needs_neutral_at_test)
@@ -175,7 +174,7 @@ def features_of_run(study: Prepared, ensured: EnsuredRun, index: NDArray[np.int6
     subject = np.asarray(pairs.subject)
     return FoldFeatures(
         run=run,
-        identity_hash=ensured.identity_hash,
+        key=ensured.key,
         note=ensured.note,
         expressions=pairs.expressions,
         pairs=index,

@@ -3,6 +3,7 @@
 Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
 """
 
+from gndl.figures.deviation import deviation_map, deviation_measures
 from gndl.figures.faces import face_grid, show_face
 from gndl.figures.intensity import intensity_curves
 from gndl.figures.paired import paired_dots
@@ -34,6 +35,8 @@ __all__ = [
     "add_note",
     "cells_figure",
     "confusion_matrices",
+    "deviation_map",
+    "deviation_measures",
     "differences_caption",
     "draw_matrix",
     "face_grid",

@@ -10,6 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
+from gndl.figures.deviation import (
+    MAP_DESCRIPTION,
+    MEASURES_DESCRIPTION,
+    deviation_map,
+    deviation_measures,
+    map_caption,
+    measures_caption,
+)
 from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
 from gndl.figures.paired import PAIRED_DESCRIPTION, paired_caption, paired_dots
 from gndl.figures.reliability import RELIABILITY_DESCRIPTION, reliability_caption, reliability_diagrams
@@ -45,6 +53,14 @@ class Redrawn:
 
 FIGURES: dict[str, Redrawn] = {
     "folds": Redrawn(lambda table, source: fold_balance(table.set_index("fold"), source=source)),
+    "deviation_features": Redrawn(
+        lambda table, source: deviation_map(table, source=source), map_caption, lambda table: MAP_DESCRIPTION
+    ),
+    "deviation_measures": Redrawn(
+        lambda table, source: deviation_measures(table, source=source),
+        measures_caption,
+        lambda table: MEASURES_DESCRIPTION,
+    ),
     "sample_cells": Redrawn(
         lambda table, source: cells_figure(table, source=source), cells_caption, lambda table: CELLS_DESCRIPTION
     ),
