@@ -17,6 +17,12 @@ def resolve(path: str | Path) -> Path:
     return (repository_root() / Path(path).expanduser()).resolve()
 
 
+def shown_path(path: Path) -> str:
+    """The path as a reader would type it: relative to the repository where it lies inside, else whole."""
+    root = repository_root()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
 def data_folder() -> Path:
     """Folder of rendered databases, crops and weights: ``GNDL_DATA``, else ``data/`` in the repository."""
     return resolve(os.environ.get("GNDL_DATA") or "data")

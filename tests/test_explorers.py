@@ -249,7 +249,7 @@ def test_with_one_lam_it_is_said_how_to_train_others(study: Prepared, tmp_path: 
     shutil.rmtree(out / "ckplus" / "gndl" / "lam-0.5")
     alone = dataclasses.replace(study, request=dataclasses.replace(study.request, out=out))
     runs = lam_runs(alone)
-    assert "`gndl train --sweep --profile smoke --databases ckplus" in runs.how_to_train_others()
+    assert "`gndl train --sweep --profile smoke --databases ckplus --ckplus trees --out" in runs.how_to_train_others()
     values = runs.accuracy(5.0)
     expected = f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f} % (mean and sd of 2 folds"
     assert expected in runs.in_words(5.0)

@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gndl.errors import GndlError
+from gndl.explore.commands import command
 from gndl.explore.live import LiveReader, live_reader
 from gndl.explore.opened_fold import OpenedFold, folds_to_open, open_fold
 from gndl.explore.small_training import DATABASE, FOLDER, trained_small
 from gndl.paper import DATABASE_TITLES
-from gndl.paths import resolve, standin_folder
+from gndl.paths import resolve, shown_path, standin_folder
 from gndl.prepare import Prepared
 from gndl.request import read_study_json
 from gndl.results import finished_runs
@@ -115,11 +116,12 @@ def open_exploration(
         exploration = Exploration({DATABASE: ""}, profile, study.request.out, device, seed, DATABASE)
         exploration._studies[DATABASE] = study
         exploration.note = (
-            f"`{out}` holds no finished study, so what follows looks into **the studio's small training**: a few "
+            f"`{shown_path(place)}` holds no finished study, so what follows looks into **the studio's small training**: a few "
             "rendered people and one fold. It shows what the explorers can do; its numbers prove nothing."
         )
         return exploration
-    return Exploration({}, profile, place, device, seed, database, _advice(database, profile, out, absent))
+    line = command("gndl study", profile=profile, database=database, root=data_root, out=place)
+    return Exploration({}, profile, place, device, seed, database, _advice(line, place, absent))
 
 
 def _databases_of(out: Path, database: str, data_root: str) -> tuple[dict[str, str], list[str]]:
@@ -127,7 +129,7 @@ def _databases_of(out: Path, database: str, data_root: str) -> tuple[dict[str, s
     if not (out / "study.json").exists():
         return {}, []
     asked = read_study_json(out)["asked"]
-    roots = {**asked["data_roots"], database: data_root}
+    roots = {**asked["data_roots"], **({database: data_root} if data_root else {})}
     trained = {run.database for run in finished_runs(out)}
     present, absent = {}, []
     for name in DATABASE_TITLES:
@@ -143,23 +145,24 @@ def _databases_of(out: Path, database: str, data_root: str) -> tuple[dict[str, s
 def _in_words(exploration: Exploration, asked: str) -> str:
     titles = [DATABASE_TITLES[name] for name in exploration.databases]
     folds = exploration.folds()
+    number = "fold" if len(folds) == 1 else "folds"
     text = (
-        f"What follows looks into the study in `{exploration.out.name}`: {', '.join(titles)}; of "
-        f"{DATABASE_TITLES[exploration.chosen]} {'fold' if len(folds) == 1 else 'folds'} {', '.join(map(str, folds))}."
+        f"What follows looks into the study in `{shown_path(exploration.out)}`. It has finished runs of "
+        f"{', '.join(titles)}; of {DATABASE_TITLES[exploration.chosen]} {number} {', '.join(map(str, folds))}."
     )
     if exploration.chosen != asked:
         text = f"The study has no finished run of {DATABASE_TITLES.get(asked, asked)}. {text}"
     return text
 
 
-def _advice(database: str, profile: str, out: str | Path, absent: list[str]) -> str:
+def _advice(line: str, out: Path, absent: list[str]) -> str:
     """What to do where nothing can be explored, in Markdown."""
-    why = f"**No finished study lies in `{out}`**, so there is nothing to look into yet."
+    why = f"**No finished study lies in `{shown_path(out)}`**, so there is nothing to look into yet."
     if absent:
-        why = f"**The faces of the study in `{out}` are not here** ({', '.join(absent)})."
+        why = f"**The faces of the study in `{shown_path(out)}` are not here** ({', '.join(absent)})."
     return (
         f"{why} Each of these makes one; then run the cells below again:\n\n"
         "- the button *Train a small model* of the studio above: two minutes, something to play with;\n"
         f"- the notebook `2_training` with the same parameters as this one;\n"
-        f"- `gndl study --profile {profile} --databases {database} --out {out}`, or `make study` for all databases."
+        f"- `{line}`, or `make study` for all databases."
     )

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
+from gndl.explore.commands import command
 from gndl.explore.drawing import INK, OTHER, class_colour, legend_above, probability_bars, side_by_side, titled_face
 from gndl.figures import METHOD_COLOURS, TWO_COLUMNS, add_note, draw_matrix, new_figure, style
 from gndl.methods import variant_name
@@ -17,6 +18,9 @@ from gndl.paper import DATABASE_TITLES, figure_order
 from gndl.prepare import Prepared
 from gndl.results import FinishedRun, confusion_counts, finished_runs, read_csv
 from gndl.runs import weights_path
+
+ROOM_FOR_A_NUMBER = 0.38
+"""Between two numbers on the axis of λ, in decades."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +92,15 @@ class LamRuns:
         if len(self.lams) > 1:
             return ""
         request = self.study.request
-        values = ", ".join(f"{lam:g}" for lam in request.settings.lams if lam != self.lams[0])
-        asked = f"the profile's other values ({values})" if values else "other values (with `--lams 0.5,5,50`)"
+        others = [f"{lam:g}" for lam in request.settings.lams if lam != self.lams[0]]
+        # A profile whose sweep is one value has nothing to sweep over.
+        option, values = ("--sweep", ", ".join(others)) if others else ("--lams 0.5,5,50", "0.5 and 50")
+        name = self.study.database.name
+        root, profile = request.data_roots.get(name, ""), request.settings.name
+        line = command(f"gndl train {option}", profile=profile, database=name, root=root, out=request.out)
         return (
-            f"Only λ = {self.lams[0]:g} is trained here. `gndl train --sweep --profile {request.settings.name} "
-            f"--databases {self.study.database.name} --out {request.out.name}` trains {asked}; so does the notebook "
-            "`3_sensitivity`. Then run this cell again."
+            f"Only λ = {self.lams[0]:g} is trained here. `{line}` trains λ = {values} too; the notebook "
+            "`3_sensitivity` shows what comes of it. Then run this cell again."
         )
 
 
@@ -237,6 +244,10 @@ def _lam_axis(axes: Axes, runs: LamRuns) -> None:
     if lams.min() > 0:
         axes.set_xscale("log")
         axes.set_xlim(lams.min() / 1.6, lams.max() * 1.6)
-        axes.set_xticks(runs.lams, [f"{lam:g}" for lam in runs.lams])
+        named = [runs.lams[0]]
+        for lam in runs.lams[1:]:  # as many values as there is room for
+            if np.log10(lam / named[-1]) > ROOM_FOR_A_NUMBER:
+                named.append(lam)
+        axes.set_xticks(runs.lams, [f"{lam:g}" if lam in named else "" for lam in runs.lams])
         axes.minorticks_off()
     axes.set_xlabel("λ")

@@ -146,8 +146,7 @@ def nearest_neutrals(opened: OpenedFold, place: int, count: int = 6) -> list[Nea
     lengths = np.linalg.norm(features.gallery, axis=1) * np.linalg.norm(wanted)
     similarity = features.gallery @ wanted / np.maximum(lengths, 1e-12)
     order = np.argsort(-similarity, kind="stable")
-    pair = int(opened.tested[place])
-    own = int(np.searchsorted(features.gallery_crop, opened.study.pairs.neutral_index[pair]))
+    own = int(features.own[place])
     rank_of_own = int(np.flatnonzero(order == own)[0])
     ranks = [*range(min(count, len(order))), *([rank_of_own] if rank_of_own >= count else [])]
     return [

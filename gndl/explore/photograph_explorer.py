@@ -41,7 +41,8 @@ class PhotographExplorer:
         self.image.add_class("gndl-photograph")
         note = (
             "The photograph stays in this kernel's memory: it is written nowhere, and the next one takes its place. "
-            f"Up to {LARGEST // 1_000_000} MB; a face that looks at the camera."
+            f"At most {LARGEST // 1_000_000} MB, for a larger file breaks the connection; a face that looks at the "
+            "camera."
         )
         always = widgets.HTML(
             f"<div style='line-height:1.45;margin:4px 0'>{as_html(caution(reader))}</div>",
