@@ -182,6 +182,11 @@ def register_method(
 _BUILT_IN = frozenset(_REGISTRY)
 
 
+def is_built_in(name: str) -> bool:
+    """Whether a method of this package has the name, and not one that was registered."""
+    return name in _BUILT_IN
+
+
 def variant_name(method: str | MethodSettings, weights: Path | None = None) -> str:
     """Return METHOD of the run folders: the method's name and that of its ``weights``, such as ``"gndl-imagenet"``."""
     name = method_settings(method).name

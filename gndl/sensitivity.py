@@ -122,7 +122,7 @@ def sensitivity_of_study(
     database : str
     lams, folds : optional
         Values and folds that were asked for; default: those that the study's profile names for the sweep, as far as
-        there are runs of them. Values that lie on disk beside these are shown too.
+        there are runs of them. Values that lie on disk beside these are shown too, and other methods with several.
 
     Raises
     ------
@@ -141,9 +141,14 @@ def sensitivity_of_study(
     else:
         chosen = set(folds)
     by_weights = {_weights(run): run.method for run in runs if run.record["method"]["name"] == "baseline"}
+    # A method of one's own with a single λ has no curve; it would only stand in the way of those that have one.
+    lams_of = pd.Series({(run.method, run.lam): run.method for run in runs if run.lam != "none"}).value_counts()
+    headline = {*settings.methods, *(variant for variant, count in lams_of.items() if count > 1)}
+    runs = [run for run in runs if run.lam == "none" or headline & {run.method, run.record["method"]["name"]}]
     known = [name for name in settings.methods if name in method_names()]  # others are some notebook's own
+    accuracy = accuracy_table(out, database)
     table = sensitivity_table(
-        accuracy_table(out, database),
+        accuracy[accuracy["method"].isin([run.method for run in runs])],
         folds=chosen,
         lams=settings.lams if lams is None else lams,
         methods=() if any(run.lam != "none" for run in runs) else [n for n in known if method_settings(n).uses_lam],
