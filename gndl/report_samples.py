@@ -154,7 +154,7 @@ def report_paired(study: Prepared, reference: str | MethodSettings = "baseline")
     base, variants = variant_of(study, reference), headline_variants(study)
     others = [variant for variant in variants if variant != base]
     if base not in variants or not others:
-        return Told(None, pd.DataFrame(), "Only one method was run, so there is nothing to compare.")
+        return Told(None, pd.DataFrame(), f"{base.title} and another method are needed, so nothing is compared here.")
     found = paired_differences(study.request.out, study.database.name, others, base)
     table, source = _of_study(study, found.table()), study.database.source
     figure = paired_dots(table, source=source)

@@ -9,62 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
-from layouts import write_ckplus
-from PIL import Image
-from torch import Tensor, nn
+from bright import BRIGHTNESS, SHADES, SUBJECTS, open_bright_study
 
 from gndl.analysis import intensity
 from gndl.analysis.frames_along import choose_sequences, crop_along, frames_along, true_intensity
 from gndl.analysis.intensity import along_sequences
 from gndl.analysis.intensity_curves import curves, false_alarms, first_right
 from gndl.databases import read_database
-from gndl.methods import MethodSettings
-from gndl.model import Losses, Method, Output
 from gndl.prepare import Prepared
 from gndl.sequences import FrameRef, Sequence
-from gndl.study import open_study
-
-SUBJECTS = ("S005", "S010", "S011", "S014")
-SHADES = (51, 76, 102, 153, 204, 230)
-"""Brightness of the six frames of every sequence: nothing but this tells them apart."""
-MEAN, STD = 0.449, 0.226
-
-
-class Brightness(Method):
-    """Sure of happiness above a brightness of one half, of anger below; the deviation is brightness minus 0.1."""
-
-    images_per_pair = 1
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__()
-        self.n_classes = n_classes
-        self.unused = nn.Parameter(torch.zeros(1))
-
-    def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
-        channel = examined[:, 0].mean(dim=(1, 2))
-        brightness = channel * 0.229 + 0.485  # back to [0, 1]
-        logits = torch.zeros(len(examined), self.n_classes) + 0 * self.unused
-        logits[:, 4] = 30 * (brightness - 0.5)  # happiness
-        logits[:, 0] = -30 * (brightness - 0.5)  # anger
-        return Output(logits=logits, f_exam=brightness[:, None], deviation=brightness[:, None] - 0.1)
-
-    def loss(self, output: Output, labels: Tensor) -> Losses:
-        return Losses(total=0 * self.unused.sum(), cls=self.unused.detach().sum())
-
-
-BRIGHTNESS = MethodSettings("brightness", "brightness", Brightness, images_per_pair=1)
 
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """CK+'s layout with flat pictures whose brightness grows from frame to frame."""
-    folder = tmp_path_factory.mktemp("bright")
-    root = write_ckplus(folder / "ckplus", SUBJECTS, frames=len(SHADES))
-    for path in (root / "cohn-kanade-images").rglob("*.png"):
-        shade = SHADES[int(path.stem.split("_")[-1]) - 1]
-        Image.new("L", (64, 64), shade).save(path)
-    return open_study("ckplus", data_root=str(root), profile="smoke", out=folder / "study", jobs=1)
+    """Flat pictures whose brightness grows from frame to frame."""
+    return open_bright_study(tmp_path_factory.mktemp("bright"))
 
 
 def sequence(frames: int, neutral: int = 0, apex: int | None = None) -> Sequence:

@@ -44,7 +44,7 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
         right.set_ylim(0, max(1.1, right.get_ylim()[1]))
         figure.legend(handles=_methods(table), loc="outside upper center", ncols=4)
         above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
-        left.legend(handles=_styles(("right", "-"), ("probability of the true class", "--")), **above)
+        left.legend(handles=_styles(("accuracy", "-"), ("probability of the true class", "--")), **above)
         right.legend(handles=_lines_of_lengths(table), **above)
         add_note(figure, source, _note(table))
     return figure
@@ -53,8 +53,9 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
 def intensity_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`intensity_curves`, which can be read alone; the table with ``database`` and ``source``."""
     sequences, subjects = int(table["sequences"].max()), int(table["subjects"].max())
+    names = " and ".join(label for _, label in _variants(table))
     text = (
-        f"{measured_on(table)}: along whole sequences, from the neutral face (0) to the apex (1): {sequences} "
+        f"{measured_on(table)}: {names} along whole sequences, from the neutral face (0) to the apex (1): {sequences} "
         f"validation sequences of {subjects} subject{'' if subjects == 1 else 's'} that the networks never saw. Left: "
         "share of frames given their sequence's class (solid; bands: 95 % over subjects, where there are five), and "
         "that class's probability (dashed). A neutral frame shows no expression, so being right there is chance. "
@@ -83,10 +84,15 @@ def _axes(axes: Axes, label: str) -> None:
     axes.set(xlabel="from neutral (0) to apex (1)", ylabel=label, xlim=(-0.02, 1.02))
 
 
+def _variants(table: pd.DataFrame) -> list[tuple[str, str]]:
+    """Method and title of every variant, in the order of the table."""
+    pairs = table[["method", "lam"]].drop_duplicates().astype(str).to_numpy().tolist()
+    return [(method, Variant(method, lam).title) for method, lam in pairs]
+
+
 def _methods(table: pd.DataFrame) -> list[Line2D]:
-    variants = table[["method", "lam"]].drop_duplicates().astype(str).to_numpy().tolist()
-    looks = [(look(method, number), Variant(method, lam).title) for number, (method, lam) in enumerate(variants)]
-    return [Line2D([], [], color=colour, marker=marker, markersize=3.5, label=name) for (colour, marker), name in looks]
+    looks = [(*look(method, number), label) for number, (method, label) in enumerate(_variants(table))]
+    return [Line2D([], [], color=colour, marker=marker, markersize=3.5, label=label) for colour, marker, label in looks]
 
 
 def _styles(*styles: tuple[str, Any]) -> list[Line2D]:

@@ -80,7 +80,7 @@ def cells_figure(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN)
     first = table.iloc[0]
     a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).title for one in ("a", "b"))
     with style():
-        figure = new_figure(width, 0.56 * width + 0.35)
+        figure = new_figure(width, 0.47 * width + 0.85)
         grid = figure.subplots(1, len(table), squeeze=False)[0]
         for number, (axes, row) in enumerate(zip(grid, table.to_dict("records"), strict=True)):
             counts = np.array([[row["both"], row["only_a"]], [row["only_b"], row["neither"]]])
@@ -151,7 +151,8 @@ def _write(axes: Axes, sample: ShownSample, a: str, b: str, letters: int) -> Non
         if not right:
             line += f" ({sample.truth} {answer.truth_p:.0%})"
         lines += textwrap.wrap(line, letters, subsequent_indent="    ")
-    where = textwrap.wrap(f"subject {sample.subject}, {sample.frame}", letters, subsequent_indent="    ")
+    frame = sample.frame if sample.frame.startswith(sample.sequence) else f"{sample.sequence}, {sample.frame}"
+    where = textwrap.wrap(f"subject {sample.subject}, {frame}", letters, subsequent_indent="    ")
     axes.axis("off")
     options: dict[str, Any] = {"ha": "left", "va": "top", "transform": axes.transAxes, "linespacing": 1.35}
     axes.text(0.03, 0.94, f"truth: {sample.truth}", fontsize=7.5, weight="bold", **options)
