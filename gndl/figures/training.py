@@ -33,7 +33,9 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
         for axes in grid.flat[len(counts) :]:
             axes.remove()
         images = [draw_matrix(axes, *titled) for axes, titled in zip(grid.flat, counts.items(), strict=False)]
-        bar = figure.colorbar(images[0], ax=grid, fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}")
+        bar = figure.colorbar(
+            images[0], ax=list(grid.flat[: len(counts)]), fraction=0.03, pad=0.02, shrink=0.75, format="{x:.0%}"
+        )
         bar.outline.set_linewidth(0.4)
         bar.set_label("share of the true class")
         shown = {str(name) for table in counts.values() for name in table.index}
