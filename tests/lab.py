@@ -61,8 +61,8 @@ def jupyterlab(root: Path, own: Path) -> Iterator[str]:
         wait_for(lambda: _answers(f"{address}/api/status?token={TOKEN}"), "JupyterLab does not answer")
         yield address
     finally:
-        server.terminate()
-        server.wait(20)
+        server.terminate()  # and with it its kernels
+        server.wait(PATIENCE)
 
 
 def _answers(url: str) -> bool:
@@ -149,7 +149,10 @@ class Lab:
         def with_the_end() -> nbformat.NotebookNode | None:
             self.pages[name].keyboard.press("Control+s")
             self.pages[name].wait_for_timeout(500)
-            notebook = nbformat.read(self.folder / f"{name}.ipynb", as_version=4)
+            try:
+                notebook = nbformat.read(self.folder / f"{name}.ipynb", as_version=4)
+            except nbformat.reader.NotJSONError:  # it is being written
+                return None
             return notebook if notebook.cells[-1].execution_count else None  # its number comes after its output
 
         return wait_for(with_the_end, f"{name} was not saved")

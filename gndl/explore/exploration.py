@@ -116,8 +116,9 @@ def open_exploration(
         exploration = Exploration({DATABASE: ""}, profile, study.request.out, device, seed, DATABASE)
         exploration._studies[DATABASE] = study
         exploration.note = (
-            f"`{shown_path(place)}` holds no finished study, so what follows looks into **the studio's small training**: a few "
-            "rendered people and one fold. It shows what the explorers can do; its numbers prove nothing."
+            f"`{shown_path(place)}` holds no finished study, so what follows looks into **the studio's small "
+            "training**: a few rendered people and one fold. It shows what the explorers can do; its numbers "
+            "prove nothing."
         )
         return exploration
     line = command("gndl study", profile=profile, database=database, root=data_root, out=place)
