@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from IPython.display import Markdown, display
 
+from gndl.background import someone_is_there
 from gndl.errors import GndlError
 from gndl.explore.exploration import Exploration
 from gndl.explore.feature_map import feature_map, feature_map_figure
 from gndl.explore.lam_explorer import LamExplorer
 from gndl.explore.lam_runs import lam_figure, lam_runs
 from gndl.explore.map_explorer import MapExplorer
-from gndl.explore.opening import someone_is_there
 from gndl.explore.own_photograph import (
     caution,
     example_photograph,

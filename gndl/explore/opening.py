@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 import ipywidgets as widgets
-from IPython.core.getipython import get_ipython
 from IPython.display import display
 
+from gndl.background import someone_is_there
 from gndl.explore.live import LiveReader, has_weights, live_reader
 from gndl.explore.markup import as_html
 from gndl.explore.panel import StudioPanel
@@ -101,13 +101,6 @@ def _reader_of_study(
         return None
     study = open_study(database, data_root=data_root, profile=profile, out=out, device=device, seed=seed)
     return live_reader(study)
-
-
-def someone_is_there() -> bool:
-    """Whether the kernel is asked by a person, not by papermill or another batch: those allow no input."""
-    shell = get_ipython()
-    kernel = getattr(shell, "kernel", None)
-    return kernel is not None and bool(getattr(kernel, "_allow_stdin", True))
 
 
 class TrainingOffer:
