@@ -35,8 +35,14 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def texts(figure: Figure) -> list[Text]:
-    """Every text that a figure shows, but for hidden and empty ones."""
-    return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]  # type: ignore[union-attr]
+    """Every text that a figure shows: not the hidden and empty ones, nor labels of ticks beyond an axis' ends."""
+    beyond = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            beyond |= {id(tick.label1) for tick in axis.get_major_ticks() if not low <= tick.get_loc() <= high}
+    found = [text for text in figure.findobj(Text) if isinstance(text, Text) and id(text) not in beyond]
+    return [text for text in found if text.get_text().strip() and text.get_visible()]
 
 
 def assert_readable(figure: Figure) -> None:
