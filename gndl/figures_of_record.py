@@ -18,6 +18,8 @@ COMMANDS = {
     "standin_ckplus": "gndl render --profile standard --sheets",
     "standin_oulu_casia": "gndl render --profile standard --sheets",
     "standin_mmi": "gndl render --profile standard --sheets",
+    "hard_samples": "notebook 5_hard_samples, with out = record/standard",
+    "hard_samples_reverse": "notebook 5_hard_samples, with out = record/standard",
 }
 """Commands for pictures of faces, which no CSV gives back; all others are drawn by ``make figures``."""
 

@@ -63,6 +63,13 @@ CAPTIONS = {
         "The face studio as it opens: a rendered face at rest and what the networks of one fold make of it.",
         "A rendered face beside bars with the probability of each expression class.",
     ),
+} | {
+    f"standin_{name}": (
+        f"Twenty people of the {title} stand-in, drawn at random: the neutral face, then the apex of each class.",
+        "A table of faces, one row for each person; the neutral face stands first, then one face for each expression.",
+    )
+    for name, title in DATABASE_TITLES.items()
+    if name != "manifest"
 }
 """Caption and description by the name that a figure is saved under; ``{on}`` names the database."""
 

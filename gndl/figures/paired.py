@@ -80,7 +80,8 @@ def _dots(axes: Axes, labels: list[str], values: np.ndarray) -> None:
         axes.plot(places, points[chosen], marker, color=colour, markersize=4 if len(values) <= 40 else 3, zorder=3)
     reach = max(float(np.abs(points).max(initial=0)), 1.0) * 1.15
     axes.set_ylim(-reach, reach)
-    axes.set_xlim(-0.6, max(len(values), 1) - 0.4)
+    edge = max(0.6, 0.015 * len(values))  # room for the outermost arrows
+    axes.set_xlim(-edge, max(len(values), 1) - 1 + edge)
     axes.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
     if any(labels):
         axes.axhline(float(points.mean()), color="#222222", linewidth=0.9, linestyle=(0, (3, 2)), zorder=1.5)
