@@ -6,32 +6,28 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 
+from gndl.analysis_numbers import numbers_of_analyses
 from gndl.bibliography import write_bibliography
 from gndl.errors import GndlError
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES, PAPER_ROW_OF_METHOD, reported_accuracy
 from gndl.profiles import Profile
+from gndl.quoted_numbers import Number, count_number, p_number, percent_number, points_number
 from gndl.results import read_csv, write_csv
-from gndl.study_tables import p_value
 from gndl.tables import measured_on
 from gndl.tex import STUDY_MACRO, escape, macro_name
 
 
-class Number(NamedTuple):
-    """One number that a text may quote: its macro, the text that it stands for, the number itself and its meaning."""
-
-    macro: str
-    text: str
-    value: float
-    meaning: str
-
-
 def study_numbers(
-    out: Path, settings: Profile, summaries: Mapping[str, pd.DataFrame], comparisons: pd.DataFrame
+    out: Path,
+    settings: Profile,
+    summaries: Mapping[str, pd.DataFrame],
+    comparisons: pd.DataFrame,
+    figure_folders: Mapping[str, Path],
 ) -> pd.DataFrame:
     """Collect every number that a text about the study quotes, each under the name of a TeX macro.
 
@@ -45,6 +41,8 @@ def study_numbers(
         Headline's rows of `gndl.results.summarise`.
     comparisons : DataFrame
         Of `gndl.comparison.compare_with_baseline`, all databases one after the other.
+    figure_folders : mapping of database to Path
+        Where the CSV files behind the figures lie.
 
     Returns
     -------
@@ -61,10 +59,12 @@ def study_numbers(
             reported = reported_accuracy(method, database)
             if reported is not None:
                 meaning = f"Table 1 of the paper: {method} on {DATABASE_TITLES[database]}"
-                numbers.append(_percent(("paper", "accuracy", database, method), reported, meaning))
+                numbers.append(percent_number(("paper", "accuracy", database, method), reported, meaning))
     for row in comparisons.to_dict("records"):
         if not pd.isna(row.get("difference")):
             numbers += _of_comparison(row)
+    for database, folder in figure_folders.items():
+        numbers += numbers_of_analyses(folder, database)
     table = pd.DataFrame(numbers, columns=list(Number._fields))
     twice = table.loc[table["macro"].duplicated(), "macro"]
     if len(twice):
@@ -72,25 +72,6 @@ def study_numbers(
             f"{out}: two numbers would share the macro \\{twice.iloc[0]}; rename a method that spells alike."
         )
     return table
-
-
-def _percent(name: tuple[str, ...], value: float, meaning: str) -> Number:
-    text = "--" if pd.isna(value) else f"{100 * value:.2f}"
-    return Number(macro_name(*name), text, value, f"{meaning}, in percent")
-
-
-def _count(name: tuple[str, ...], value: float, meaning: str) -> Number:
-    return Number(macro_name(*name), f"{int(value):,}".replace(",", "{,}"), float(value), meaning)
-
-
-def _points(name: tuple[str, ...], value: float, meaning: str) -> Number:
-    text = "--" if pd.isna(value) else rf"\ensuremath{{{100 * value:+.2f}}}"
-    return Number(macro_name(*name), text, value, f"{meaning}, in percentage points")
-
-
-def _p(name: tuple[str, ...], value: float, meaning: str) -> Number:
-    text = "not tested" if pd.isna(value) else escape(p_value(value))
-    return Number(macro_name(*name), text, value, meaning)
 
 
 def _folds(count: int) -> str:
@@ -103,9 +84,9 @@ def _of_settings(settings: Profile) -> list[Number]:
         Number(
             macro_name("lam"), f"{settings.lam:g}", settings.lam, "weight of the reconstruction loss, fixed beforehand"
         ),
-        _count(("image", "size"), train.image_size, "side of the pictures trained on, in pixels"),
-        _count(("epochs",), train.epochs, "epochs asked for, at least"),
-        _count(("batch", "size"), train.batch_size, "pairs in a batch"),
+        count_number(("image", "size"), train.image_size, "side of the pictures trained on, in pixels"),
+        count_number(("epochs",), train.epochs, "epochs asked for, at least"),
+        count_number(("batch", "size"), train.batch_size, "pairs in a batch"),
     ]
 
 
@@ -114,28 +95,28 @@ def _of_counts(out: Path, database: str, source: str) -> Iterator[Number]:
     crops_file, folds_file = out / database / "crops.csv", out / database / "folds.json"
     if crops_file.exists():
         crops = read_csv(crops_file, ("sequence", "subject", "role"))
-        yield _count(("subjects", database), crops["subject"].nunique(), f"subjects of {on}")
-        yield _count(("sequences", database), crops["sequence"].nunique(), f"labelled sequences of {on}")
+        yield count_number(("subjects", database), crops["subject"].nunique(), f"subjects of {on}")
+        yield count_number(("sequences", database), crops["sequence"].nunique(), f"labelled sequences of {on}")
         pairs = int((crops["role"] != "neutral").sum())
-        yield _count(("pairs", database), pairs, f"pairs of an examined and a neutral face of {on}")
+        yield count_number(("pairs", database), pairs, f"pairs of an examined and a neutral face of {on}")
     if folds_file.exists():
         dealt = len(json.loads(folds_file.read_text(encoding="utf-8")))
-        yield _count(("folds", "dealt", database), dealt, f"folds that the subjects of {on} were dealt to")
+        yield count_number(("folds", "dealt", database), dealt, f"folds that the subjects of {on} were dealt to")
 
 
 def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
     name = (str(row["database"]), str(row["method"]))
     of = f"{row['method']} on {measured_on(row['database'], row['source'])}"
-    yield _percent(("accuracy", *name), row["accuracy"], f"accuracy of {of}: last epoch, {_folds(row['folds'])}")
-    yield _percent(("sd", *name), row["sd"], f"standard deviation between folds of {of}")
-    yield _count(("folds", *name), row["folds"], f"folds run of {of}")
-    yield _count(("seeds", *name), row["seeds"], f"seeds run of {of}")
-    yield _percent(("pooled", *name), row["pooled"], f"accuracy of {of} over all samples tested")
-    yield _percent(("per", "sequence", *name), row["per_sequence"], f"accuracy of {of}, one vote a sequence")
-    yield _percent(("optimistic", *name), row["optimistic"], f"best epoch of {of}, chosen on the test folds")
-    yield _percent(("chance", *name), row["chance"], f"always answering the most frequent class tested by {of}")
-    yield _count(("tested", *name), row["n_test"], f"samples tested of {of}")
-    yield _count(("images", *name), row["images_per_epoch"], f"images that {of} sees in an epoch of training")
+    yield percent_number(("accuracy", *name), row["accuracy"], f"accuracy of {of}: last epoch, {_folds(row['folds'])}")
+    yield percent_number(("sd", *name), row["sd"], f"standard deviation between folds of {of}")
+    yield count_number(("folds", *name), row["folds"], f"folds run of {of}")
+    yield count_number(("seeds", *name), row["seeds"], f"seeds run of {of}")
+    yield percent_number(("pooled", *name), row["pooled"], f"accuracy of {of} over all samples tested")
+    yield percent_number(("per", "sequence", *name), row["per_sequence"], f"accuracy of {of}, one vote a sequence")
+    yield percent_number(("optimistic", *name), row["optimistic"], f"best epoch of {of}, chosen on the test folds")
+    yield percent_number(("chance", *name), row["chance"], f"always answering the most frequent class tested by {of}")
+    yield count_number(("tested", *name), row["n_test"], f"samples tested of {of}")
+    yield count_number(("images", *name), row["images_per_epoch"], f"images that {of} sees in an epoch of training")
     millions = row["parameters"] / 1e6
     yield Number(
         macro_name("parameters", *name), f"{millions:.2f}", row["parameters"], f"parameters of {of}, in millions"
@@ -145,14 +126,14 @@ def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
 def _of_comparison(row: Mapping[Any, Any]) -> Iterator[Number]:
     name = (str(row["database"]), str(row["method"]))
     of = f"{row['method']} minus {row['against']} on {measured_on(row['database'], row['source'])}"
-    yield _points(("difference", *name), row["difference"], f"{of}: {_folds(row['folds'])}")
-    yield _points(("difference", "low", *name), row["low"], f"{of}: lower end of the 95 % interval")
-    yield _points(("difference", "high", *name), row["high"], f"{of}: upper end of the 95 % interval")
-    yield _count(("difference", "folds", *name), row["folds"], f"{of}: folds compared")
+    yield points_number(("difference", *name), row["difference"], f"{of}: {_folds(row['folds'])}")
+    yield points_number(("difference", "low", *name), row["low"], f"{of}: lower end of the 95 % interval")
+    yield points_number(("difference", "high", *name), row["high"], f"{of}: upper end of the 95 % interval")
+    yield count_number(("difference", "folds", *name), row["folds"], f"{of}: folds compared")
     for part in ("better", "worse", "equal"):
-        yield _count((part, *name), row[part], f"{of}: folds that are {part}")
-    yield _p(("p", "corrected", "t", *name), row["p_corrected_t"], f"{of}: p of the corrected t-test")
-    yield _p(("p", "signed", "rank", *name), row["p_wilcoxon"], f"{of}: p of the signed-rank test")
+        yield count_number((part, *name), row[part], f"{of}: folds that are {part}")
+    yield p_number(("p", "corrected", "t", *name), row["p_corrected_t"], f"{of}: p of the corrected t-test")
+    yield p_number(("p", "signed", "rank", *name), row["p_wilcoxon"], f"{of}: p of the signed-rank test")
 
 
 def numbers_tex(numbers: pd.DataFrame, source: str) -> str:

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 
 from gndl import comparison, figures, results, study_tables, tables
 from gndl.errors import GndlError
-from gndl.figures.redraw import redraw
+from gndl.figures.redraw import FIGURES, redraw
 from gndl.manuscript import study_numbers, write_manuscript
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import Profile
 from gndl.request import profile_from_json, read_study_json
+from gndl.sensitivity import sensitivity_of_study
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,15 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared))
 
 
+def draw_sensitivity(out: Path, database: str, folder: Path) -> tuple[str, ...]:
+    """Draw Fig. 7 from the runs themselves where more than one value of λ was run; return the names of the figures."""
+    runs = results.accuracy_table(out, database)
+    if runs.loc[runs["lam"] != "none", "lam"].nunique() < 2:
+        return ()
+    figures.sensitivity_figures(sensitivity_of_study(out, database), folder)
+    return "sensitivity", "sensitivity_differences"
+
+
 def settings_of(out: Path) -> Profile:
     """Read the settings that a study was asked for."""
     return profile_from_json(read_study_json(out)["asked"]["settings"])
@@ -112,8 +122,10 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     if not names:
         raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
     reports = {name: report_database(out, name, into / name if into else None) for name in names}
-    for name in names:
-        redraw(out / name, into / name if into else out / name / "figures")
+    figure_folders = {name: into / name if into else out / name / "figures" for name in names}
+    for name, target in figure_folders.items():
+        drawn = draw_sensitivity(out, name, target)
+        redraw(out / name, target, [figure for figure in FIGURES if figure not in drawn])
     folder = into or out
     summaries = {name: report.summary for name, report in reports.items()}
     comparisons = pd.concat([report.comparison for report in reports.values()], ignore_index=True)
@@ -121,6 +133,6 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     study_tables.save_comparisons(comparisons, folder / "tables")
     table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
-    numbers = study_numbers(out, settings_of(out), summaries, comparisons)
+    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders)
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

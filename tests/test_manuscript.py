@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from written_runs import write_simulated_study
 
 from gndl import figures, manuscript, paper, results, tables
+from gndl.analysis_numbers import numbers_of_analyses
 from gndl.bibliography import REFERENCE_KEYS, bibliography
 from gndl.errors import GndlError
 from gndl.figures.captions import caption_of, read_caption
@@ -24,7 +25,7 @@ from gndl.figures.redraw import read_figure_csv, redraw
 from gndl.figures_of_record import draw_figures_of_record
 from gndl.files import write_json
 from gndl.report import report_study, settings_of
-from gndl.request import StudyRequest, profile_named, save_request
+from gndl.request import StudyRequest, fix_source, profile_named, save_request
 from gndl.table_latex import Tex, to_latex
 from gndl.tex import escape, macro_name
 
@@ -52,19 +53,27 @@ def fonts(pdf: Path) -> list[tuple[str, bool]]:
     return [(line[start:end].strip(), line[embedded : embedded + 3].strip() == "yes") for line in lines[2:]]
 
 
+def written(folder: Path, name: str, **columns: list[object]) -> None:
+    """Write the CSV behind a figure of rendered faces."""
+    results.write_csv(pd.DataFrame(columns).assign(source="rendered"), folder / f"{name}.csv")
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of two rendered databases with ten and three folds, without weights and pictures."""
     out = tmp_path_factory.mktemp("study")
-    write_simulated_study(out, {("baseline", "none"): 1.0, ("gndl", "5"): 1.4}, classes=CLASSES, subjects=2)
+    skills = {("baseline", "none"): 1.0, ("gndl", "5"): 1.4, ("gndl", "0.5"): 1.2}
+    write_simulated_study(out, skills, classes=CLASSES, subjects=2)
     write_simulated_study(
         out, {("baseline", "none"): 0.5, ("gndl", "5"): 0.5}, classes=CLASSES, database="mmi", folds=3, subjects=1
     )
     request = StudyRequest(out, profile_named("quick"), {"oulu_casia": "", "mmi": ""}, device="cpu")
     save_request(request)
+    for database in request.data_roots:
+        fix_source(out, database, "rendered")
     write_json(out / "oulu_casia" / "folds.json", {str(fold): [f"F{fold}P000", f"F{fold}P001"] for fold in range(10)})
-    table = pd.DataFrame({"fold": [0, 1], "anger": [3, 6], "fear": [6, 3]})
-    results.write_csv(table.assign(source="rendered"), out / "oulu_casia" / "analysis" / "folds.csv")
+    written(out / "oulu_casia" / "analysis", "folds", fold=[0, 1], anger=[3, 6], fear=[6, 3])
+    written(out / "mmi" / "analysis", "folds", fold=[], anger=[])  # nothing to draw
     report_study(out)
     return out
 
@@ -155,12 +164,12 @@ def test_the_style_file_is_the_style() -> None:
 
 def test_a_figure_is_drawn_again_from_its_csv(study: Path, tmp_path: Path) -> None:
     """The same bytes from the CSV that it left, to the last digit of its numbers."""
-    first = redraw(study / "oulu_casia", tmp_path / "a")
-    assert [png.name for png in first] == ["folds.png"]
+    first = redraw(study / "oulu_casia", tmp_path / "a", ["folds", "sensitivity", "reliability"])
+    assert [png.name for png in first] == ["folds.png", "sensitivity.png"]
     shutil.copytree(tmp_path / "a", tmp_path / "again" / "figures")
-    redraw(tmp_path / "again", tmp_path / "b")
-    for kind in KINDS:
-        assert (tmp_path / "a" / f"folds.{kind}").read_bytes() == (tmp_path / "b" / f"folds.{kind}").read_bytes()
+    redraw(tmp_path / "again", tmp_path / "b", ["folds", "sensitivity"])
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes(), file
     number = np.nextafter(0.1, 1)
     results.write_csv(pd.DataFrame({"x": [number], "lam": ["none"], "source": ["own"]}), tmp_path / "x.csv")
     table, source = read_figure_csv(tmp_path / "x.csv")
@@ -197,7 +206,9 @@ def test_every_number_quoted_has_a_macro(study: Path) -> None:
         "macro"
     )
     accuracy = results.read_csv(study / "accuracy.csv", ())
-    own = accuracy[accuracy["database"] == "oulu_casia"].pivot(index="fold", columns="method", values="accuracy_last")
+    own = accuracy[(accuracy["database"] == "oulu_casia") & (accuracy["lam"] != "0.5")].pivot(
+        index="fold", columns="method", values="accuracy_last"
+    )
     assert numbers.loc["gndlAccuracyOuluCasiaBaseline", "text"] == f"{100 * own['baseline'].mean():.2f}"
     assert numbers.loc["gndlSdOuluCasiaGndl", "value"] == pytest.approx(own["gndl"].std(ddof=1))
     difference = (own["gndl"] - own["baseline"]).mean()
@@ -206,6 +217,10 @@ def test_every_number_quoted_has_a_macro(study: Path) -> None:
     assert numbers.loc["gndlDifferenceLowOuluCasiaGndl", "value"] < difference
     assert 0 <= numbers.loc["gndlPCorrectedTOuluCasiaGndl", "value"] <= 1
     assert numbers.loc["gndlPCorrectedTMmiGndl", "text"] == "not tested"  # three folds
+    sweep = accuracy[(accuracy["lam"] == "0.5") & (accuracy["fold"] < 3)]  # `quick` sweeps its own three folds
+    assert numbers.loc["gndlSweepAccuracyOuluCasiaGndlLamZeroPointFive", "value"] == pytest.approx(
+        sweep["accuracy_last"].mean()
+    )
     assert numbers.loc["gndlFoldsDealtOuluCasia", "value"] == 10
     assert numbers.loc["gndlLam", "text"] == "5"
     assert numbers.loc["gndlPaperAccuracyMmiGndl", "text"] == "86.46"
@@ -215,12 +230,31 @@ def test_every_number_quoted_has_a_macro(study: Path) -> None:
     assert all(re.fullmatch(r"gndl[A-Za-z]+", name) for name, _ in written)
 
 
+def test_numbers_of_samples_and_features_have_macros_too(tmp_path: Path) -> None:
+    """Counts and tests of sequences, and what was measured in features; single classes are left to the CSV."""
+    written(tmp_path, "sample_cells", of=["frames", "sequences"], both=[9, 3], only_a=[0, 0], only_b=[3, 1],
+            neither=[0, 0], a_method=["baseline"] * 2, b_method=["gndl"] * 2, p_mcnemar=[0.5] * 2,
+            p_subjects=[np.nan] * 2)  # fmt: skip
+    written(tmp_path, "deviation_measures", method=["gndl"] * 3, analysis=["agreement", "agreement", "retrieval"],
+            measure=["cosine", "cosine", "top-1"], feature=["G(F_exam)"] * 3,
+            condition=["all", "anger", "whole database"], value=[0.9, 0.8, 0.25],
+            chance=[np.nan, np.nan, 0.01])  # fmt: skip
+    numbers = {number.macro: number.text for number in numbers_of_analyses(tmp_path, "mmi")}
+    assert numbers["gndlCellsMmiSequencesOnlyGndl"] == "1"
+    assert numbers["gndlCellsMmiFramesBoth"] == "9"
+    assert numbers["gndlPExactMcnemarMmi"] == "0.500"
+    assert numbers["gndlPSubjectsMmi"] == "not tested"
+    assert numbers["gndlMmiGndlAgreementCosineGFExam"] == r"\ensuremath{0.900}"
+    assert numbers["gndlMmiGndlRetrievalTopOneGFExamWholeDatabaseChance"] == r"\ensuremath{0.010}"
+    assert not [name for name in numbers if "Anger" in name]
+
+
 def test_two_methods_that_spell_alike_are_refused(study: Path) -> None:
     """`a-b` and `a_b` would share their macros; better an error than the wrong number."""
     summary = results.summarise(study, "mmi")
     alike = pd.concat([summary.iloc[[1]].assign(method="a-b"), summary.iloc[[1]].assign(method="a_b")])
     with pytest.raises(GndlError, match="gndlAccuracyMmiAB"):
-        manuscript.study_numbers(study, settings_of(study), {"mmi": alike}, pd.DataFrame())
+        manuscript.study_numbers(study, settings_of(study), {"mmi": alike}, pd.DataFrame(), {})
 
 
 def test_the_bibliography_has_every_method_and_database() -> None:

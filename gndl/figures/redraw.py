@@ -93,8 +93,8 @@ FIGURES: dict[str, Redrawn] = {
 ORDER = ("confusion_matrices", "sensitivity", "deviation_features", "hard_samples")
 """The figures that the paper has, in its order; all others follow by name."""
 
-CSV_FOLDERS = ("analysis", "figures")
-"""Where in a database's folder of a study the CSV files lie."""
+CSV_FOLDERS = ("figures", "analysis")
+"""Where in a database's folder of a study the CSV files lie; a study of record keeps them in the second."""
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -123,6 +123,11 @@ def read_figure_csv(path: Path) -> tuple[pd.DataFrame, str]:
     return table.drop(columns="source"), str(sources[0])
 
 
+def has_rows(csv: Path) -> bool:
+    """Whether a CSV file is there and has a row below its header; a figure of nothing has none."""
+    return csv.exists() and csv.read_bytes().count(b"\n") > 1
+
+
 def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
     """Draw every figure whose CSV a database's folder of a study holds into ``folder``; return the PNG files.
 
@@ -133,12 +138,12 @@ def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = 
     folder : Path
         For the figures; may be the study's own.
     names : iterable of str, optional
-        Only these; by default all in `FIGURES`.
+        Only these; by default all in `FIGURES`. One whose CSV is missing, or has no row, is left out.
     """
     drawn = []
     for name in FIGURES if names is None else names:
-        csv = next((study_of_database / part / f"{name}.csv" for part in CSV_FOLDERS
-                    if (study_of_database / part / f"{name}.csv").exists()), None)  # fmt: skip
+        files = [study_of_database / part / f"{name}.csv" for part in CSV_FOLDERS]
+        csv = next((file for file in files if has_rows(file)), None)
         if csv is None:
             continue
         table, source = read_figure_csv(csv)
