@@ -23,6 +23,7 @@ from gndl.analysis.paired import paired_differences
 from gndl.analysis.reliability import reliability, reliability_table
 from gndl.analysis.sample_gallery import MethodAtLam, show_samples
 from gndl.analysis.variants import Variant, variant_of
+from gndl.analysis.worn import right_by_trait, traits_of
 from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
 from gndl.figures.paired import PAIRED_DESCRIPTION, paired_caption, paired_dots
 from gndl.figures.reliability import RELIABILITY_DESCRIPTION, reliability_caption, reliability_diagrams
@@ -108,11 +109,29 @@ def report_gallery(
     figure = hard_sample_gallery(shown, title_a, title_b, source=source)
     caption = (
         f"{study.database.title}: samples that {right.title} gets right and {wrong.title} wrong: "
-        f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE[0].lower()}{hard.RULE[1:]}. "
+        f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE}. "
         "Percentages are the probability of the class before them."
     )
     _save(study, figure, name, chosen, caption, GALLERY_DESCRIPTION)
     return Told(figure, chosen, told)
+
+
+def report_traits(
+    study: Prepared, reference: str | MethodSettings, method: str | MethodSettings, lam: float | None = None
+) -> Told:
+    """Compare both methods on subjects with and without glasses, beard, fringe and deep wrinkles, where it is known.
+
+    Arguments as :func:`report_cells`. There is no figure.
+    """
+    a, b = variant_of(study, reference), variant_of(study, method, lam)
+    traits, source = traits_of(study.database), study.database.source
+    told = words.of_traits(source, known=not traits.empty)
+    if traits.empty:
+        return Told(None, pd.DataFrame(), told)
+    votes = hard.pair_votes(study.request.out, study.database.name, a, b, _seed(study))
+    table = right_by_trait(votes, traits)
+    write_csv(_of_study(study, table), study.folder / "tables" / "right_by_trait.csv")
+    return Told(None, words.readable_traits(table, a, b), told)
 
 
 def report_intensity(

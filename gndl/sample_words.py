@@ -30,8 +30,8 @@ def of_cells(found: SampleComparison, source: str) -> str:
         f"{counted(found.folds, 'fold')}, one vote each, both get {cells.both} right and neither {cells.neither}. "
         f"**{b} alone is right on {cells.only_b}, {a} alone on {cells.only_a}.** Counted by frames it is "
         f"{frames.only_b} against {frames.only_a} of {frames.total}; three frames of a sequence are near copies, so "
-        f"these are no independent samples. {b} gets more sequences right of {counted(found.subjects_b, 'subject')}, "
-        f"{a} of {found.subjects_a}."
+        f"these are no independent samples. Subject by subject, {b} gets more sequences right for {found.subjects_b} "
+        f"and {a} for {found.subjects_a}; for the others both get as many."
     )
     if found.p_mcnemar is None or found.p_subjects is None:
         text += (
@@ -57,8 +57,39 @@ def of_gallery(right: Variant, wrong: Variant, *, shown: int, sequences: int, fr
     return (
         f"There {'is' if frames == 1 else 'are'} {counted(frames, 'frame')} {kind}, of "
         f"{counted(sequences, 'sequence')}; {shown} {'is' if shown == 1 else 'are'} shown, chosen by a rule and not by "
-        f"hand. {RULE}."
+        f"hand: {RULE}."
     )
+
+
+def of_traits(source: str, known: bool) -> str:
+    """Say what the table of :func:`readable_traits` is; where the traits are not known, why there is none."""
+    if not known:
+        return "Who wears glasses, a beard or a fringe is known of rendered stand-ins only, so there is no table here."
+    return (
+        "One vote a sequence. Intervals are over subjects and given from five on; several rows are looked at at once, "
+        "so one that leaves out zero by a little shows nothing. Traits overlap: who wears a beard may wear glasses too."
+        + _on_people(source)
+    )
+
+
+def readable_traits(table: pd.DataFrame, a: Variant, b: Variant) -> pd.DataFrame:
+    """Return the table of `gndl.analysis.worn.right_by_trait` as text; a dash where there is nothing to count."""
+    rows = []
+    for row in table.to_dict("records"):
+        interval = f"{100 * row['low']:+.0f} to {100 * row['high']:+.0f}" if pd.notna(row["low"]) else "–"
+        rows.append(
+            {
+                "trait": row["trait"],
+                "has it": "yes" if row["has"] else "no",
+                "subjects": row["subjects"],
+                "sequences": row["sequences"],
+                a.title: f"{100 * row['right_a']:.0f} %" if row["sequences"] else "–",
+                b.title: f"{100 * row['right_b']:.0f} %" if row["sequences"] else "–",
+                "difference, points": f"{100 * row['difference']:+.0f}" if row["sequences"] else "–",
+                "95 % over subjects": interval,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def of_intensity(along: pd.DataFrame, curves: pd.DataFrame, alarms: pd.DataFrame, source: str) -> str:

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written_runs import Frame, predictions, write_run
 
+from gndl.analysis.exact_tests import mcnemar_exact, sign_flip_exact
 from gndl.analysis.hard_samples import (
     Cells,
     compare_samples,
     count_cells,
     hard_samples,
-    mcnemar_exact,
     pair_predictions,
-    sign_flip_exact,
+    pair_votes,
 )
 from gndl.analysis.variants import Variant
 from gndl.errors import GndlError
@@ -67,6 +67,9 @@ def test_the_four_cells_are_counted_per_frame_and_per_sequence(study: Path) -> N
     # S2 by the baseline: mean of .3 and .8 for anger, .6 and .1 for happiness, so right. S3 by GNDL: .40 against .45.
     assert found.sequences == Cells(both=1, only_a=1, only_b=2, neither=1)
     assert (found.folds, found.subjects, found.subjects_a, found.subjects_b) == (2, 4, 1, 1)
+    votes = pair_votes(study, "ckplus", BASELINE, GNDL).set_index("sequence")
+    assert votes["right_a"].to_dict() == {"S1_1": False, "S1_2": False, "S2_1": True, "S3_1": True, "S4_1": False}
+    assert votes["right_b"].to_dict() == {"S1_1": True, "S1_2": True, "S2_1": True, "S3_1": False, "S4_1": False}
 
 
 def test_below_seven_folds_there_is_no_test_of_samples(study: Path) -> None:

@@ -81,6 +81,13 @@ def test_samples_of_another_database_are_not_shown(study: Prepared) -> None:
         show_samples(study, chosen, (ALWAYS_ANGER, None), (BRIGHTNESS, None))
 
 
+def test_traits_of_a_licensed_copy_are_not_known(study: Prepared) -> None:
+    """There is no table, and a sentence says why."""
+    told = report.report_traits(study, ALWAYS_ANGER, BRIGHTNESS)
+    assert told.table.empty
+    assert "known of rendered stand-ins only" in told.words
+
+
 def test_curves_come_with_false_alarms(study: Prepared) -> None:
     """Both call every neutral face anger; the one is sure of it, the other has 31 %."""
     told = report.report_intensity(study, [(ALWAYS_ANGER, None), (BRIGHTNESS, None)], sequences=3, positions=6)

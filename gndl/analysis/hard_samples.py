@@ -13,15 +13,15 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from gndl import results
+from gndl.analysis.exact_tests import mcnemar_exact, sign_flip_exact
 from gndl.analysis.variants import Variant
 from gndl.comparison import FEWEST_FOLDS
 from gndl.errors import GndlError
 
 RULE = (
-    "Of every sequence the frame with the largest gain in the probability of the true class; of these the largest "
+    "from every sequence the frame with the largest gain in the probability of the true class; of these the largest "
     "gains first, each subject once before any subject comes again"
 )
 """How the samples of a gallery are chosen, in words; :func:`hard_samples` does just this."""
@@ -145,6 +145,12 @@ def pair_predictions(out: Path, database: str, a: Variant, b: Variant, seed: int
     return _side_by_side(first, second, f"{out / database}: {a.title} and {b.title}")
 
 
+def pair_votes(out: Path, database: str, a: Variant, b: Variant, seed: int | None = None) -> pd.DataFrame:
+    """Return the votes of :func:`votes_side_by_side` in the folds that both have; arguments as `pair_predictions`."""
+    (first, second), _ = _common(out, database, a, b, seed)
+    return votes_side_by_side(first, second)
+
+
 def compare_samples(out: Path, database: str, a: Variant, b: Variant, seed: int | None = None) -> SampleComparison:
     """Count the four cells per frame and per sequence, and test the sequences; arguments as `pair_predictions`.
 
@@ -216,34 +222,6 @@ def count_cells(right_a: ArrayLike, right_b: ArrayLike) -> Cells:
         only_b=int((~one & other).sum()),
         neither=int((~one & ~other).sum()),
     )
-
-
-def mcnemar_exact(only_a: int, only_b: int) -> float:
-    """Two-sided p of the exact McNemar test; 1 where the methods never differ."""
-    differing = only_a + only_b
-    return float(stats.binomtest(only_b, differing, 0.5).pvalue) if differing else 1.0
-
-
-def sign_flip_exact(differences: ArrayLike) -> float:
-    """Two-sided p of the sum of whole numbers under all 2ⁿ flips of their signs.
-
-    No draws are needed: the sums of all flips are counted one subject after the other, in whole numbers.
-
-    Parameters
-    ----------
-    differences : int array (n,)
-        Of every subject, sequences that b gets right minus those that a does.
-    """
-    sizes = [abs(int(value)) for value in np.asarray(differences) if value]
-    observed = abs(int(np.sum(np.asarray(differences, dtype=np.int64))))
-    ways = {0: 1}  # sum: in how many ways it comes about
-    for size in sizes:
-        grown: dict[int, int] = {}
-        for total, number in ways.items():
-            for flipped in (total - size, total + size):
-                grown[flipped] = grown.get(flipped, 0) + number
-        ways = grown
-    return sum(number for total, number in ways.items() if abs(total) >= observed) / 2 ** len(sizes)
 
 
 def votes_side_by_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
