@@ -69,8 +69,8 @@ def deviation_embedding(features: FoldFeatures, seed: int = 0) -> pd.DataFrame:
     both = pd.concat([about.assign(neutral="real"), about.assign(neutral="generated")], ignore_index=True)
     if len(both) < FEWEST_POINTS:
         return both.iloc[:0].assign(x=[], y=[])
-    plane = in_a_plane(np.concatenate([features.deviation_real, features.deviation]), seed)
-    return both.assign(x=plane[:, 0].round(4), y=plane[:, 1].round(4))
+    plane = in_a_plane(np.concatenate([features.deviation_real, features.deviation]), seed).astype(np.float64).round(4)
+    return both.assign(x=plane[:, 0], y=plane[:, 1])
 
 
 def in_a_plane(points: Floats, seed: int = 0) -> Floats:
