@@ -182,10 +182,11 @@ def preview_tex(folder: Path) -> str:
                 lines.append(r"\clearpage")
         lines.append(r"\clearpage")
     if numbers:
-        lines += [r"\section{Numbers}", r"\begingroup\raggedright\footnotesize", r"\begin{itemize}"]
+        lines += [r"\section{Numbers}", r"\begingroup\raggedright\footnotesize\parindent0pt"]
         for macro, meaning in re.findall(r"\\newcommand\{\\(\w+)\}\{.*\}% (.*)", _text(numbers)):
-            lines.append(rf"\item[] \texttt{{\string\{macro}}} \{macro}: {escape(meaning)}")
-        lines += [r"\end{itemize}", r"\endgroup"]
+            breakable = re.sub(r"(?=[A-Z])", r"\\allowbreak ", macro)  # long names go over the end of a line
+            lines.append(rf"\texttt{{\string\{breakable}}} \{macro}: {escape(meaning)}\par")
+        lines.append(r"\endgroup")
     if references:
         name = _inside(references, folder).removesuffix(".bib")
         lines += [r"\nocite{*}", r"\bibliographystyle{ACM-Reference-Format}", rf"\bibliography{{{name}}}"]
