@@ -42,7 +42,7 @@ NO_PIXELS = {"__init__", "box", "counterfactual", "naming", "recipe_table", "ren
 PIXEL_CODE = {
     "beard": "6b53dc90a636",
     "ckplus": "43cbd7fc0813",
-    "difficulty": "351ef676c09c",
+    "difficulty": "cd9c32298ead",
     "dressing": "d8be7f8878ff",
     "faces": "d005e1bf38e6",
     "filming": "e5005e7ac7ab",
@@ -191,12 +191,12 @@ def test_the_label_is_written_last(tmp_path, monkeypatch):
     """A rendering that is killed leaves nothing that looks complete, and is taken up where it stopped."""
     finished = []
 
-    def die_at_the_second(name, root, subject, seed, original=render._render_subject):
+    def die_at_the_second(name, root, subject, seed, studio, original=render._render_subject):
         if finished and len(finished) == 1:
             finished.append("died")
             raise KeyboardInterrupt
         finished.append(subject.name)
-        return original(name, root, subject, seed)
+        return original(name, root, subject, seed, studio)
 
     monkeypatch.setattr(render, "_render_subject", die_at_the_second)
     root = tmp_path / "ckplus"
