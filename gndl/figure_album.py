@@ -12,6 +12,7 @@ from PIL import Image as Picture
 
 from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
+from gndl.figures.style import TWO_COLUMNS
 from gndl.notebook_size import smaller
 from gndl.tables import measured_on
 
@@ -19,6 +20,11 @@ ALBUM = 5_000_000
 """Bytes that all pictures of one report share."""
 
 LARGEST, SMALLEST = 250_000, 20_000
+
+WIDEST = 760
+"""Pixels across of a figure of two columns, as a notebook shows it."""
+
+DOTS_PER_INCH = 300
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Shown:
     caption, description : str
     source : str
         Of the study.
+    width : int
+        Pixels that it is shown at: one column of print is half as wide as two.
     """
 
     path: Path
@@ -47,6 +55,7 @@ class Shown:
     caption: str
     description: str
     source: str
+    width: int
 
 
 def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
@@ -69,7 +78,10 @@ def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
     shown = []
     for name, path in files:
         picture, kind = small_copy(path, share)
-        shown.append(Shown(path, name, picture, kind, *read_caption(path, source), source))
+        with Picture.open(path) as opened:
+            inches = opened.width / DOTS_PER_INCH
+        width = round(WIDEST * min(1.0, max(0.45, inches / TWO_COLUMNS)))
+        shown.append(Shown(path, name, picture, kind, *read_caption(path, source), source, width))
     return shown
 
 
@@ -110,7 +122,7 @@ def show_album(shown: list[Shown]) -> None:
             display(Markdown(f"### {title}"))
             before = one.database
         display(Markdown(f"**{one.path.stem.replace('_', ' ')}**"))
-        display(Image(one.picture, format=one.kind, width=760, alt=one.description))
+        display(Image(one.picture, format=one.kind, width=one.width, alt=one.description))
         display(
             Markdown(f"*{' '.join(one.caption.split())}* (`{one.path.parent.parent.name}/figures/{one.path.name}`)")
         )

@@ -162,7 +162,7 @@ def choices_table(report: StudyReport) -> pd.DataFrame:
             f"{train['image_size']} pixels, at least {train['epochs']} epochs, batches of {train['batch_size']} pairs, "
             f"learning rate {train['learning_rate']:g}, {train['schedule']}"
         )
-        profile = f"fixed in profile `{report.content['profile']}` for all methods alike, before these runs"
+        profile = f"fixed in profile {report.content['profile']} for all methods alike, before these runs"
         ours = [str(name) for summary in report.summaries.values() for name in summary["method"]]
         for method in dict.fromkeys(ours):
             rows.append((f"{method}, here", named, profile))
@@ -179,7 +179,7 @@ def choices_table(report: StudyReport) -> pd.DataFrame:
                 (
                     "the rendered faces",
                     "how hard they are",
-                    "the baseline alone, on other rendered people than these (`gndl.calibration`)",
+                    "the baseline alone, on other rendered people than these (gndl.calibration)",
                 )
             )
     return pd.DataFrame(rows, columns=["method", "what was chosen", "on what"])

@@ -81,7 +81,7 @@ def test_choices_say_what_they_were_made_on(report: study_report.StudyReport) ->
     assert "test folds" in choices["GNDL of the paper"]
     assert "fixed beforehand" in choices["every method with λ, here"]
     assert "baseline alone" in choices["the rendered faces"]
-    assert "profile `quick`" in choices["gndl, here"]
+    assert "profile quick" in choices["gndl, here"]
 
 
 def test_times_versions_and_notebooks_are_told(report: study_report.StudyReport) -> None:
@@ -104,7 +104,7 @@ def test_only_the_database_asked_for_is_shown(report: study_report.StudyReport) 
     other = study_report.open_report(report.out, "ckplus")
     assert other.databases == ()
     assert "no finished run" in study_report.box(other)
-    assert study_report.open_report(report.out, "mmi").databases == ("mmi",)
+    assert report.databases == ("mmi",)
     with pytest.raises(GndlError, match="no database 'ck'"):
         study_report.open_report(report.out, "ck")
 
@@ -112,9 +112,11 @@ def test_only_the_database_asked_for_is_shown(report: study_report.StudyReport) 
 def test_all_figures_of_a_study_fit_into_one_notebook(report: study_report.StudyReport, tmp_path: Path) -> None:
     """Paper's figures first, each with its own caption; photographs become JPEG, drawings stay PNG."""
     shown = study_report.figures(report)
-    assert [one.path.stem for one in shown] == ["confusion_matrices", "learning_curves"]
+    names = ["confusion_matrices", "sensitivity", "sensitivity_differences", "learning_curves"]
+    assert [one.path.stem for one in shown] == names
     assert all("rendered stand-in" in one.caption and one.description for one in shown)
     assert {one.kind for one in shown} == {"png"}
+    assert [one.width for one in shown] == [760, 362, 362, 760]  # two columns and one
     noise = np.random.default_rng(0).integers(0, 255, (900, 1800, 3), dtype=np.uint8)
     (tmp_path / "figures").mkdir()
     Image.fromarray(noise).save(tmp_path / "figures" / "first_faces.png")
