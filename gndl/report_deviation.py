@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 from gndl.analysis.deviation import Measured, deviation_map, deviation_measurements, map_name
 from gndl.analysis.ensure import one_run
-from gndl.figures import deviation as drawn
+from gndl.figures.deviation import MAP_DESCRIPTION, map_caption
+from gndl.figures.deviation import deviation_map as draw_map
+from gndl.figures.measures import MEASURES_DESCRIPTION, deviation_measures, measures_caption
 from gndl.figures.saving import save_figure
 from gndl.methods import MethodSettings
 from gndl.prepare import Prepared
@@ -82,10 +84,10 @@ def report_map(
     source = study.database.source
     if table.empty:
         return MapReport(None, table, note)
-    figure = drawn.deviation_map(table, source=source)
+    figure = draw_map(table, source=source)
     save_figure(
         figure, study.folder / "figures", map_name(study, one_run(study, method, lam, fold)), table, source,
-        caption=drawn.map_caption(table.assign(source=source)), description=drawn.MAP_DESCRIPTION,
+        caption=map_caption(table.assign(source=source)), description=MAP_DESCRIPTION,
     )  # fmt: skip
     return MapReport(figure, table, note)
 
@@ -121,11 +123,11 @@ def report_numbers(
     if own.empty:
         return NumbersReport(None, measured.folds, numbers, own, notes)
     source = study.database.source
-    figure = drawn.deviation_measures(own, source=source)
+    figure = deviation_measures(own, source=source)
     name = map_name(study, run).replace("deviation_features", MEASURES)
     save_figure(
         figure, study.folder / "figures", name, own, source,
-        caption=drawn.measures_caption(own.assign(source=source)), description=drawn.MEASURES_DESCRIPTION,
+        caption=measures_caption(own.assign(source=source)), description=MEASURES_DESCRIPTION,
     )  # fmt: skip
     write_csv(own.assign(source=source), study.folder / "analysis" / f"{name}.csv")
     return NumbersReport(figure, measured.folds, numbers, own, notes)

@@ -17,7 +17,8 @@ from gndl.analysis.embedding import deviation_embedding
 from gndl.analysis.ensure import one_run
 from gndl.analysis.features import FoldFeatures
 from gndl.analysis.measurement import Measurement, measurements_table, over_folds
-from gndl.figures.deviation import deviation_map, deviation_measures
+from gndl.figures.deviation import deviation_map
+from gndl.figures.measures import deviation_measures
 from gndl.figures.redraw import redraw
 from gndl.prepare import Prepared
 from gndl.report_deviation import report_map, report_numbers

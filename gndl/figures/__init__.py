@@ -3,9 +3,10 @@
 Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
 """
 
-from gndl.figures.deviation import deviation_map, deviation_measures
+from gndl.figures.deviation import deviation_map
 from gndl.figures.faces import face_grid, show_face
 from gndl.figures.intensity import intensity_curves
+from gndl.figures.measures import deviation_measures
 from gndl.figures.paired import paired_dots
 from gndl.figures.reliability import reliability_diagrams
 from gndl.figures.samples import cells_figure, hard_sample_gallery

@@ -1,4 +1,4 @@
-"""Deviation features in a plane (Fig. 8), and what was measured in the features themselves."""
+"""Deviation features in a plane: Fig. 8."""
 
 from __future__ import annotations
 
@@ -11,38 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, NullFormatter, PercentFormatter
+from numpy.typing import NDArray
 
-from gndl.analysis.agreement import ALL
-from gndl.analysis.measurement import DEVIATION, DEVIATION_REAL, F_EXAM, F_GEN, F_NEU, MEAN_NEUTRAL
-from gndl.analysis.retrieval import ANOTHER, DATABASE, SAME, TOP_1
-from gndl.analysis.variants import Variant
 from gndl.figures.looks import measured_on
-from gndl.figures.style import CLASS_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import CLASS_COLOURS, ONE_COLUMN, add_note, new_figure, style
 from gndl.paper import ABBREVIATIONS, figure_order
-
-FEATURE_LOOKS = {
-    F_EXAM: ("#7F7F7F", "o"),
-    DEVIATION: ("#0072B2", "D"),
-    DEVIATION_REAL: ("#56B4E9", "s"),
-    F_GEN: ("#D55E00", "*"),
-    F_NEU: ("#009E73", "s"),
-    MEAN_NEUTRAL: ("#222222", "P"),
-}
-"""Colour and marker of a feature, the same in every panel."""
 
 MAP_DESCRIPTION = (
     "A scatter plot without axes. Every sample is a square and an asterisk of its class's colour, joined by a line; "
     "where they coincide the asterisk stands in the square. Samples of a class mostly stand together."
 )
 
-MEASURES_DESCRIPTION = (
-    "Four panels of dots on horizontal lines: distance from the real neutral feature, share of queries that find their "
-    "subject, silhouettes by class and by subject, and scores of linear probes, each beside a tick at chance."
-)
-
-WORST = -0.25
-"""Values of R² below this are drawn here, as arrows: how much worse than guessing says little."""
+ROOM = 0.05
+"""Distance of a class's letters from every sample, as a share of the map."""
 
 
 def deviation_map(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN) -> Figure:
@@ -86,15 +67,16 @@ def _draw_pairs(axes: Axes, table: pd.DataFrame) -> tuple[str, ...]:
     generated = table[table["neutral"] == "generated"].set_index("sample").loc[real.index]
     axes.plot([real["x"], generated["x"]], [real["y"], generated["y"]], color="#555555", linewidth=0.4, alpha=0.6,
               zorder=1)  # fmt: skip
+    area = float(np.clip(2000 / len(real), 9, 30))  # many samples stand close together
     for name in classes:
         own, colour = real["truth"] == name, _colour(name, classes)
-        square: dict[str, Any] = {"marker": "s", "s": 30, "facecolors": "none", "edgecolors": colour, "linewidths": 0.7}
-        axes.scatter(real.loc[own, "x"], real.loc[own, "y"], zorder=2, **square)
-        asterisk: dict[str, Any] = {"marker": (6, 2, 0), "s": 14, "color": colour, "linewidths": 0.7}
-        axes.scatter(generated.loc[own, "x"], generated.loc[own, "y"], zorder=3, **asterisk)
+        square: dict[str, Any] = {"marker": "s", "s": area, "facecolors": "none", "edgecolors": colour}
+        axes.scatter(real.loc[own, "x"], real.loc[own, "y"], zorder=2, linewidths=0.6, **square)
+        asterisk: dict[str, Any] = {"marker": (6, 2, 0), "s": 0.5 * area, "color": colour}
+        axes.scatter(generated.loc[own, "x"], generated.loc[own, "y"], zorder=3, linewidths=0.6, **asterisk)
     wrong = generated[generated["predicted"] != generated["truth"]]
-    axes.scatter(wrong["x"], wrong["y"], marker="o", s=55, facecolors="none", edgecolors="#000000", linewidths=0.6,
-                 zorder=4)  # fmt: skip
+    axes.scatter(wrong["x"], wrong["y"], marker="o", s=2.2 * area, facecolors="none", edgecolors="#000000",
+                 linewidths=0.6, zorder=4)  # fmt: skip
     axes.margins(0.08)
     for name, (x, y) in _label_places(generated, classes).items():
         label = axes.text(x, y, ABBREVIATIONS.get(name, name[:2]), fontsize=7, fontweight="bold", color="#111111",
@@ -107,18 +89,23 @@ def _draw_pairs(axes: Axes, table: pd.DataFrame) -> tuple[str, ...]:
     return classes
 
 
-def _label_places(points: pd.DataFrame, classes: Sequence[str]) -> dict[str, np.ndarray]:
-    """Place each class's letters beside its middle sample, on the side where most room is."""
+def _label_places(points: pd.DataFrame, classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Place each class's letters beside its middle sample, where there is room."""
     plane = points[["x", "y"]].to_numpy(float)
     size = np.maximum(np.ptp(plane, axis=0), 1e-9)
-    around = [0.055 * np.array([np.cos(angle), np.sin(angle)]) for angle in np.arange(8) * np.pi / 4]
-    taken, places = plane / size, {}
+    directions = [np.array([np.cos(angle), np.sin(angle)]) for angle in np.arange(8) * np.pi / 4]
+    steps = [reach * direction for reach in (0.055, 0.075, 0.1, 0.13) for direction in directions]
+    low, high = (plane / size).min(axis=0) - 0.05, (plane / size).max(axis=0) + 0.05
+    taken, places = plane / size, dict[str, NDArray[np.float64]]()
     for name in classes:
         own = plane[(points["truth"] == name).to_numpy()] / size
         middle = own[np.abs(own[:, None] - own[None]).sum(axis=(1, 2)).argmin()]
-        free = [np.linalg.norm(taken - (middle + step), axis=1).min() for step in around]
-        places[name] = (middle + around[int(np.argmax(free))]) * size
-        taken = np.concatenate([taken, places[name][None] / size])
+        free = np.array([np.linalg.norm(taken - (middle + step), axis=1).min() for step in steps])
+        free[[bool(((middle + step < low) | (middle + step > high)).any()) for step in steps]] = 0  # over the frame
+        # The nearest place with room for two letters, else the roomiest.
+        chosen = middle + steps[int(np.argmax(np.minimum(free, ROOM)))]
+        places[name] = chosen * size
+        taken = np.concatenate([taken, chosen[None]])
     return places
 
 
@@ -139,153 +126,3 @@ def _map_legend(classes: Sequence[str], table: pd.DataFrame) -> list[Line2D]:
 
 def _colour(name: str, classes: Sequence[str]) -> str:
     return CLASS_COLOURS.get(name, f"C{list(classes).index(name)}")
-
-
-def deviation_measures(numbers: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS) -> Figure:
-    """Draw what was measured in the features of a method: closeness, retrieval, silhouettes and probes, a panel each.
-
-    Points are means over folds, lines reach from the lowest to the highest fold, black ticks stand at chance.
-
-    Parameters
-    ----------
-    numbers : DataFrame
-        Of :func:`gndl.analysis.measurement.over_folds`, of one method with a generator.
-    source : ``"rendered"``, ``"licensed"`` or ``"own"``
-    """
-    drawn = numbers[numbers["value"].notna()]
-    with style():
-        figure = new_figure(width, 5.3 if width > 5 else 9.6)
-        grid = figure.subplots(2, 2).flat if width > 5 else figure.subplots(4, 1)
-        for axes, panel in zip(grid, (_closeness, _retrieval, _silhouettes, _probes), strict=True):
-            panel(axes, drawn)
-            axes.tick_params(axis="y", length=0)
-            axes.grid(axis="x", color="#E5E5E5", linewidth=0.5)
-            axes.set_axisbelow(True)
-        figure.legend(handles=_feature_legend(drawn), loc="outside upper center", ncols=7 if width > 5 else 3,
-                      columnspacing=1.2, handletextpad=0.3)  # fmt: skip
-        folds = int(drawn["folds"].max())
-        lines = f"Means of {folds} folds, lines from the lowest to the highest" if folds > 1 else "One fold alone"
-        add_note(figure, source, f"{lines}. Black ticks: chance")
-    return figure
-
-
-def measures_caption(numbers: pd.DataFrame) -> str:
-    """Caption of :func:`deviation_measures`, which can be read alone; the table with ``source``."""
-    folds, method, lam = int(numbers["folds"].max()), str(numbers["method"].iloc[0]), str(numbers["lam"].iloc[0])
-    return (
-        f"{measured_on(numbers)}: what is in the features of {Variant(method, lam).title}, measured on validation "
-        "subjects. Upper left: distance from the real neutral "
-        "feature, relative to its size, of the generated one, of F_exam itself, and of the mean neutral feature of the "
-        "training subjects, which knows nobody. Upper right: how often a query finds its own subject among one neutral "
-        "face per subject of the whole database. Lower left: silhouette by class and by subject, a sequence being one "
-        "point. Lower right: linear probes, accuracy for identity and R² for what was drawn; fitted and scored on "
-        "different people, but for identity, where sequences are split. Points are means over "
-        f"{folds} fold{'' if folds == 1 else 's'}, lines reach from the lowest to the highest fold, black ticks are "
-        "chance; an arrow is a value beyond the axis."
-    )
-
-
-def _closeness(axes: Axes, numbers: pd.DataFrame) -> None:
-    rows = numbers[(numbers["measure"] == "relative L1") & (numbers["condition"] == ALL)]
-    entries = [(_row_of(rows, feature), name) for feature, name in (
-        (F_EXAM, "F_exam itself"), (MEAN_NEUTRAL, "mean neutral\nof others"), (F_GEN, "G(F_exam)"))]  # fmt: skip
-    _dots(axes, entries, "How far from the real neutral feature?")
-    axes.set_xlabel("relative L1 distance (log axis)")
-    if any(row is not None for row, _ in entries):
-        axes.set_xscale("log")
-        low, high = axes.get_xlim()
-        ticks = [tick for tick in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10) if low <= tick <= high]
-        axes.xaxis.set_major_locator(FixedLocator(ticks))
-        axes.xaxis.set_major_formatter("{x:g}")
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.xaxis.set_minor_locator(FixedLocator([]))
-
-
-def _retrieval(axes: Axes, numbers: pd.DataFrame) -> None:
-    rows = numbers[numbers["measure"] == TOP_1]
-    entries = []
-    for own in (SAME, ANOTHER):
-        of_one = rows[rows["condition"] == f"{DATABASE}, {own}"]
-        entries += [(_row_of(of_one, feature), f"{feature}\n{own}") for feature in (F_EXAM, F_GEN, F_NEU)
-                    if (feature, own) != (F_NEU, SAME)]  # fmt: skip
-    choices = rows.loc[rows["condition"].str.startswith(DATABASE), "choices"]
-    size = f" ({choices.iloc[0]:.0f} subjects)" if len(choices) else ""
-    _dots(axes, entries, f"Whose neutral face is it?{size}")
-    axes.set_xlim(-0.03, 1.03)
-    axes.xaxis.set_major_formatter(PercentFormatter(1.0))
-    axes.set_xlabel("own subject found first")
-
-
-def _silhouettes(axes: Axes, numbers: pd.DataFrame) -> None:
-    entries = []
-    for by in ("class", "subject"):
-        rows = numbers[numbers["measure"] == f"silhouette by {by}"]
-        entries += [(_row_of(rows, feature), f"by {by}: {feature}") for feature in (F_EXAM, DEVIATION)]
-    _dots(axes, entries, "What lies together?")
-    axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
-    axes.set_xlim(-1.03, 1.03)
-    axes.set_xlabel("silhouette")
-
-
-def _probes(axes: Axes, numbers: pd.DataFrame) -> None:
-    rows = numbers[numbers["analysis"] == "probe"]
-    measures = list(dict.fromkeys(rows["measure"]))
-    for place, measure in enumerate(measures):
-        own = rows[rows["measure"] == measure]
-        shown = [feature for feature in (F_EXAM, DEVIATION, F_GEN, F_NEU) if feature in set(own["feature"])]
-        for number, feature in enumerate(shown):
-            aside = 0.22 * (number - (len(shown) - 1) / 2)
-            _dot(axes, own[own["feature"] == feature].iloc[0], place + aside, least=WORST)
-        _chance(axes, own.iloc[0], place, 0.42)
-    _frame(axes, [name if name != "identity" else "identity (accuracy)" for name in measures], "What can be read off?")
-    axes.set_xlim(WORST - 0.05, 1.03)
-    axes.set_xlabel("accuracy, or R²")
-
-
-def _row_of(rows: pd.DataFrame, feature: str) -> pd.Series | None:
-    found = rows[rows["feature"] == feature]
-    return found.iloc[0] if len(found) else None
-
-
-def _dots(axes: Axes, entries: Sequence[tuple[pd.Series | None, str]], title: str) -> None:
-    """Draw one line per entry, from above; those without a number are left out."""
-    there = [(row, name) for row, name in entries if row is not None]
-    for place, (row, _) in enumerate(there):
-        _dot(axes, row, place)
-        _chance(axes, row, place, 0.3)
-    _frame(axes, [name for _, name in there], title)
-
-
-def _frame(axes: Axes, names: Sequence[str], title: str) -> None:
-    axes.set_title(title)
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    if not names:
-        axes.text(0.5, 0.5, "too few people in these folds", ha="center", va="center", transform=axes.transAxes)
-        axes.set(xticks=[], yticks=[])
-
-
-def _dot(axes: Axes, row: pd.Series, place: float, least: float = -np.inf) -> None:
-    colour, marker = FEATURE_LOOKS[row["feature"]]
-    if np.isfinite(row["lowest"]):
-        ends = np.maximum([row["lowest"], row["highest"]], least)
-        axes.plot(ends, [place, place], color=colour, linewidth=1.0, alpha=0.7, solid_capstyle="butt", zorder=2)
-    beyond = row["value"] < least
-    size = 6 if marker == "*" else 4.2
-    axes.plot(max(row["value"], least), place, "<" if beyond else marker, color=colour, markersize=size,
-              markeredgecolor="white", markeredgewidth=0.3, zorder=3)  # fmt: skip
-
-
-def _chance(axes: Axes, row: pd.Series, place: float, reach: float) -> None:
-    if np.isfinite(row["chance"]):
-        axes.plot([row["chance"]] * 2, [place - reach, place + reach], color="#000000", linewidth=1.0, zorder=1)
-
-
-def _feature_legend(numbers: pd.DataFrame) -> list[Line2D]:
-    names = {F_NEU: "F_neu (real)"}
-    shown = set(numbers["feature"]) - {DEVIATION_REAL}
-    return [
-        Line2D([], [], linestyle="", color=colour, marker=marker, markersize=6 if marker == "*" else 4.2,
-               label=names.get(feature, feature))
-        for feature, (colour, marker) in FEATURE_LOOKS.items() if feature in shown
-    ]  # fmt: skip

@@ -10,15 +10,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
-from gndl.figures.deviation import (
-    MAP_DESCRIPTION,
-    MEASURES_DESCRIPTION,
-    deviation_map,
-    deviation_measures,
-    map_caption,
-    measures_caption,
-)
+from gndl.figures.deviation import MAP_DESCRIPTION, deviation_map, map_caption
 from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
+from gndl.figures.measures import MEASURES_DESCRIPTION, deviation_measures, measures_caption
 from gndl.figures.paired import PAIRED_DESCRIPTION, paired_caption, paired_dots
 from gndl.figures.reliability import RELIABILITY_DESCRIPTION, reliability_caption, reliability_diagrams
 from gndl.figures.samples import CELLS_DESCRIPTION, cells_caption, cells_figure
