@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from planted import planted_pairs
 from planted_features import planted_features
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gndl.analysis.factors import FACTORS, face_factors
@@ -66,6 +67,21 @@ def test_identity_in_noise_is_guessed() -> None:
     subject = np.repeat([f"S{k:02}" for k in range(30)], 4)
     correct = identity_probe(random.normal(size=(120, 8)), subject, deal_sequences(subject)[0])
     assert abs(correct.mean() - 1 / 30) < 4 * (1 / 30 * 29 / 30 / 120) ** 0.5
+
+
+def test_the_identity_probe_is_scikit_learns_on_all_channels() -> None:
+    """Fitting in the span of the points changes no answer."""
+    random = np.random.default_rng(2)
+    subject = np.repeat([f"S{k}" for k in range(5)], 4)
+    values = random.normal(size=(5, 50))[np.repeat(np.arange(5), 4)] + random.normal(0, 2, (20, 50))
+    part, _ = deal_sequences(subject)
+    expected = np.zeros(20, dtype=bool)
+    for held_out in range(3):
+        fitted = part != held_out
+        probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=200))
+        probe.fit(values[fitted], subject[fitted])
+        expected[~fitted] = probe.predict(values[~fitted]) == subject[~fitted]
+    assert identity_probe(values, subject, part).tolist() == expected.tolist() and 0 < expected.mean() < 1
 
 
 def no_factors(samples: int) -> pd.DataFrame:
