@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
+from gndl.analysis.embedding import deviation_embedding
 from gndl.errors import GndlError
 from gndl.explore.drawing import (
     INK,
@@ -22,6 +23,9 @@ from gndl.explore.opened_fold import Array, OpenedFold
 from gndl.figures import TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES, figure_order
 
+COMPONENTS, T_SNE = "main components", "t-SNE (Fig. 8)"
+"""Layouts of the map."""
+NEIGHBOURS_STAY = "t-SNE keeps neighbours together; distances and sizes of clusters mean little"
 NEIGHBOURS = 5
 POINTS_SHOWN = 300
 """Above this, one frame of each sequence is shown, for three frames of a sequence are near copies."""
@@ -29,7 +33,7 @@ POINTS_SHOWN = 300
 
 @dataclass(frozen=True, eq=False)
 class FeatureMap:
-    """Deviation features of one validation fold in the plane of their two main components.
+    """Deviation features of one validation fold in a plane.
 
     Parameters
     ----------
@@ -40,15 +44,15 @@ class FeatureMap:
         Of F_exam − F_neu in the same plane: the deviation from the real neutral face.
     shown : tuple of int
         The samples that have a point of their own.
-    explained : float
-        Share of the features' variance that the plane keeps.
+    words : str
+        What the plane is and what it leaves out.
     """
 
     opened: OpenedFold
     points: Array
     real: Array
     shown: tuple[int, ...]
-    explained: float
+    words: str
 
     def nearest(self, place: int) -> tuple[int, ...]:
         """The samples nearest to one, in all channels, the last frame of each of the other sequences only."""
@@ -59,24 +63,34 @@ class FeatureMap:
         return tuple(sorted(others, key=lambda k: (distance[k], k))[:NEIGHBOURS])
 
     def in_words(self) -> str:
-        """What the plane is and what it leaves out."""
-        return (
-            f"The plane of the two main components keeps {100 * self.explained:.0f} % of the variance; "
-            "nearness is measured in all channels."
-        )
+        """What the plane is, and that neighbours are not read off it."""
+        return f"{self.words}; nearness is measured in all channels."
 
 
-def feature_map(opened: OpenedFold) -> FeatureMap:
-    """Lay out a fold's deviation features; the components are those of the generated deviations alone.
+def feature_map(opened: OpenedFold, layout: str = COMPONENTS) -> FeatureMap:
+    """Lay out a fold's deviation features.
+
+    Parameters
+    ----------
+    opened : OpenedFold
+    layout : str
+        `COMPONENTS`: the two main components of the generated deviations, which takes no time and keeps straight lines
+        straight. `T_SNE`: neighbours stay neighbours, distances mean little; the plane of notebook 4 (Fig. 8).
 
     Raises
     ------
     GndlError
-        Where there are no features.
+        Where there are no features, or too few for t-SNE.
     """
     features = opened.features
     if features is None or features.deviation is None:
         raise GndlError(opened.lacking or "There are no deviation features without GNDL.")
+    if layout == T_SNE:
+        table = deviation_embedding(features)
+        if table.empty:
+            raise GndlError(f"Fold {opened.fold} has too few samples for t-SNE.")
+        points, real = (table.loc[table["neutral"] == kind, ["x", "y"]].to_numpy() for kind in ("generated", "real"))
+        return FeatureMap(opened, points, real, places_shown(opened), NEIGHBOURS_STAY)
     mean = features.deviation.mean(axis=0)
     centred = features.deviation - mean
     _, sizes, axes = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
@@ -87,7 +101,8 @@ def feature_map(opened: OpenedFold) -> FeatureMap:
     if points.shape[1] == 1:  # a single sample
         points, real = (np.hstack([values, np.zeros_like(values)]) for values in (points, real))
     explained = float((sizes[:2] ** 2).sum() / max(float((sizes**2).sum()), 1e-12))
-    return FeatureMap(opened, points, real, places_shown(opened), explained)
+    words = f"The plane of the two main components keeps {100 * explained:.0f} % of the variance"
+    return FeatureMap(opened, points, real, places_shown(opened), words)
 
 
 def places_shown(opened: OpenedFold) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from gndl.errors import GndlError
 from gndl.explore.drawing import as_png, class_colour
 from gndl.explore.exploration import Exploration
-from gndl.explore.feature_map import FeatureMap, card_figure, feature_map, feature_map_figure
+from gndl.explore.feature_map import COMPONENTS, T_SNE, FeatureMap, card_figure, feature_map, feature_map_figure
 from gndl.explore.samples import first_sample
 from gndl.explore.svg import legend_of_map
 from gndl.paper import DATABASE_TITLES
@@ -45,7 +45,11 @@ class MapExplorer:
         self.fold = widgets.Dropdown(
             options=folds, value=fold, description="fold", style=style, layout={"width": "190px"}
         )
-        self.face = widgets.Dropdown(description="face", style=style, layout={"width": "420px"})
+        self.layout = widgets.Dropdown(
+            options=[COMPONENTS, T_SNE], description="layout", style=style, layout={"width": "240px"}
+        )
+        self.layout.add_class("gndl-choose-layout")
+        self.face = widgets.Dropdown(description="face", style=style, layout={"width": "400px"})
         self.said = widgets.HTML()
         self.ring = widgets.HTML()
         self.ring.add_class("gndl-ring")
@@ -57,24 +61,26 @@ class MapExplorer:
         self.points: list[widgets.Button] = []
         self._map: FeatureMap | None = None
         self._quiet = False
+        above = widgets.HBox([self.fold, self.layout, self.face], layout={"flex_flow": "row wrap"})
         left = widgets.VBox([self.map, self.words])
         body = widgets.HBox([left, self.card], layout={"flex_flow": "row wrap"})
-        self.widget = widgets.VBox(
-            [widgets.HTML(STYLE), widgets.HBox([self.fold, self.face]), self.said, body], layout={"max_width": "860px"}
-        )
+        self.widget = widgets.VBox([widgets.HTML(STYLE), above, self.said, body], layout={"max_width": "860px"})
         self.open(fold)
-        self.fold.observe(lambda change: self.open(change["new"]), "value")
+        for choice in (self.fold, self.layout):
+            choice.observe(lambda _: self.open(self.fold.value), "value")
         self.face.observe(lambda change: self._show(change["new"]), "value")
 
     def open(self, fold: int) -> None:
-        """Lay out another fold; where it has no features the map stays as it was, and it is said why."""
+        """Lay out a fold; where that cannot be done the map stays as it was, and it is said why."""
         try:
-            laid_out = feature_map(self._exploration.fold(fold))
+            laid_out = feature_map(self._exploration.fold(fold), self.layout.value)
         except GndlError as error:
             self.said.value = f"<div style='line-height:1.4'>{error}</div>"
             return
-        self.said.value, self._map = "", laid_out
         opened = laid_out.opened
+        same = self._map is not None and self._map.opened is opened
+        wanted = self.face.value if same else first_sample(opened)  # in another layout the same face
+        self.said.value, self._map = "", laid_out
         before, self.points = self.points, self._buttons(laid_out)
         self.map.children = [self.ring, *self.points]
         for point in before:
@@ -87,7 +93,7 @@ class MapExplorer:
         )
         self._quiet = True
         self.face.options = [(_title(laid_out, place), place) for place in laid_out.shown]
-        self.face.value = first_sample(opened) if first_sample(opened) in laid_out.shown else laid_out.shown[0]
+        self.face.value = wanted if wanted in laid_out.shown else laid_out.shown[0]
         self._quiet = False
         self._show(self.face.value)
 

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, FigureBase
 
 from gndl import figures
+from gndl.explore.drawing import probability_bars
 from gndl.explore.live import LiveReader, Reading
 from gndl.explore.state import EMOTIONS, Expression, State
 from gndl.explore.studio import LABEL, FaceStudio, Photograph
-from gndl.explore.svg import METHOD_TITLES, nearest_in_words
+from gndl.explore.svg import nearest_in_words
 from gndl.paper import figure_order
 
 
@@ -53,7 +54,7 @@ def still_picture(studio: FaceStudio, reader: LiveReader | None, state: State) -
         if reader is not None and below is not None:
             reading = reader.read(studio.show(state, 448))
             left, right = below.subplots(1, 2, width_ratios=(1, 1.1))
-            _show_bars(left, reading, reader)
+            probability_bars(left, reading.probabilities, reader.expressions)
             _show_map(right, reading, reader)
             table = pd.DataFrame(
                 [
@@ -72,21 +73,6 @@ def _show_face(axes: Axes, photograph: Photograph, emotion: str, *, chosen: bool
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)
-
-
-def _show_bars(axes: Axes, reading: Reading, reader: LiveReader) -> None:
-    order = figure_order(reader.expressions)
-    columns = [reader.expressions.index(name) for name in order]
-    thick = 0.8 / len(reading.probabilities)
-    for k, (method, values) in enumerate(reading.probabilities.items()):
-        places = np.arange(len(order)) + (k - (len(reading.probabilities) - 1) / 2) * thick
-        colour = figures.METHOD_COLOURS[method]
-        axes.barh(places, values[columns], thick, color=colour, label=METHOD_TITLES[method])
-    axes.set_yticks(np.arange(len(order)), order)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 1)
-    axes.set_xlabel("probability")
-    axes.legend(loc="lower right")
 
 
 def _show_map(axes: Axes, reading: Reading, reader: LiveReader) -> None:
@@ -117,5 +103,5 @@ def _show_map(axes: Axes, reading: Reading, reader: LiveReader) -> None:
         axes.scatter(*reading.place, s=70, facecolors="none", edgecolors="#222", linewidths=1.8, label="the face above")
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"deviation features, validation set; {nearest_in_words(reading)}", fontsize=7)
+    axes.set_xlabel(f"deviation features, validation set\n{nearest_in_words(reading)}")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=6, handletextpad=0.2)
