@@ -101,7 +101,8 @@ def agreement_words(numbers: pd.DataFrame, source: str) -> str:
     if spread is not None:
         drawn_together = ": all neutral faces have been drawn together, so that any guess is close"
         text += (
-            f"The real neutral features of different people lie {100 * spread:.2g} % as far from their mean as F_exam "
+            "The real neutral features of different people lie "
+            f"{100 * spread:.{0 if spread > 0.1 else 1}f} % as far from their mean as F_exam "
             f"does{drawn_together if spread < DRAWN_TOGETHER else ''}. "
         )
     return text.strip() + _people(source)

@@ -78,7 +78,7 @@ def _draw_pairs(axes: Axes, table: pd.DataFrame) -> tuple[str, ...]:
     axes.scatter(wrong["x"], wrong["y"], marker="o", s=2.2 * area, facecolors="none", edgecolors="#000000",
                  linewidths=0.6, zorder=4)  # fmt: skip
     axes.margins(0.08)
-    for name, (x, y) in _label_places(generated, classes).items():
+    for name, (x, y) in _label_places(table, classes).items():
         label = axes.text(x, y, ABBREVIATIONS.get(name, name[:2]), fontsize=7, fontweight="bold", color="#111111",
                           ha="center", va="center", zorder=5)  # fmt: skip
         label.set_path_effects([withStroke(linewidth=1.6, foreground="white")])
@@ -90,7 +90,7 @@ def _draw_pairs(axes: Axes, table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _label_places(points: pd.DataFrame, classes: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Place each class's letters beside its middle sample, where there is room."""
+    """Place each class's letters beside its middle asterisk, where there is room."""
     plane = points[["x", "y"]].to_numpy(float)
     size = np.maximum(np.ptp(plane, axis=0), 1e-9)
     directions = [np.array([np.cos(angle), np.sin(angle)]) for angle in np.arange(8) * np.pi / 4]
@@ -98,7 +98,7 @@ def _label_places(points: pd.DataFrame, classes: Sequence[str]) -> dict[str, NDA
     low, high = (plane / size).min(axis=0) - 0.05, (plane / size).max(axis=0) + 0.05
     taken, places = plane / size, dict[str, NDArray[np.float64]]()
     for name in classes:
-        own = plane[(points["truth"] == name).to_numpy()] / size
+        own = plane[((points["truth"] == name) & (points["neutral"] == "generated")).to_numpy()] / size
         middle = own[np.abs(own[:, None] - own[None]).sum(axis=(1, 2)).argmin()]
         free = np.array([np.linalg.norm(taken - (middle + step), axis=1).min() for step in steps])
         free[[bool(((middle + step < low) | (middle + step > high)).any()) for step in steps]] = 0  # over the frame

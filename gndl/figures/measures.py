@@ -118,7 +118,8 @@ def _silhouettes(axes: Axes, numbers: pd.DataFrame) -> None:
         rows = numbers[numbers["measure"] == f"silhouette by {by}"]
         entries += [(_row_of(rows, feature), f"by {by}: {feature}") for feature in (F_EXAM, DEVIATION)]
     _dots(axes, entries, "What lies together?")
-    axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
+    if any(row is not None for row, _ in entries):
+        axes.axvline(0, color="#BBBBBB", linewidth=0.6, zorder=0)
     axes.set_xlim(-1.03, 1.03)
     axes.set_xlabel("silhouette")
 
@@ -179,7 +180,8 @@ def _chance(axes: Axes, row: pd.Series, place: float, reach: float) -> None:
 
 def _feature_legend(numbers: pd.DataFrame) -> list[Line2D]:
     names = {F_NEU: "F_neu (real)"}
-    shown = set(numbers["feature"]) - {DEVIATION_REAL}
+    in_panels = numbers["measure"].isin(["relative L1", TOP_1]) | numbers["analysis"].isin(["silhouette", "probe"])
+    shown = set(numbers.loc[in_panels, "feature"]) - {DEVIATION_REAL}
     return [
         Line2D([], [], linestyle="", color=colour, marker=marker, markersize=6 if marker == "*" else 4.2,
                label=names.get(feature, feature))
