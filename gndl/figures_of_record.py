@@ -62,8 +62,8 @@ def gallery(folder: Path, source: str) -> str:
     ]
     for heading, pictures in _groups(folder):
         lines += [f"## {heading}{f' ({STAND_IN_NOTE})' if rendered and heading != 'Faces' else ''}", ""]
-        for png in pictures:
-            lines += [*_entry(png, folder, source), ""]
+        for picture in pictures:
+            lines += [*_entry(picture, folder, source), ""]
     return "\n".join(lines)
 
 
@@ -76,19 +76,19 @@ def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
             yield heading, [pictures[name] for name in in_order(pictures)]
 
 
-def _entry(png: Path, folder: Path, source: str) -> Iterator[str]:
-    caption, description = read_caption(png, source)
+def _entry(picture: Path, folder: Path, source: str) -> Iterator[str]:
+    caption, description = read_caption(picture, source)
     mark = (
         f"{STAND_IN_NOTE[0].upper()}{STAND_IN_NOTE[1:]}. "
         if source == "rendered" and STAND_IN_NOTE not in caption.lower()
         else ""
     )
-    files = [f"[{kind}]({_link(png.with_suffix(f'.{kind}'), folder)})" for kind in KINDS
-             if png.with_suffix(f".{kind}").exists()]  # fmt: skip
-    command = COMMANDS.get(png.stem, "make figures")
-    yield f"### {png.stem.replace('_', ' ')}"
+    files = [f"[{kind}]({_link(picture.with_suffix(f'.{kind}'), folder)})" for kind in KINDS
+             if picture.with_suffix(f".{kind}").exists()]  # fmt: skip
+    command = COMMANDS.get(picture.stem, "make figures")
+    yield f"### {picture.stem.replace('_', ' ')}"
     yield ""
-    yield f"![{_one_line(description)}]({_link(png, folder)})"
+    yield f"![{_one_line(description)}]({_link(picture, folder)})"
     yield ""
     yield f"*{mark}{_one_line(caption)}*"
     yield ""
