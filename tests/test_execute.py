@@ -15,8 +15,10 @@ from PIL import Image
 from written_runs import CLASSES, predictions, write_run
 
 from gndl import execute
+from gndl.batch import Batch
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
 from gndl.notebook_size import keep_small, size_of
+from gndl.request import StudyRequest, profile_named, save_request
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -99,6 +101,26 @@ def test_a_second_batch_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert [done.there for done in again] == [True, True, False]
     assert sorted(file.name for file in out.iterdir()) == ["1_there.ipynb", "2_runs.ipynb", "3_fails.ipynb"]
     assert all(done.there for done in execute_missing([there, runs, fails], jobs=1))
+
+
+def test_one_failed_notebook_makes_the_batch_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The others are counted, the failed one is named, and the exit status is 1."""
+    broken, fine = tmp_path / "1_broken.ipynb", write_notebook(tmp_path / "2_fine.ipynb", "1")
+    broken.write_text("{")
+    sources = {FOR_EACH_DATABASE: [broken, fine], FOR_THE_STUDY: []}
+    monkeypatch.setattr("gndl.batch.notebook_sources", sources.get)
+    monkeypatch.setattr(Batch, "_one_database", Batch._notebooks)
+    request = StudyRequest(tmp_path / "study", profile_named("smoke"), {"mmi": str(tmp_path)}, device="cpu")
+    batch = Batch(save_request(request), 1, 1)
+    for of in batch.tasks("mmi"):
+        if of.source == fine:
+            finished(of)
+    assert batch.run() == 1
+    said = capsys.readouterr().out
+    assert "FAILED: notebook" in said and "1_broken" in said
+    assert "Notebooks: 0 executed, 1 there already, 1 failed." in said
 
 
 def test_the_inputs_are_the_runs_folds_and_crops(tmp_path: Path) -> None:
