@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gndl import comparison, figures, results, study_tables, tables
 from gndl.errors import GndlError
-from gndl.figures.redraw import FIGURES, redraw
+from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
 from gndl.manuscript import study_numbers, write_manuscript
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import Profile
@@ -125,7 +125,9 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     figure_folders = {name: into / name if into else out / name / "figures" for name in names}
     for name, target in figure_folders.items():
         drawn = draw_sensitivity(out, name, target)
-        redraw(out / name, target, [figure for figure in FIGURES if figure not in drawn])
+        others = [figure for figure in FIGURES if figure not in drawn]
+        # Of a study of record all but "analysis" may be missing in another copy, and every copy gives the same figures.
+        redraw(out / name, target, others, CSV_FOLDERS[::-1] if into else CSV_FOLDERS)
     folder = into or out
     summaries = {name: report.summary for name, report in reports.items()}
     comparisons = pd.concat([report.comparison for report in reports.values()], ignore_index=True)

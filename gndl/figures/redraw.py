@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,7 +88,7 @@ ORDER = ("confusion_matrices", "sensitivity", "deviation_features", "hard_sample
 """The figures that the paper has, in its order; all others follow by name."""
 
 CSV_FOLDERS = ("figures", "analysis")
-"""Where in a database's folder of a study the CSV files lie; a study of record keeps them in the second."""
+"""Where in a database's folder of a study the CSV files lie. A study of record keeps those in the second alone."""
 
 
 def in_order(names: Iterable[str]) -> list[str]:
@@ -122,7 +122,12 @@ def has_rows(csv: Path) -> bool:
     return csv.exists() and csv.read_bytes().count(b"\n") > 1
 
 
-def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = None) -> list[Path]:
+def redraw(
+    study_of_database: Path,
+    folder: Path,
+    names: Iterable[str] | None = None,
+    csv_folders: Sequence[str] = CSV_FOLDERS,
+) -> list[Path]:
     """Draw every figure whose CSV a database's folder of a study holds into ``folder``; return the PNG files.
 
     Parameters
@@ -133,10 +138,12 @@ def redraw(study_of_database: Path, folder: Path, names: Iterable[str] | None = 
         For the figures; may be the study's own.
     names : iterable of str, optional
         Only these; by default all in `FIGURES`. One whose CSV is missing, or has no row, is left out.
+    csv_folders : sequence of str
+        Where the CSV files are looked for, the first that has one decides.
     """
     drawn = []
     for name in FIGURES if names is None else names:
-        files = [study_of_database / part / f"{name}.csv" for part in CSV_FOLDERS]
+        files = [study_of_database / part / f"{name}.csv" for part in csv_folders]
         csv = next((file for file in files if has_rows(file)), None)
         if csv is None:
             continue
