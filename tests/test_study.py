@@ -89,7 +89,8 @@ def test_notebooks_ran_whole_and_show_their_figures(tiny_study: Path) -> None:
         assert not [output for output in outputs if output.output_type == "error"]
         pictures = [output for output in outputs if {"image/png", "image/jpeg"} & set(output.get("data", {}))]
         assert len(pictures) >= least.get(path.stem, 0), path
-        assert not [output for output in outputs if output.get("name") == "stderr"], path
+        said = [line for output in outputs if output.get("name") == "stderr" for line in output.text.splitlines()]
+        assert not [line for line in said if "%|" not in line], path  # plain lines of progress on a slow machine alone
         assert path.stat().st_size < 10_000_000
 
 
