@@ -153,7 +153,11 @@ def preview_tex(folder: Path) -> str:
 
     It asks for nothing beyond acmart itself, so ``pdflatex preview.tex`` in ``folder`` shows how all looks in print.
     """
-    files = sorted(folder.rglob("*.tex"), key=lambda file: (_place(file.relative_to(folder)), file.stem != "table1", file))
+
+    def place(file: Path) -> tuple[int, bool, Path]:
+        return _place(file.relative_to(folder)), file.stem != "table1", file
+
+    files = sorted(folder.rglob("*.tex"), key=place)
     figures = [file for file in files if re.search(r"\\begin\{figure", _text(file))]
     tables = [file for file in files if re.search(r"\\begin\{table", _text(file))]
     numbers = next(iter(sorted(folder.rglob("numbers.tex"))), None)
