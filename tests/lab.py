@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 TOKEN = "gndl"
 SENTINEL = "every cell was run"
 WIDTH, HEIGHT, TALLEST = 1280, 900, 14_000
-"""Of the page; tallest picture of a whole notebook, in pixels."""
+"""Of the page, and the tallest picture of a whole notebook, in pixels."""
 PATIENCE = 180.0
 """Seconds to wait for a page or for what a click changes: a machine that does much else is slow."""
 PATIENCE_TO_RUN = 600.0
@@ -100,7 +101,8 @@ class Lab:
     Parameters
     ----------
     address : str
-    browser : playwright's Browser
+    browser : playwright's BrowserContext
+        One for all pages, so that what JupyterLab is made of is fetched and compiled once.
     folder, pictures : Path
         Of the notebooks, and for screenshots.
     asked : sequence of str
@@ -113,12 +115,14 @@ class Lab:
     pictures: Path
     asked: Sequence[str] = ()
     pages: dict[str, Any] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
 
     def start(self, name: str) -> None:
         """Open a notebook and run all of it, without waiting for its end."""
-        if name in self.pages:
+        if name in self.started:
             return
-        page = self.pages[name] = self.browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        self.started.add(name)
+        page = self.pages[name] = self.browser.new_page()
         page.set_default_timeout(1000 * PATIENCE)
         page.goto(f"{self.address}/lab/workspaces/{name}/tree/{name}.ipynb?token={TOKEN}&reset")
         # The indicator at the notebook's head says idle too early; this one does not.
@@ -130,9 +134,9 @@ class Lab:
     def page(self, name: str) -> Any:
         """A notebook's page once all of its cells were run; the first error fails at once."""
         self.start(name)
-        following = [other for other in self.asked if other not in self.pages]
-        if following:
-            self.start(following[0])
+        following = self.asked[self.asked.index(name) + 1 :] if name in self.asked else []
+        for other in following[:1]:
+            self.start(other)
         page = self.pages[name]
 
         def ended() -> bool:
@@ -171,8 +175,11 @@ class Lab:
         return path
 
     def close(self, name: str) -> None:
-        """Close a notebook's page and end its kernel."""
-        self.pages.pop(name).close()
+        """Close a notebook's page and have its kernel end, without waiting for that."""
+        self.pages.pop(name).close()  # it stays among those started: nothing is run twice
+        threading.Thread(target=self._end_kernel, args=[name]).start()
+
+    def _end_kernel(self, name: str) -> None:
         for session in json.loads(self._request("sessions")):
             if session["path"] == f"{name}.ipynb":
                 self._request(f"sessions/{session['id']}", "DELETE")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from lab import CHROMIUM, HEIGHT, Lab, jupyterlab, wait_for, write_notebooks
+from lab import CHROMIUM, HEIGHT, WIDTH, Lab, jupyterlab, wait_for, write_notebooks
 from PIL import Image
 
 from gndl.execute import notebook_sources
@@ -46,7 +46,8 @@ def lab(
              and item.path == request.path and "name" in item.callspec.params]  # fmt: skip
     with jupyterlab(own / "notebooks", own) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield Lab(address, browser, own / "notebooks", pictures, asked)
+        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
+        yield Lab(address, context, own / "notebooks", pictures, asked)
         browser.close()
 
 
