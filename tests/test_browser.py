@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -130,10 +129,10 @@ def test_a_point_of_the_map_shows_its_face(lab: Lab, explore: Any) -> None:
     assert " – " in points.last.get_attribute("title")
 
     def pressed() -> bool:
-        """Press the last point, and the first: one of them may be the one whose face is shown already."""
-        for point in (points.last, points.first):
-            point.click()
-            time.sleep(1.0)
+        """Press where points lie, whichever of near copies is on top, until the card shows another face."""
+        for i in range(points.count() - 1, -1, -1):
+            points.nth(i).click(force=True)
+            explore.wait_for_timeout(1000)
             if source_of(explore, "gndl-card") != before:
                 return True
         return False
