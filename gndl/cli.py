@@ -47,7 +47,7 @@ def _jobs(asked: int) -> int:
 def study_request(options: StudyOptions) -> StudyRequest:
     """Turn options into a request: profile with overrides, and where each database is read from."""
     from gndl.databases import ReadOptions, locate_databases
-    from gndl.methods import method_settings
+    from gndl.methods import method_settings, methods_meant
     from gndl.paper import DATABASE_TITLES
     from gndl.paths import resolve
     from gndl.request import profile_named, with_overrides
@@ -56,7 +56,7 @@ def study_request(options: StudyOptions) -> StudyRequest:
     for name in names:
         if name not in DATABASE_TITLES:
             raise GndlError(f"There is no database {name!r}; choose among {', '.join(DATABASE_TITLES)}.")
-    methods = None if options.methods is None else _words(options.methods)
+    methods = None if options.methods is None else methods_meant(_words(options.methods))
     for method in methods or ():
         method_settings(method)
     only = None if options.only_folds is None else _numbers("--only-folds", options.only_folds, int)
@@ -240,10 +240,13 @@ def _predict(options: Predict) -> int:
 
 
 def _methods() -> int:
-    from gndl.methods import method_names, method_settings
+    from gndl.methods import METHOD_GROUPS, method_names, method_settings
 
     for name in method_names():
-        print(f"{name:24} {method_settings(name).purpose}")
+        apart = " (needs the neutral face at test)" if method_settings(name).needs_neutral_at_test else ""
+        print(f"{name:24} {method_settings(name).purpose}{apart}")
+    for group, names in METHOD_GROUPS.items():
+        print(f"{group:24} all of: {', '.join(names)}")
     return 0
 
 

@@ -111,6 +111,10 @@ def _code(method: MethodSettings, weights: Path | None) -> dict[str, str]:
     hashes |= {function: function_hash(folder / f"{module}.py", function) for function, module in _FUNCTIONS.items()}
     if method.code is not None:
         hashes["method"] = method.code
+    for function in (method.factory, method.rearrange):
+        module = str(getattr(function, "__module__", ""))
+        if module.startswith("gndl.") and module != "gndl.model":  # a variant of this package in a file of its own
+            hashes[module] = code_hash((folder / f"{module.removeprefix('gndl.')}.py").read_text(encoding="utf-8"))
     return hashes
 
 

@@ -3,102 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from gndl.built_in_methods import BUILT_IN, METHOD_GROUPS, MethodSettings
 from gndl.errors import GndlError
-from gndl.method_code import is_of_session, method_hash
-from gndl.model import GNDL, Method, ResNetBaseline
+from gndl.method_code import is_of_session
+from gndl.model import Method
 from gndl.weights import load_backbone_weights, weights_name
 
-
-@dataclass(frozen=True)
-class MethodSettings:
-    """One named method with its options: all that is needed to build it, but for λ and the number of classes.
-
-    Parameters
-    ----------
-    name : str
-        Names the variant in folders and tables, such as ``"gndl-stop-gradient"``.
-    base : str
-        ``"baseline"``, ``"gndl"`` or the name under which a method of one's own was registered.
-    factory : callable
-        ``factory(n_classes, **options)``, or ``factory(n_classes, lam, **options)`` where ``uses_lam``, returns a
-        :class:`gndl.model.Method`. It travels with the settings, so that a method defined in a notebook cell also
-        trains in other processes.
-    options : dict
-        Keyword arguments of the factory; values that JSON can hold.
-    purpose : str
-        What the variant is there to show, in one line, as reports print it.
-    uses_lam : bool
-        Whether λ (Eq. 11) enters the loss.
-    images_per_pair : int
-        1 where training looks at examined faces only, else 2.
-    needs_neutral_at_test : bool
-        Whether evaluation is given the neutral faces too; such a row is set apart in every table.
-    code : str or None
-        Hash of the factory's own code (:func:`gndl.method_code.method_hash`), None for this package's methods. Taken
-        where the settings are made, for another process may not be able to read a notebook's source.
-    """
-
-    name: str
-    base: str
-    factory: Callable[..., Method] = field(compare=False, repr=False)
-    options: Mapping[str, Any] = field(default_factory=dict)
-    purpose: str = ""
-    uses_lam: bool = False
-    images_per_pair: int = 2
-    needs_neutral_at_test: bool = False
-    code: str | None = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "code", method_hash(self.factory))
-
-    def as_json(self) -> dict[str, Any]:
-        """Return what run.json keeps of the method: everything but its factory and its code."""
-        return {
-            "name": self.name,
-            "base": self.base,
-            "options": dict(self.options),
-            "uses_lam": self.uses_lam,
-            "images_per_pair": self.images_per_pair,
-            "needs_neutral_at_test": self.needs_neutral_at_test,
-        }
-
-
-def _gndl(suffix: str, purpose: str, **options: Any) -> MethodSettings:
-    return MethodSettings(f"gndl{suffix}", "gndl", GNDL, options, purpose, uses_lam=True)
-
-
-_REGISTRY: dict[str, MethodSettings] = {
-    settings.name: settings
-    for settings in (
-        MethodSettings("baseline", "baseline", ResNetBaseline, {}, "ResNet-18 on the examined face", images_per_pair=1),
-        MethodSettings(
-            "baseline-joint-norm",
-            "baseline",
-            ResNetBaseline,
-            {"joint_norm": True},
-            "baseline whose batch-norm sees the neutral faces too, nothing else (L21)",
-        ),
-        _gndl("", "the paper's method"),
-        _gndl("-stop-gradient", "Eq. 8 does not reach the real neutral feature (L3)", stop_gradient="target"),
-        _gndl("-channel-sum", "Eq. 8 summed over channels, averaged over samples (L2)", reduction="channel-sum"),
-        _gndl("-sum", "Eq. 8 summed over channels and samples, as printed (L2)", reduction="sum"),
-        _gndl("-no-joint-norm", "examined and neutral faces normalised separately (L4)", joint_norm=False),
-        _gndl("-decoder-1", "one layer after the generator's interpolation (L6)", decoder_layers=1),
-        _gndl("-no-bias", "classifier without bias, as Eq. 10 is printed (L20)", bias=False),
-    )
-}  # fmt: skip
+_REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
 
 
 def method_names() -> tuple[str, ...]:
     """Return the names of every registered method, the built-in ones first."""
     return tuple(_REGISTRY)
+
+
+def methods_meant(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods that ``names`` stand for, groups spelt out and each method once, in the order given."""
+    meant = [method for name in names for method in METHOD_GROUPS.get(name, (name,))]
+    return tuple(dict.fromkeys(meant))
 
 
 def method_settings(name: str | MethodSettings) -> MethodSettings:

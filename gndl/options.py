@@ -39,7 +39,7 @@ class StudyOptions:
     precision: Literal["fp32", "tf32", "bf16"] | None = None
     """Precision instead of the profile's, fixed from a study's first call on."""
     methods: Names | None = None
-    """Methods instead of the profile's; `gndl methods` lists them."""
+    """Methods instead of the profile's; `gndl methods` lists them, and groups such as `ablations`."""
     n_folds: int | None = None
     """Folds; min(10, subjects) by default."""
     folds: str = ""

@@ -105,7 +105,7 @@ def find_finished(study: Prepared, run: Run) -> FitResult | None:
     train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
     identity = run_identity(
         run.method,
-        study.pairs,
+        run.method.pairs_for(study.pairs, train_index),
         train_index,
         test_index,
         study.train,
@@ -124,7 +124,7 @@ def fit_run(study: Prepared, run: Run) -> FitResult:
     train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
     return fit(
         run.method,
-        study.pairs,
+        run.method.pairs_for(study.pairs, train_index),
         train_index,
         test_index,
         study.train,
