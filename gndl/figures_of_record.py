@@ -9,8 +9,9 @@ from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
 from gndl.figures.style import STAND_IN_NOTE
 from gndl.files import write_text
+from gndl.methods import METHOD_GROUPS
 from gndl.paper import DATABASE_TITLES
-from gndl.report import report_study
+from gndl.report import report_study, report_variants
 from gndl.request import read_study_json
 
 COMMANDS = {
@@ -34,11 +35,15 @@ def draw_figures_of_record(record: Path, folder: Path) -> Path:
     Parameters
     ----------
     record : Path
-        A study's directory; its runs may be without weights.
+        A study's directory; its runs may be without weights. Beside it may lie a study of each group of variants,
+        ``ablations`` and ``granularity``.
     folder : Path
         ``folder/DATABASE/NAME.pdf``, ``folder/tables`` and ``folder/README.md`` are written.
     """
     report_study(record, into=folder)
+    for group in METHOD_GROUPS:
+        if (record.parent / group / "study.json").exists():
+            report_variants(record.parent / group, folder / "tables", folder)
     source = str(read_study_json(record).get("source", "rendered"))
     write_text(folder / "README.md", gallery(folder, source))
     return folder / "README.md"

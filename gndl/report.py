@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from gndl import comparison, figures, results, study_tables, tables
 from gndl.errors import GndlError
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
+from gndl.figures.variants import VARIANTS_DESCRIPTION
 from gndl.manuscript import study_numbers, write_manuscript
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import Profile
 from gndl.request import profile_from_json, read_study_json
 from gndl.sensitivity import sensitivity_of_study
+from gndl.variant_table import save_variants, variants_caption
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,7 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
         raise GndlError(f"{out / database} holds no finished run; run `gndl study --out {out}` first.")
     summary = results.headline(summary, lam)
     source = str(summary["source"].iloc[0])
-    title = tables.measured_on(database, source)
-    counts = {}
-    for row in summary.itertuples():
-        predictions = results.read_predictions(out, database, str(row.method), str(row.lam))
-        classes = tuple(column.removeprefix("p_") for column in predictions.columns if column.startswith("p_"))
-        lam_text = "" if row.lam == "none" else f", λ = {row.lam}"
-        folds = f"{row.folds} fold{'' if row.folds == 1 else 's'}"
-        counts[f"{title}: {row.method}{lam_text} ({folds})"] = results.confusion_counts(predictions, classes)
+    counts = confusion_by_title(out, database, summary)
     epochs = results.headline(results.read_epochs(out, database), lam)
     matrices, curves = figures.training_figures(counts, epochs, source, into or out / database / "figures")
     table, table_folder = tables.table_1(summary, database), (into or out / database) / "tables"
@@ -85,6 +80,19 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared))
 
 
+def confusion_by_title(out: Path, database: str, summary: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Count the predictions of every variant of a summary, by the title of its confusion matrix."""
+    counts = {}
+    for row in summary.itertuples():
+        predictions = results.read_predictions(out, database, str(row.method), str(row.lam))
+        classes = tuple(column.removeprefix("p_") for column in predictions.columns if column.startswith("p_"))
+        lam_text = "" if row.lam == "none" else f", λ = {row.lam}"
+        folds = f"{row.folds} fold{'' if row.folds == 1 else 's'}"
+        title = f"{tables.measured_on(database, str(row.source))}: {row.method}{lam_text} ({folds})"
+        counts[title] = results.confusion_counts(predictions, classes)
+    return counts
+
+
 def draw_sensitivity(out: Path, database: str, folder: Path) -> tuple[str, ...]:
     """Draw Fig. 7 from the runs themselves where more than one value of λ was run; return the names of the figures."""
     runs = results.accuracy_table(out, database)
@@ -92,6 +100,22 @@ def draw_sensitivity(out: Path, database: str, folder: Path) -> tuple[str, ...]:
         return ()
     figures.sensitivity_figures(sensitivity_of_study(out, database), folder)
     return "sensitivity", "sensitivity_differences"
+
+
+def report_variants(out: Path, tables_folder: Path, figures_folder: Path) -> list[pd.DataFrame]:
+    """Write table and figure of every group of variants that was run (ablations, finer grains); return the tables."""
+    written = save_variants(out, tables_folder, settings_of(out).lam)
+    for table in written:
+        figures.save_figure(
+            figures.variant_differences(table),
+            figures_folder,
+            str(table["group"].iloc[0]),
+            table,
+            str(table["source"].iloc[0]),
+            caption=variants_caption(table),
+            description=VARIANTS_DESCRIPTION,
+        )
+    return written
 
 
 def settings_of(out: Path) -> Profile:
@@ -136,5 +160,6 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
     numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders)
+    report_variants(out, folder / "tables", into or out / "figures")
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

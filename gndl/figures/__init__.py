@@ -25,6 +25,7 @@ from gndl.figures.style import (
     style,
 )
 from gndl.figures.training import confusion_matrices, draw_matrix, fold_balance, learning_curves, training_figures
+from gndl.figures.variants import variant_differences
 
 __all__ = [
     "CLASS_COLOURS",
@@ -56,4 +57,5 @@ __all__ = [
     "show_face",
     "style",
     "training_figures",
+    "variant_differences",
 ]

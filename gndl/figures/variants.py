@@ -1,0 +1,86 @@
+"""Ablations and finer grains: how far each variant differs from GNDL, paired by fold."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gndl.figures.style import METHOD_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.paper import DATABASE_TITLES
+
+OWN, APART = "#D55E00", "#009E73"
+
+VARIANTS_DESCRIPTION = (
+    "One panel for each database and one row for each method: a dot at its difference from GNDL in percentage points, "
+    "with a horizontal interval, and a vertical line at zero for GNDL."
+)
+
+
+def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> Figure:
+    """Draw one panel per database and one row per method, GNDL at zero.
+
+    Methods that are given the neutral face at test are squares below a line; the baseline is grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`gndl.variant_table.variant_table`, of one group.
+    width : float, optional
+        In inches; default one column for one database, two for more.
+    """
+    databases = list(dict.fromkeys(table["database"]))
+    methods = list(dict.fromkeys(table["method"]))
+    apart = set(table.loc[table["needs_neutral_at_test"].astype(bool), "method"])
+    with style():
+        width = width or (ONE_COLUMN if len(databases) == 1 else TWO_COLUMNS)
+        figure = new_figure(width, 0.19 * len(methods) + 0.95)
+        grid = figure.subplots(1, len(databases), squeeze=False, sharey=True)[0]
+        for axes, database in zip(grid, databases, strict=True):
+            _panel(axes, table[table["database"] == database], methods, apart)
+            axes.set_title(DATABASE_TITLES[database])
+        grid[0].set_yticks(range(len(methods)), methods)
+        grid[0].set_ylim(len(methods) - 0.4, -0.6)
+        figure.legend(handles=_legend(apart), loc="outside upper center", ncols=2 if width < 5 else 4)
+        folds = sorted(set(table["folds"]))
+        lines = (
+            "Lines: 95 % intervals over folds" if table["to_gndl_low"].notna().any() else "A single fold: no intervals"
+        )
+        counts = f"{folds[0]}" if len(folds) == 1 else f"{folds[0]} to {folds[-1]}"
+        add_note(figure, str(table["source"].iloc[0]), f"{lines}. Folds: {counts}")
+    return figure
+
+
+def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], apart: set[str]) -> None:
+    axes.axvline(0, color=METHOD_COLOURS["gndl"], linewidth=0.9, zorder=1)
+    for row in table.to_dict("records"):
+        place = methods.index(row["method"])
+        if row["method"] == "gndl":
+            axes.plot(0, place, "D", color=METHOD_COLOURS["gndl"], markersize=4, zorder=3)
+            continue
+        if pd.isna(row["to_gndl_difference"]):
+            continue
+        colour = APART if row["method"] in apart else METHOD_COLOURS.get(row["method"], OWN)
+        if not pd.isna(row["to_gndl_low"]):
+            ends = [100 * row["to_gndl_low"], 100 * row["to_gndl_high"]]
+            axes.plot(ends, [place, place], "-", color=colour, linewidth=1.1, zorder=2)
+        marker = "s" if row["method"] in apart else "o"
+        axes.plot(100 * row["to_gndl_difference"], place, marker, color=colour, markersize=4, zorder=3)
+    if apart:
+        axes.axhline(len(methods) - len(apart) - 0.5, color="#222222", linewidth=0.6, linestyle=(0, (3, 2)))
+    axes.set_xlabel("points against GNDL")
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y", visible=False)
+
+
+def _legend(apart: set[str]) -> list[Line2D]:
+    def mark(label: str, marker: str, colour: str) -> Line2D:
+        return Line2D([], [], linestyle="none", marker=marker, color=colour, markersize=4, label=label)
+
+    handles = [
+        mark("GNDL", "D", METHOD_COLOURS["gndl"]),
+        mark("baseline", "o", METHOD_COLOURS["baseline"]),
+        mark("one part changed", "o", OWN),
+    ]
+    return [*handles, mark("neutral face at test", "s", APART)] if apart else handles

@@ -1,0 +1,95 @@
+"""The table of ablations: paired by fold, bounds apart, and nothing said that so few folds cannot tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from scipy import stats
+from written_runs import predictions, write_run
+
+from gndl.figures.variants import variant_differences
+from gndl.profiles import SMOKE
+from gndl.report import report_variants
+from gndl.request import StudyRequest, save_request
+from gndl.variant_table import readable_variants, save_variants, variant_table, variants_caption
+
+RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
+
+
+def some_runs(out: Path, method: str, lam: str, right: list[int], database: str = "ckplus") -> None:
+    """One run a fold of ten anger frames, ``right`` of them right."""
+    for fold, count in enumerate(right):
+        frames = [(f"S{fold}", f"S{fold}_1", "anger", RIGHT if i < count else WRONG) for i in range(10)]
+        folder = write_run(out, method, lam, fold, predictions(frames, first=10 * fold), database=database)
+        assert folder.exists()
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """Four folds of CK+: baseline 0.6, GNDL 0.7, one variant worse, one bound better; MMI has the paper's two alone."""
+    some_runs(tmp_path, "baseline", "none", [6, 6, 6, 6])
+    some_runs(tmp_path, "gndl", "5", [7, 7, 8, 6])
+    some_runs(tmp_path, "gndl", "50", [0, 0, 0, 0])
+    some_runs(tmp_path, "gndl-stop-gradient", "5", [5, 6, 7])
+    some_runs(tmp_path, "oracle-swap", "5", [9, 9, 9, 9])
+    some_runs(tmp_path, "baseline", "none", [6, 6], database="mmi")
+    some_runs(tmp_path, "gndl", "5", [6, 6], database="mmi")
+    return tmp_path
+
+
+def test_differences_are_paired_over_the_folds_that_both_have(study: Path) -> None:
+    """By hand: 5, 6, 7 against 7, 7, 8 is −2, −1, −1 tenths; the interval is the corrected t with two degrees."""
+    table = variant_table(study, "ablations", 5.0).set_index("method")
+    assert list(table.index) == ["baseline", "gndl", "gndl-stop-gradient", "oracle-swap"]
+    assert set(table["database"]) == {"ckplus"}, "a database without a variant has no ablation to show"
+    row = table.loc["gndl-stop-gradient"]
+    assert row["folds"] == 3 and row["accuracy"] == pytest.approx(0.6) and row["to_gndl_folds"] == 3
+    assert row["to_gndl_difference"] == pytest.approx(-0.4 / 3)
+    sd = pd.Series([-0.2, -0.1, -0.1]).std()
+    reach = stats.t.ppf(0.975, 2) * sd * (1 / 3 + 10 / 30) ** 0.5
+    assert row["to_gndl_high"] - row["to_gndl_difference"] == pytest.approx(reach)
+    assert table.loc["gndl", "to_baseline_difference"] == pytest.approx(0.1)
+    assert pd.isna(table.loc["gndl", "to_gndl_difference"])
+    assert table.loc["gndl", "accuracy"] == pytest.approx(0.7), "λ = 50 stays out"
+
+
+def test_bounds_stand_apart_in_table_and_words(study: Path) -> None:
+    """They come last, behind a rule, and the text says what they are given."""
+    table = variant_table(study, "ablations", 5.0)
+    assert table["needs_neutral_at_test"].tolist() == [False, False, False, True]
+    assert "neutral face at test" in readable_variants(table)["Method"].iloc[-1]
+    assert "bounds" in variants_caption(table) and "no test" in variants_caption(table)
+    assert "rendered stand-in" in variants_caption(table)
+    save_variants(study, study / "tables", 5.0)
+    text = (study / "tables" / "ablations.tex").read_text()
+    body = text.split(r"\midrule")
+    assert len(body) == 3 and "oracle-swap" in body[2] and "oracle-swap" not in body[1]
+
+
+def test_nothing_is_written_of_a_group_that_was_not_run(study: Path) -> None:
+    """No granularity without a layer; the ablations are there with figure and table, the same bytes every time."""
+    tables = report_variants(study_json(study), study / "tables", study / "figures")
+    assert [table["group"].iloc[0] for table in tables] == ["ablations"]
+    assert not (study / "tables" / "granularity.csv").exists()
+    first = (study / "figures" / "ablations.png").read_bytes()
+    report_variants(study, study / "tables", study / "figures")
+    assert (study / "figures" / "ablations.png").read_bytes() == first
+    assert "ablations.pdf" in (study / "figures" / "ablations.tex").read_text()
+
+
+def test_each_method_has_a_row_and_each_database_a_panel(study: Path) -> None:
+    """The baseline, the variant and the bound have a dot each; GNDL stands at zero."""
+    some_runs(study, "gndl-lam-0", "none", [6, 6], database="mmi")
+    table = variant_table(study, "ablations", 5.0)
+    figure = variant_differences(table)
+    assert [axes.get_title() for axes in figure.axes] == ["CK+", "MMI"]
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names == list(dict.fromkeys(table["method"]))
+
+
+def study_json(out: Path) -> Path:
+    """Write the study.json of a study at λ = 5."""
+    save_request(StudyRequest(out=out, settings=SMOKE, data_roots={"ckplus": ""}))
+    return out
