@@ -131,17 +131,20 @@ def test_what_can_be_chosen_leads_to_every_sample_once(opened: OpenedFold) -> No
     assert first_sample(opened) == 5
 
 
-def test_nearest_neutrals_are_ranked_by_cosine_and_know_whose_they_are(opened: OpenedFold) -> None:
+def test_nearest_neutrals_are_ranked_by_direction_from_the_mean_and_know_whose_they_are(opened: OpenedFold) -> None:
     """The nearest of a gallery worked out by hand; the own neutral face comes last where it is not near."""
     assert opened.features is not None
     gallery = np.zeros((12, 3), np.float32)
-    gallery[:, 2] = 1  # at right angles to what is asked for
+    gallery[:6, 2] = 1  # at right angles to what is asked for
     gallery[0] = (-1, 0, 0)  # of ann's anger: the own one, the farthest
-    gallery[7] = (5, 0, 0)  # of cleo: the same direction, however long
     gallery[2] = (1, 1, 0)  # of ann's happiness, at 45°
+    gallery[7] = (5, 0, 0)  # of cleo, who trains: the same direction, however long
+    gallery[6], gallery[8] = (0, 0, 1), (0, 0, -1)
+    gallery[9], gallery[10], gallery[11] = (0, 1, 0), (-4, 2, 0), (-1, -3, 0)  # of dan: cleo and he have mean zero
+    mean = np.array([8, 16, 4], np.float32)
     generated = np.zeros((len(opened.tested), 3), np.float32)
     generated[0] = (2, 0, 0)
-    features = dataclasses.replace(opened.features, gallery=gallery, f_gen=generated)
+    features = dataclasses.replace(opened.features, gallery=gallery + mean, f_gen=generated + mean)
     near = nearest_neutrals(dataclasses.replace(opened, features=features), 0, count=2)
     assert [(face.rank, face.place) for face in near] == [(1, 7), (2, 2), (12, 0)]
     assert [face.similarity for face in near] == pytest.approx([1, np.sqrt(0.5), -1])

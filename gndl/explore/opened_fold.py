@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gndl.analysis.agreement import cosine, mean_neutral
 from gndl.analysis.ensure import ensure_run, has_weights, one_run
 from gndl.analysis.features import FoldFeatures, features_of_run
 from gndl.errors import GndlError
@@ -121,7 +122,7 @@ class NearNeutral:
     rank : int
         From 1, the most similar.
     similarity : float
-        Cosine of F'_neu and F_neu.
+        Cosine of F'_neu and F_neu, both seen from the mean neutral feature of the training subjects.
     own : bool
         It is the neutral face of the same pair.
     same_subject : bool
@@ -135,16 +136,17 @@ class NearNeutral:
 
 
 def nearest_neutrals(opened: OpenedFold, place: int, count: int = 6) -> list[NearNeutral]:
-    """Find the neutral faces of the whole database that are most like G(F_exam) of one sample, by cosine.
+    """Find the neutral faces of the whole database that are most like G(F_exam) of one sample.
 
-    The sample's own neutral face comes last with its rank where it is not among them. No features, no faces.
+    As in `gndl.analysis.retrieval`: by the cosine of the directions from the mean neutral feature of the training
+    subjects. The sample's own neutral face comes last with its rank where it is not among them. No features, no faces.
     """
     features = opened.features
     if features is None or features.f_gen is None:
         return []
-    wanted = features.f_gen[place]
-    lengths = np.linalg.norm(features.gallery, axis=1) * np.linalg.norm(wanted)
-    similarity = features.gallery @ wanted / np.maximum(lengths, 1e-12)
+    centre = mean_neutral(features)
+    gallery = features.gallery - centre
+    similarity = cosine(gallery, np.broadcast_to(features.f_gen[place] - centre, gallery.shape))
     order = np.argsort(-similarity, kind="stable")
     own = int(features.own[place])
     rank_of_own = int(np.flatnonzero(order == own)[0])
