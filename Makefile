@@ -13,6 +13,9 @@ STUDY_OPTIONS ?=
 RECORD ?= record/standard
 FIGURES ?= figures
 PYTEST_OPTIONS ?=
+# Of the campaigns: kills to be tried, and minutes of fuzzing in all.
+KILLS ?= 30
+MINUTES ?= 10
 
 # The first Python 3.11 to 3.13 that really starts; PYTHON=... chooses another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
@@ -21,7 +24,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev study test lint lab figures bench
+.PHONY: help install install-dev study test lint lab figures bench faults fuzz
 
 help:
 	@echo "make study   render (or read) the databases, train, write the notebooks, figures and tables"
@@ -30,6 +33,8 @@ help:
 	@echo "make figures draw the figures of record again from record/standard; trains nothing"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   training throughput on this machine"
+	@echo "make faults  kill every stage at random moments, KILLS=30, and compare with an undisturbed run"
+	@echo "make fuzz    give the readers damaged files for MINUTES=10"
 	@echo "Variables: PROFILE=smoke|quick|standard|paper DATABASES=\"ckplus oulu_casia mmi\" DATA=/path"
 	@echo "           CKPLUS=/path OULU_CASIA=/path MMI=/path OUT=runs/NAME JOBS=N"
 
@@ -73,3 +78,9 @@ figures: install
 
 bench: install
 	$(BIN)/python benchmarks/throughput.py
+
+faults: install-dev
+	$(BIN)/python campaigns/faults.py --kills $(KILLS)
+
+fuzz: install-dev
+	$(BIN)/python campaigns/fuzz.py --minutes $(MINUTES)
