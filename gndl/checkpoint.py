@@ -8,7 +8,6 @@ history), from which more epochs continue. Without it they are trained again fro
 from __future__ import annotations
 
 import json
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +65,9 @@ class State:
 def save_state(path: Path, state: State, *, with_model: bool = True) -> None:
     """Write ``state`` atomically; ``with_model=False`` leaves out the weights, which lie beside it."""
     content = vars(state) | {"model": dict(state.model) if with_model else {}}
-    with written_aside(path) as aside:
-        torch.save(content, aside)
+    # By a file of Python's own, a full disk is an OSError; torch's writer would call it an internal error.
+    with written_aside(path) as aside, aside.open("wb") as file:
+        torch.save(content, file)
 
 
 def load_state(folder: Path, identity: Mapping[str, Any]) -> State | None:
@@ -85,7 +85,7 @@ def load_state(folder: Path, identity: Mapping[str, Any]) -> State | None:
         try:
             content = torch.load(path, map_location="cpu", weights_only=True)
             state = State(**content)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, TypeError, ValueError, OSError) as error:
+        except Exception as error:  # a damaged pickle makes the unpickler raise whatever it meets
             raise GndlError(f"{path}: is damaged; delete it to train this run from its first epoch.") from error
         require_same(path, state.identity, identity)
         if state.model:
@@ -133,6 +133,6 @@ def read_record(folder: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(record, dict):
             raise ValueError("no object")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise GndlError(f"{path}: is damaged ({error}); delete this run's folder to train it again.") from error
     return record

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import uuid
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -25,7 +24,7 @@ from gndl.crop_records import counted, crop_notes, crop_rows, relative_to_root
 from gndl.crop_sequence import CroppedFrame, crop_subject, frame_name, stack_images, taken_frames
 from gndl.errors import GndlError
 from gndl.eyes import require_predictor
-from gndl.files import write_json
+from gndl.files import aside_of, naming, write_json
 from gndl.pairs import FacePairs
 from gndl.profiles import CropSettings
 from gndl.progress import progress
@@ -216,11 +215,12 @@ def _build(
     notes = [*_crop_notes(database, table, faceless, by_landmarks), *colour_note]
     content = {"settings": asdict(settings), "version": CROP_VERSION, "faceless": faceless, "notes": notes}
 
-    aside = folder.with_name(f".{folder.name}.{uuid.uuid4().hex[:8]}")
+    aside = aside_of(folder)
     try:
         aside.mkdir(parents=True)
-        np.save(aside / "images.npy", images)
-        table.to_csv(aside / "crops.csv", index=False, lineterminator="\n", errors=BYTES_OF_NAMES)
+        with naming(folder):
+            np.save(aside / "images.npy", images)
+            table.to_csv(aside / "crops.csv", index=False, lineterminator="\n", errors=BYTES_OF_NAMES)
         write_json(aside / "crops.json", content)
         try:
             aside.rename(folder)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 
 from gndl import __version__
 from gndl.files import hash_file, hash_json, written_aside
@@ -108,14 +111,40 @@ def execute_missing(tasks: Sequence[Task], jobs: int) -> Iterator[Executed]:
     done = [task for task in tasks if task.is_done()]
     for task in done:
         yield Executed(task.target, 0.0, there=True)
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        futures = [
-            pool.submit(execute_notebook, task.source, task.folder, task.parameters, task.inputs)
-            for task in tasks
-            if task not in done
-        ]
+    _stopping.clear()
+    pool, futures = ThreadPoolExecutor(max(1, jobs)), []
+    try:
+        for task in tasks:
+            if task not in done:
+                asked = (task.source, task.folder, task.parameters, task.inputs)
+                futures.append(pool.submit(execute_notebook, *asked))
         for future in as_completed(futures):
             yield future.result()
+    except BaseException:  # Ctrl-C, or nobody wants the rest: the kernels would go on for minutes
+        _stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + LONGEST_ENDING
+        while not all(future.done() for future in futures) and time.monotonic() < end:
+            _end_kernels()  # again, since one of them may just be starting
+            time.sleep(0.1)
+        raise
+    finally:
+        pool.shutdown(wait=not _stopping.is_set())
+
+
+LONGEST_ENDING = 30.0
+"""Seconds that notebooks are given to end once their kernels are ended."""
+
+_stopping = threading.Event()
+"""Set while notebooks are given up, so that none of them is kept as one that failed."""
+
+
+def _end_kernels() -> None:
+    """End the kernels that this process has started for notebooks."""
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if any("ipykernel" in word for word in child.cmdline()):
+                child.kill()
 
 
 def execute_notebook(
@@ -156,7 +185,9 @@ def execute_notebook(
         error = f"{type(failure).__name__}: {failure}"
     seconds = time.monotonic() - started
     if error:
-        if aside.exists():
+        if _stopping.is_set():
+            aside.unlink(missing_ok=True)
+        elif aside.exists():
             aside.replace(failed)
         return Executed(failed, seconds, error)
     _finish(aside, task, seconds)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from gndl.csv_rows import read_table
 from gndl.errors import GndlError
 from gndl.files import write_json
+from gndl.fold_lists import has_list_form, match_subjects, read_lists
 
 PAPER_FOLDS = 10
 """Folds of the paper's cross-validation (section 4.1); fewer where there are fewer subjects."""
@@ -133,6 +134,17 @@ def deal_folds(subjects: Sequence[str], labels: Sequence[Hashable], n_folds: int
     return Folds(tuple(tuple(sorted(tested)) for tested in dealt))
 
 
+def classes_without_training(folds: Folds, subjects: Sequence[str], labels: Sequence[Hashable]) -> dict[int, list[str]]:
+    """Classes that a fold tests and does not train on, because only its test subjects show them: fold → classes."""
+    missing = {}
+    for fold in range(len(folds)):
+        train_index, test_index = folds.train_test(fold, subjects)
+        trained, tested = ({labels[int(i)] for i in index} for index in (train_index, test_index))
+        if tested - trained:
+            missing[fold] = sorted(map(str, tested - trained))
+    return missing
+
+
 def write_folds(path: Path, folds: Folds) -> None:
     """Write ``folds`` to ``path`` as JSON, ``{"0": [test subjects], …}``, for :func:`read_folds` and for others."""
     write_json(path, {str(fold): list(tested) for fold, tested in enumerate(folds.test_subjects)})
@@ -144,7 +156,8 @@ def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
     Parameters
     ----------
     path : Path
-        JSON as :func:`write_folds` writes it, or CSV with the columns ``subject,fold``.
+        JSON as :func:`write_folds` writes it, CSV with the columns ``subject,fold``, or a list of sequences or pictures
+        in a form of `gndl.fold_lists`, of which the subjects tested count.
     subjects : sequence of str
         The database's subjects, or the subject of each sample.
 
@@ -153,7 +166,7 @@ def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
     GndlError
         Naming the file and the subject, where one is in two folds, in none, or unknown to the database.
     """
-    tested = _folds_of_csv(path) if path.suffix.lower() == ".csv" else _folds_of_json(path)
+    tested = _folds_of_lists(path, subjects) if has_list_form(path) else listed_subjects(path)
     if sorted(tested) != list(range(len(tested))) or len(tested) < 2:
         raise GndlError(f"{path}: folds are numbered {sorted(tested)}; expected 0, 1, … without a gap, at least two.")
     seen: dict[str, int] = {}
@@ -175,13 +188,35 @@ def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
     return Folds(tuple(tuple(sorted(tested[fold])) for fold in range(len(tested))))
 
 
+def listed_subjects(path: Path) -> dict[int, list[str]]:
+    """Test subjects of each fold as a JSON or CSV file lists them, with whatever is wrong in it."""
+    return _folds_of_csv(path) if path.suffix.lower() == ".csv" else _folds_of_json(path)
+
+
+def _folds_of_lists(path: Path, subjects: Sequence[str]) -> dict[int, list[str]]:
+    """Test subjects of each fold of a list; the database's own spelling, and folds counted from 0."""
+    lists = read_lists(path)
+    listed = [sorted({one.subject for one in own}) for own in lists.test]
+    named = match_subjects((subject for own in listed for subject in own), subjects)
+    tested = {fold: [named.get(subject, subject) for subject in own] for fold, own in enumerate(listed)}
+    shared = sorted(
+        {one for own in tested.values() for one in own if sum(one in other for other in tested.values()) > 1}
+    )
+    if shared:
+        raise GndlError(
+            f"{path}: subject {shared[0]} is tested in more than one fold ({len(shared)} such subjects), so these "
+            "folds are not subject-independent and are not used; `gndl check --folds` audits them."
+        )
+    return tested
+
+
 def _folds_of_json(path: Path) -> dict[int, list[str]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return {int(fold): [str(subject) for subject in _list(tested)] for fold, tested in content.items()}
     except OSError as error:
         raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, AttributeError, TypeError) as error:
+    except (ValueError, AttributeError, TypeError, RecursionError) as error:
         raise GndlError(f'{path}: is no fold file; expected JSON {{"0": ["subject", …], …}}.') from error
 
 
@@ -194,7 +229,7 @@ def _list(value: object) -> list[object]:
 def _folds_of_csv(path: Path) -> dict[int, list[str]]:
     tested: dict[int, list[str]] = {}
     for row in read_table(path, ("subject", "fold")):
-        if not row["fold"].isdecimal():
+        if not (row["fold"].isdecimal() and len(row["fold"]) < 6):
             raise GndlError(f"{path}, row {row.line}: {row['fold']!r} is no fold; folds are numbered from 0.")
         tested.setdefault(int(row["fold"]), []).append(row["subject"])
     return tested

@@ -11,10 +11,15 @@ from PIL import ExifTags, Image, ImageOps
 
 from gndl.align import Eyes
 from gndl.errors import GndlError
+from gndl.opening import UnreadableContainer, UnreadablePicture, opened_clip, opened_picture
 from gndl.sequences import FrameRef
 
 CLOSEST_EYES = 4.0
 """Pixels between the centres of both eyes below which a landmark file says nothing of a face."""
+
+
+LARGEST_LANDMARKS = 100_000
+"""Bytes of a landmark file at most; 68 lines have about 2300."""
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -27,14 +32,14 @@ def read_image(path: Path) -> np.ndarray:
     Raises
     ------
     GndlError
-        Where the file is missing, is no picture or is damaged.
+        Where the file is missing, is no picture of a known format (`gndl.opening`), is gigantic or is damaged.
     """
     try:
-        with Image.open(path) as image:
+        with opened_picture(path) as image:
             return _as_bytes(ImageOps.exif_transpose(image))
     except FileNotFoundError as error:
         raise GndlError(f"{path}: there is no such picture") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except UnreadablePicture as error:
         raise GndlError(
             f"{path}: cannot be read as a picture ({error}); replace it with an undamaged copy, "
             "or leave its sequence out"
@@ -50,12 +55,12 @@ def picture_size(path: Path) -> tuple[int, int]:
         Where the file is missing or is no picture.
     """
     try:
-        with Image.open(path) as image:
+        with opened_picture(path) as image:
             # Asking a PNG for tags that it does not have would decode all of it.
             tags = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
             lies = tags.get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
             return (image.height, image.width) if lies else (image.width, image.height)
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except (FileNotFoundError, UnreadablePicture) as error:
         raise GndlError(f"{path}: cannot be read as a picture ({error})") from error
 
 
@@ -91,14 +96,14 @@ def iterate_clip(path: Path, indices: Collection[int] | None = None) -> Iterator
     last = max(indices) if indices else None
     index = -1
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise GndlError(f"{path}: holds no video")
-            for index, frame in enumerate(container.decode(video=0)):
+        with opened_clip(path) as (container, stream):
+            for index, frame in enumerate(container.decode(stream)):
                 if indices is None or index in indices:
                     yield index, _frame_as_bytes(frame)
                 if index == last:
                     return
+    except UnreadableContainer as error:
+        raise GndlError(f"{path}: cannot be read as a clip ({error}); replace it, or leave its session out") from error
     except (av.FFmpegError, OSError, ValueError) as error:
         raise GndlError(
             f"{path}: cannot be read as a clip after frame {index + 1} ({error}); "
@@ -124,6 +129,8 @@ def read_landmarks(path: Path) -> np.ndarray:
     """
     expected = "68 lines of two finite numbers are expected; without the Landmarks folder the detector is used"
     try:
+        if (size := path.stat().st_size) > LARGEST_LANDMARKS:
+            raise ValueError(f"{size:,} bytes")
         rows = [line.split() for line in path.read_text(encoding="ascii").splitlines() if line.strip()]
         points = np.array([[float(value) for value in row] for row in rows], dtype=np.float64)
     except (OSError, ValueError) as error:
@@ -172,6 +179,8 @@ def without_colour(picture: np.ndarray) -> np.ndarray:
 def _as_bytes(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits
         values = np.asarray(image, dtype=np.float64)
+        if not (np.isfinite(values).all() and values.min(initial=0) >= 0 and values.max(initial=0) <= 65535):
+            raise UnreadablePicture(f"its values, in mode {image.mode}, do not lie between 0 and 65535")
         return np.clip(np.rint(values / 257 if values.max(initial=0) > 255 else values), 0, 255).astype(np.uint8)
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("L"))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from gndl.device import choose_device
+from gndl.divergence import require_finite_predictions, with_the_step
+from gndl.errors import GndlError
 from gndl.identity import run_identity
 from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.paths import resolve
 from gndl.prepare import Prepared
-from gndl.train import FitResult, find_run, fit, pairs_per_epoch
+from gndl.train import FitResult, OnEpoch, find_run, fit, pairs_per_epoch
+from gndl.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,14 @@ def sweep_folds(study: Prepared) -> tuple[int, ...]:
     return tuple(fold for fold in study.run_folds if fold in asked) or study.run_folds
 
 
+def runs_of_study(study: Prepared) -> list[Run]:
+    """Everything that ``gndl study`` trains: the headline's runs, then those of the sweep over λ (Fig. 7)."""
+    settings = study.request.settings
+    methods = [method for method in settings.methods if method_settings(method).uses_lam]
+    lams = [lam for lam in settings.lams if lam != settings.lam]
+    return [*plan_runs(study), *plan_runs(study, methods, lams, sweep_folds(study))]
+
+
 def weights_path(study: Prepared) -> Path | None:
     """The file that backbones start from, None for random initialisation (ledger L8)."""
     return resolve(study.request.weights) if study.request.weights else None
@@ -102,8 +115,56 @@ def find_finished(study: Prepared, run: Run) -> FitResult | None:
     GndlError
         Where another configuration lies in the run's folder; the field that differs is named.
     """
+    return find_run(run.folder, _identity(study, run), study.train.epochs)
+
+
+def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None) -> FitResult:
+    """Train one run from where it stands; silent, for it may be one of many side by side.
+
+    ``on_epoch`` is called after every epoch, as by :func:`gndl.train.fit`.
+
+    Raises
+    ------
+    GndlError
+        Also where the loss is no finite number at some step, which is named; the last checkpoint stays.
+    """
     train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
-    identity = run_identity(
+    pairs = run.method.pairs_for(study.pairs, train_index)
+    device, weights = choose_device(study.request.device), weights_path(study)
+    try:
+        result = fit(
+            run.method,
+            pairs,
+            train_index,
+            test_index,
+            study.train,
+            run_folder=run.folder,
+            lam=run.lam,
+            fold=run.fold,
+            seed=run.seed,
+            device=device,
+            weights=weights,
+            identity=study.identity(run.fold),
+            on_epoch=on_epoch,
+            show_progress=False,
+        )
+    except GndlError as error:
+        if "the loss became" not in str(error):
+            raise
+        make_trainer = partial(
+            Trainer, run.method, pairs, train_index, test_index, study.train, run.lam, run.seed, device, weights
+        )
+        identity = _identity(study, run)
+        raise with_the_step(error, make_trainer, study.train, device, run.seed, run.folder, identity) from error
+    if not result.reused:
+        require_finite_predictions(run.folder)
+    return result
+
+
+def _identity(study: Prepared, run: Run) -> dict[str, Any]:
+    """What tells this run apart from every other."""
+    train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
+    return run_identity(
         run.method,
         run.method.pairs_for(study.pairs, train_index),
         train_index,
@@ -115,25 +176,4 @@ def find_finished(study: Prepared, run: Run) -> FitResult | None:
         device=choose_device(study.request.device),
         weights=weights_path(study),
         extra=study.identity(run.fold),
-    )
-    return find_run(run.folder, identity, study.train.epochs)
-
-
-def fit_run(study: Prepared, run: Run) -> FitResult:
-    """Train one run from where it stands; silent, for it may be one of many side by side."""
-    train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
-    return fit(
-        run.method,
-        run.method.pairs_for(study.pairs, train_index),
-        train_index,
-        test_index,
-        study.train,
-        run_folder=run.folder,
-        lam=run.lam,
-        fold=run.fold,
-        seed=run.seed,
-        device=study.request.device,
-        weights=weights_path(study),
-        identity=study.identity(run.fold),
-        show_progress=False,
     )

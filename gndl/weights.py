@@ -8,7 +8,6 @@ those weights set ``input_mean`` to zeros and ``input_std`` to ones.
 
 from __future__ import annotations
 
-import pickle
 import re
 import urllib.error
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet18_Weights
@@ -28,6 +26,7 @@ _NESTED = ("state_dict", "model_state_dict", "model")
 _PREFIXES = ("module.", "backbone.", "encoder.", "model.")
 _TORCHVISION_HASHES = ("f37072fd", "5c106cde")
 _LEAST_MATCH = 0.9
+_BLOCK = re.compile(r"layer\d+\.\d+\.(conv|bn|downsample)")
 
 
 @dataclass(frozen=True)
@@ -117,6 +116,12 @@ def load_backbone_weights(method: nn.Module, path: Path) -> WeightsReport:
             f"{path}: holds {report.matched} of the backbone's {report.expected} tensors, so it is hardly a ResNet-18 "
             f"state dict; its first keys are {', '.join(sorted(found)[:3]) or 'none'}."
         )
+    deeper = [key for key in unused if key not in wanted and _BLOCK.match(key)]
+    if deeper:
+        raise GndlError(
+            f"{path}: holds blocks that a ResNet-18 has not ({', '.join(deeper[:3])}), so it is of another "
+            "architecture, such as a ResNet-34; give the weights of a ResNet-18."
+        )
     backbone.load_state_dict(fitting, strict=False)
     return report
 
@@ -148,10 +153,10 @@ def _read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, SafetensorError, RuntimeError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # a damaged pickle makes the unpickler raise whatever it meets
         raise GndlError(
             f"{path}: is no file of plain tensors ({type(error).__name__}). Files that would execute code are refused; "
-            " load it where you trust it and save its state_dict with safetensors.torch.save_file."
+            "load it where you trust it and save its state_dict with safetensors.torch.save_file."
         ) from error
     for key in _NESTED:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):

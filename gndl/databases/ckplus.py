@@ -155,6 +155,8 @@ def _expression(files: dict[int, Path], findings: Findings) -> str | None:
     if len(set(values.values())) > 1:
         findings.problem(file, "the sequence has several label files that disagree; sequence left out")
         return None
+    for other in list(values)[1:]:
+        findings.note(other, f"a second label of its sequence, which says the same as {file.name}")
     value = values[file]
     if value == NEUTRAL_LABEL:
         findings.skip(file, "label 0 (neutral) is no expression; sequence left out")
@@ -164,7 +166,8 @@ def _expression(files: dict[int, Path], findings: Findings) -> str | None:
 
 def _label(file: Path, findings: Findings) -> int | None:
     try:
-        text = file.read_text(encoding="utf-8-sig", errors="replace").strip().strip("\0")
+        with file.open("rb") as content:
+            text = content.read(1000).decode("utf-8-sig", "replace").strip().strip("\0")
     except OSError as error:
         findings.problem(file, f"the label cannot be read ({error.strerror}); sequence left out")
         return None

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import av
 from av.error import FFmpegError
+
+from gndl.opening import UnreadableContainer, opened_clip
 
 ONE_PACKET_PER_FRAME = frozenset(
     {
@@ -33,20 +34,17 @@ def count_frames(path: Path) -> int:
         Where the file is no video, or its first frame does not decode.
     """
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UnreadableClip("no video in it")
-            stream = container.streams.video[0]
-            if stream.codec_context is None or stream.codec_context.name not in ONE_PACKET_PER_FRAME:
+        with opened_clip(path) as (container, stream):
+            if stream.codec_context.name not in ONE_PACKET_PER_FRAME:
                 return _decoded(path)
             if next(container.decode(stream), None) is None:
                 raise UnreadableClip("no frame in it decodes")
         # A second pass: decoding has taken packets from the first one.
-        with av.open(str(path)) as container:
-            return sum(1 for packet in container.demux(container.streams.video[0]) if packet.size)
+        with opened_clip(path) as (container, stream):
+            return sum(1 for packet in container.demux(stream) if packet.size)
     except UnreadableClip:
         raise
-    except (FFmpegError, OSError, ValueError) as error:
+    except (UnreadableContainer, FFmpegError, OSError, ValueError) as error:
         raise UnreadableClip(_reason(error)) from error
 
 
@@ -61,14 +59,12 @@ def decode_all(path: Path) -> tuple[int, set[tuple[int, int]]]:
     sizes = set()
     count = 0
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise UnreadableClip("no video in it")
-            for frame in container.decode(container.streams.video[0]):
+        with opened_clip(path) as (container, stream):
+            for frame in container.decode(stream):
                 sizes.add((frame.width, frame.height))
                 count += 1
-    except UnreadableClip:
-        raise
+    except UnreadableContainer as error:
+        raise UnreadableClip(str(error)) from error
     except (FFmpegError, OSError, ValueError) as error:
         raise UnreadableClip(f"frame {count + 1} does not decode: {_reason(error)}", count) from error
     if count == 0:

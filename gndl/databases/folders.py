@@ -44,11 +44,29 @@ def contents(folder: Path) -> tuple[list[Path], list[Path]]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if not is_clutter(entry.name):
-                    (folders if entry.is_dir() else files).append(folder / entry.name)
+                if is_clutter(entry.name):
+                    continue
+                if _leads_to_folder(entry):
+                    folders.append(folder / entry.name)
+                elif entry.is_symlink() or entry.is_file():  # no pipe, whose reading would never end
+                    files.append(folder / entry.name)
     except OSError as error:
         raise GndlError(f"{folder}: this folder cannot be listed ({error.strerror}); make it readable") from error
     return sorted(folders), sorted(files)
+
+
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether an entry is a folder; a link that leads to itself is none, and is named where it is read."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def leads_out(path: Path, root: Path) -> Path | None:
+    """Where a path below ``root`` really lies if that is outside of ``root``, by links or ``..``; None if inside."""
+    real = Path(os.path.realpath(path))  # Path.resolve raises where a link leads to itself
+    return None if real.is_relative_to(os.path.realpath(root)) else real
 
 
 def walk(root: Path, depth: int = WRAPPERS) -> Iterator[tuple[Path, list[Path], list[Path]]]:

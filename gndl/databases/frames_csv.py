@@ -108,7 +108,7 @@ def _frame(sequence: Sequence, name: str, by_name: dict[str, FrameRef], where: s
         length = count_frames(clip)
     except UnreadableClip as error:
         raise GndlError(f"{clip}: cannot be decoded ({error})") from error
-    if not (name.isdecimal() and 1 <= int(name) <= length):
+    if not (name.isdecimal() and len(name) < 10 and 1 <= int(name) <= length):
         raise GndlError(
             f"{where}: sequence {sequence.sequence} has no frame {name!r}; its {length} frames are numbered from 1"
         )

@@ -1,7 +1,7 @@
 """Faces of one's own, described by a table: ``subject,sequence,expression,neutral,examined``.
 
-One row per pair; paths are relative to the table; any set of expressions. Rows with the same sequence are several
-examined faces of one sequence and must agree on its subject, expression and neutral face.
+One row per pair; paths are relative to the table and stay below its folder; any set of expressions. Rows with the same
+sequence are several examined faces of one sequence and must agree on its subject, expression and neutral face.
 
 One picture, or pictures of the same bytes, under two subjects are an error, as are subjects whose names differ only
 in case or blanks: whoever it is would be in training and in test at once.
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gndl.csv_rows import Row, read_table
-from gndl.databases.folders import relative
+from gndl.databases.folders import leads_out, relative
 from gndl.databases.found_instead import explain, is_pixel_table
 from gndl.databases.pictures import same_bytes
 from gndl.databases.reading import Findings, ReadOptions, rendered_among, source_of
@@ -90,6 +90,15 @@ def _pairs(file: Path, findings: Findings) -> list[_Pair]:
             findings.error(file, f"row {row.line}: nothing in {', '.join(empty)}")
             continue
         neutral, examined = (file.parent / row[column] for column in ("neutral", "examined"))
+        outside = [reason for column in ("neutral", "examined") if (reason := _outside(file, row[column]))]
+        for reason in outside:
+            findings.error(
+                file,
+                f"row {row.line}: {reason}; a manifest names pictures below its own folder alone, so "
+                "that it can be moved and shared: put them there, or the manifest above them",
+            )
+        if outside:
+            continue
         missing = [path for path in (neutral, examined) if not path.is_file()]
         for path in missing:
             findings.error(file, f"row {row.line}: no such picture: {path} (paths are relative to the manifest)")
@@ -98,6 +107,15 @@ def _pairs(file: Path, findings: Findings) -> list[_Pair]:
         if not missing:
             pairs.append(_Pair(row, neutral, examined))
     return pairs
+
+
+def _outside(file: Path, name: str) -> str | None:
+    """Why a path of a manifest leads out of its folder, None where it does not."""
+    if Path(name).is_absolute():
+        return f"{name} is an absolute path"
+    if (real := leads_out(file.parent / name, file.parent)) is not None:
+        return f"{name} leads out of the manifest's folder, to {real}"
+    return None
 
 
 def _sequences(file: Path, pairs: list[_Pair], findings: Findings) -> list[Sequence]:

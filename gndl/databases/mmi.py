@@ -100,9 +100,9 @@ def _expression(recording: Recording, findings: Findings) -> str | None:
     if value is None:
         findings.skip(recording.metadata, "no metatag named Emotion; left out")
         return None
-    emotion = EMOTIONS.get(int(value)) if value.isdecimal() else None
+    emotion = EMOTIONS.get(int(value)) if value.isdecimal() and len(value) < 9 else None
     if emotion is None:
-        findings.skip(recording.metadata, f"emotion code {value} is none of the six basic ones (1 to 6); left out")
+        findings.skip(recording.metadata, f"emotion code {value[:40]} is none of the six basic ones (1 to 6); left out")
     return emotion
 
 
@@ -122,7 +122,7 @@ def _view(recording: Recording, options: ReadOptions, findings: Findings) -> str
     if view is None:
         findings.skip(session, "no track with one view in it, so the view is not known; left out")
     else:
-        findings.skip(recording.place, f"view {view} ({_VIEWS.get(view, 'not known')}) is not asked for; left out")
+        findings.skip(recording.place, f"view {view[:40]} ({_VIEWS.get(view, 'not known')}) is not asked for; left out")
     return None
 
 

@@ -22,13 +22,26 @@ FRONTAL, PROFILE, DUAL = "0", "1", "2"
 """Values of ``view``: frontal, profile, both in one frame through a mirror."""
 
 
+LARGEST = 16_000_000
+"""Bytes of a metadata file at most; MMI's have a few thousand."""
+
+_MOST_DIGITS = 9
+"""Of a frame's number; Python refuses to read thousands of digits."""
+
+
 class MetadataError(ValueError):
     """A metadata file that cannot be read, with the reason."""
 
 
 def _root(path: Path) -> Element:
     try:
-        root = parse(str(path)).getroot()
+        size = path.stat().st_size
+        if size > LARGEST:
+            raise MetadataError(f"{size:,} bytes of XML, where a few thousand are expected")
+        with path.open("rb") as file:
+            root = parse(file).getroot()
+    except MetadataError:
+        raise
     except (ParseError, DefusedXmlException) as error:
         raise MetadataError(f"malformed XML ({error})") from error
     except (OSError, ValueError, LookupError) as error:
@@ -97,7 +110,7 @@ def read_emotion(path: Path) -> str | None:
         if (_attribute(tag, "name") or "").lower() == "emotion"
     }
     if len(values) > 1:
-        raise MetadataError(f"several emotions that disagree: {', '.join(sorted(values))}")
+        raise MetadataError(f"several emotions that disagree: {', '.join(sorted(values))[:80]}")
     return values.pop() if values else None
 
 
@@ -118,6 +131,6 @@ def read_action_units(path: Path) -> dict[str, list[Marker]]:
         markers = units.setdefault(f"{number} {side}" if side else number, [])
         for marker in _elements(unit, "marker"):
             kind, frame = _attribute(marker, "type") or "", _attribute(marker, "frame") or ""
-            if kind.isdecimal() and frame.isdecimal():
+            if kind.isdecimal() and frame.isdecimal() and len(kind + frame) <= _MOST_DIGITS:
                 markers.append((int(kind), int(frame)))
     return units

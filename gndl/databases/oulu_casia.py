@@ -17,11 +17,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from gndl.databases.folders import PICTURE_SUFFIXES, contents, how_to_unpack, not_unpacked, relative, walk
 from gndl.databases.found_instead import explain
 from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
+from gndl.opening import UnreadablePicture, opened_picture
 from gndl.paper import EXPRESSIONS
 from gndl.sequences import Database, FrameRef, Sequence
 
@@ -77,9 +76,9 @@ def _first_size(folder: Path) -> tuple[int, int] | None:
         for file in files:
             if _FRAME.fullmatch(file.name):
                 try:
-                    with Image.open(file) as image:
+                    with opened_picture(file) as image:
                         return image.size
-                except (OSError, ValueError, SyntaxError):
+                except (OSError, UnreadablePicture):
                     continue
     return None
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-
-from PIL import Image
 
 from gndl.databases.clip import UnreadableClip, decode_all
 from gndl.databases.folders import relative
 from gndl.databases.reading import Findings
 from gndl.files import hash_file
+from gndl.opening import UnreadablePicture, format_named, opened_picture
 from gndl.progress import progress
 from gndl.sequences import Database
 
@@ -24,6 +22,9 @@ USUAL_SIZES = {
 
 SMALLEST_SIDE = 64
 """A picture with a shorter side is a cut-out face too small for crops of 224 pixels to mean anything."""
+
+SMALLEST_FACE = 16
+"""A picture with a shorter side can show no face at all."""
 
 Size = tuple[int, int]
 
@@ -41,6 +42,8 @@ def check_pictures(database: Database, findings: Findings) -> None:
             sizes[path] = open_whole(path)
         except ValueError as error:
             findings.error(path, f"{error}; unpack it again, or take other frames by a frames.csv")
+            continue
+        _check_one(path, sizes[path], findings)
     _check_sizes(database, sizes, findings)
     for path, last in progress(clips.items(), "decoding clips", unit="clip"):
         _check_clip(path, last, findings)
@@ -58,15 +61,23 @@ def open_whole(path: Path) -> Size:
         With the reason why it cannot be decoded.
     """
     try:
-        if path.stat().st_size == 0:
-            raise ValueError("it is empty (0 bytes)")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                image.load()
-                return image.size
-    except Exception as error:  # Decoders of outside input raise whatever they meet.
+        with opened_picture(path) as image:
+            image.load()
+            return image.size
+    except (OSError, UnreadablePicture) as error:
         raise ValueError(f"not a readable picture: {error}") from error
+
+
+def _check_one(path: Path, size: Size, findings: Findings) -> None:
+    """Name a picture in which no face can be, and one that is of another format than its name says."""
+    if min(size) < SMALLEST_FACE:
+        findings.error(
+            path, f"{size[0]}×{size[1]} pixels can show no face; replace it, or take other frames by a frames.csv"
+        )
+    promised = format_named(path)
+    with opened_picture(path) as image:
+        if promised and image.format != promised:
+            findings.problem(path, f"it is a {image.format} picture whatever its name says, and is read as that")
 
 
 def _taken(database: Database) -> tuple[list[Path], dict[Path, int]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gndl.databases import ckplus, manifest, mmi, oulu_casia
 from gndl.databases.ckplus_landmarks import with_landmarks_for_all_or_none
-from gndl.databases.folders import how_to_unpack, not_unpacked
+from gndl.databases.folders import how_to_unpack, leads_out, not_unpacked
 from gndl.databases.found_instead import explain
 from gndl.databases.frames_csv import choose_frames
 from gndl.databases.reading import THE_PAPERS, Findings, ReadOptions, checked
@@ -42,7 +42,7 @@ def inspect_database(
         raise GndlError(f"{root}: {explain(root, name)}")
     database = READERS[name](root, options)
     if name != "manifest" and database.folders:
-        database = _with_archives(database)
+        database = _with_links(_with_archives(database))
     if frames_csv is not None:
         database = choose_frames(database, frames_csv)
     if name == "ckplus":
@@ -57,6 +57,20 @@ def _with_archives(database: Database) -> Database:
         findings.note(
             archive, f"nothing of this archive was found beside it; to unpack it:\n{how_to_unpack([archive])}"
         )
+    return replace(database, findings=tuple(findings.items))
+
+
+def _with_links(database: Database) -> Database:
+    """Say so where frames that are taken lie outside the copy, behind links: they are followed."""
+    taken = {frame.path for s in database.sequences for frame in (s.neutral, *s.examined)}
+    outside = {path: real for path in sorted(taken) if (real := leads_out(path, database.root)) is not None}
+    if not outside:
+        return database
+    findings = Findings(list(database.findings))
+    first, real = next(iter(outside.items()))
+    findings.note(
+        first, f"a link leads out of the copy, to {real}; it is followed ({len(outside)} files taken lie outside)"
+    )
     return replace(database, findings=tuple(findings.items))
 
 

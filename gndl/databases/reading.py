@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -84,7 +85,7 @@ def rendered_among(paths: Iterable[Path]) -> list[Path]:
     labelled = cache(lambda folder: (folder / STAND_IN_LABEL).is_file())
     rendered = []
     for path in paths:
-        given, real = path.absolute(), path.resolve()
+        given, real = path.absolute(), Path(os.path.realpath(path))
         if any(map(labelled, (given, *given.parents, real, *real.parents))):
             rendered.append(path)
     return rendered

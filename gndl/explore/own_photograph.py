@@ -20,6 +20,7 @@ from gndl.explore.state import Expression, Person, State
 from gndl.explore.studio import LABEL, FaceStudio
 from gndl.figures import TWO_COLUMNS, add_note, new_figure, style
 from gndl.frames_reading import as_colour, as_grey
+from gndl.opening import PHOTOGRAPH_FORMATS, UnreadablePicture, opened_picture
 from gndl.photograph import FaceCrop, crop_photograph
 
 SHOWN = 480
@@ -69,12 +70,12 @@ def decode_photograph(content: bytes, name: str) -> NDArray[np.uint8]:
         Where it is no picture that can be read.
     """
     try:
-        with Image.open(io.BytesIO(content)) as image:
+        with opened_picture(io.BytesIO(content), PHOTOGRAPH_FORMATS) as image:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+    except UnreadablePicture as error:
         raise GndlError(
-            f"{name}: this is no picture that can be read. Take a JPEG, PNG or WebP (a telephone's HEIC must be "
-            "exported as JPEG first)."
+            f"{name}: this is no picture that can be read ({error}). Take a JPEG, PNG or WebP (a telephone's HEIC must "
+            "be exported as JPEG first)."
         ) from error
 
 

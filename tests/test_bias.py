@@ -1,0 +1,104 @@
+"""Accuracy by group is counted right, a planted bias is found, and no bias is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from written_runs import predictions, write_run
+
+from gndl.analysis.bias import bias_table, groups_of, study_bias, typology_angle
+from gndl.errors import GndlError
+
+PALE, TAN, DARK = (0.60, 0.40, 0.30), (0.34, 0.21, 0.13), (0.05, 0.025, 0.015)
+RIGHT, WRONG = (0.1, 0.8, 0.1), (0.8, 0.1, 0.1)
+
+
+def people(count: int, skins: tuple[tuple[float, float, float], ...] = (PALE, DARK)) -> pd.DataFrame:
+    """Rows of a subjects.csv: skins take turns, ages rise, the first half is masculine."""
+    rows = [
+        {
+            "name": f"S{n:03}",
+            "age": n / count,
+            "femininity": float(n >= count / 2),
+            **{f"complexion.skin.{channel}": skins[n % len(skins)][channel] for channel in range(3)},
+        }
+        for n in range(count)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_the_typology_angle_is_that_of_known_colours() -> None:
+    """White is at 90° (nothing yellow in it); of sRGB (201, 158, 124), L* 68.4 and b* 23.6, it is 38°."""
+    srgb = np.array([201, 158, 124]) / 255
+    linear = ((srgb + 0.055) / 1.055) ** 2.4
+    angles = typology_angle([[1, 1, 1], linear, PALE, TAN, DARK])
+    assert angles[0] == pytest.approx(90, abs=0.5)
+    assert angles[1] == pytest.approx(38.0, abs=0.7)
+    assert angles[2] > 41 > angles[3] > 10 > angles[4]
+
+
+def test_subjects_are_sorted_by_tone_age_and_gender() -> None:
+    """Everybody is in one group of each attribute."""
+    groups = groups_of(people(6, (PALE, TAN, DARK)))
+    assert groups["skin tone"].tolist() == ["light", "medium", "dark"] * 2
+    assert groups["age"].tolist() == ["young"] * 2 + ["middle"] * 2 + ["old"] * 2
+    assert groups["gender"].tolist() == ["masculine"] * 3 + ["feminine"] * 3
+
+
+def frames(wrong: set[str], count: int = 20) -> pd.DataFrame:
+    """Four frames a subject, all of happiness; ``wrong`` subjects are wrong in three of them."""
+    rows = [
+        (f"S{n:03}", f"S{n:03}_1", "happiness", WRONG if f"S{n:03}" in wrong and frame else RIGHT)
+        for n in range(count)
+        for frame in range(4)
+    ]
+    return predictions(rows)
+
+
+def test_a_planted_bias_is_found_with_its_size() -> None:
+    """Dark skins (every second subject) are right in 1 of 4, all others always: 0.25 against 1, apart for certain."""
+    table = bias_table(frames({f"S{n:03}" for n in range(1, 20, 2)}), groups_of(people(20)))
+    row = table.set_index("group").loc["dark"]
+    assert (row["subjects"], row["frames"], row["accuracy"], row["others"]) == (10, 40, 0.25, 1.0)
+    assert row["difference"] == -0.75 and row["difference_high"] < -0.5
+    light = table.set_index("group").loc["light"]
+    assert (light["low"], light["high"], light["difference"]) == (1.0, 1.0, 0.75)
+    assert set(table["attribute"]) == {"skin tone", "age", "gender"} and "medium" not in set(table["group"])
+
+
+def test_one_subject_that_is_hard_is_no_bias() -> None:
+    """Frames of one subject are no independent draws: the interval, clustered by subject, holds 0."""
+    row = bias_table(frames({"S001"}), groups_of(people(20))).set_index("group").loc["dark"]
+    assert row["difference"] < 0 < row["difference_high"] + 1e-12
+
+
+def test_below_five_subjects_there_is_no_interval() -> None:
+    """So few can hardly stand for others."""
+    table = bias_table(frames(set(), count=8), groups_of(people(8)))
+    assert table["low"].isna().all() and table["difference_low"].isna().all()
+
+
+def test_a_study_is_measured_by_method_and_only_read(tmp_path: Path) -> None:
+    """Two methods, two folds each; the truth must know everybody."""
+    study, truth = tmp_path / "study", tmp_path / "ckplus.truth"
+    truth.mkdir()
+    people(20).to_csv(truth / "subjects.csv", index=False)
+    for method, wrong in (("baseline", {"S001"}), ("gndl", set())):
+        table = frames(wrong)
+        for fold, half in enumerate((table.iloc[:40], table.iloc[40:])):
+            write_run(study, method, "none" if method == "baseline" else "5", fold, half)
+    before = {path: path.stat().st_mtime_ns for path in study.rglob("*")}
+    found = study_bias(study, "ckplus", truth)
+    assert found.groupby("method")["frames"].sum().to_dict() == {"baseline": 240, "gndl": 240}
+    assert found.loc[found["method"] == "gndl", "accuracy"].eq(1).all() and found["source"].eq("rendered").all()
+    assert {path: path.stat().st_mtime_ns for path in study.rglob("*")} == before
+    people(19).to_csv(truth / "subjects.csv", index=False)
+    with pytest.raises(GndlError, match=r"subjects\.csv: the ground truth knows nothing of subject S019"):
+        study_bias(study, "ckplus", truth)
+    with pytest.raises(GndlError, match="holds no finished run"):
+        study_bias(study, "mmi", truth)
+    with pytest.raises(GndlError, match=r"nowhere.*no ground truth here"):
+        study_bias(study, "ckplus", tmp_path / "nowhere")
