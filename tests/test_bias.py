@@ -48,10 +48,10 @@ def test_subjects_are_sorted_by_tone_age_and_gender() -> None:
     assert groups["gender"].tolist() == ["masculine"] * 3 + ["feminine"] * 3
 
 
-def frames(wrong: set[str], count: int = 20) -> pd.DataFrame:
-    """Four frames a subject, all of happiness; ``wrong`` subjects are wrong in three of them."""
+def frames(wrong: dict[str, int], count: int = 20) -> pd.DataFrame:
+    """Four frames a subject, all of happiness; so many of the last ones are wrong of the subjects named."""
     rows = [
-        (f"S{n:03}", f"S{n:03}_1", "happiness", WRONG if f"S{n:03}" in wrong and frame else RIGHT)
+        (f"S{n:03}", f"S{n:03}_1", "happiness", WRONG if frame >= 4 - wrong.get(f"S{n:03}", 0) else RIGHT)
         for n in range(count)
         for frame in range(4)
     ]
@@ -59,26 +59,29 @@ def frames(wrong: set[str], count: int = 20) -> pd.DataFrame:
 
 
 def test_a_planted_bias_is_found_with_its_size() -> None:
-    """Dark skins (every second subject) are right in 1 of 4, all others always: 0.25 against 1, apart for certain."""
-    table = bias_table(frames({f"S{n:03}" for n in range(1, 20, 2)}), groups_of(people(20)))
-    row = table.set_index("group").loc["dark"]
-    assert (row["subjects"], row["frames"], row["accuracy"], row["others"]) == (10, 40, 0.25, 1.0)
-    assert row["difference"] == -0.75 and row["difference_high"] < -0.5
-    light = table.set_index("group").loc["light"]
-    assert (light["low"], light["high"], light["difference"]) == (1.0, 1.0, 0.75)
-    assert set(table["attribute"]) == {"skin tone", "age", "gender"} and "medium" not in set(table["group"])
+    """Dark skins (every second subject) are right in 1 of 4, one of them in 2; light ones always, but for one frame."""
+    wrong = {f"S{n:03}": 3 for n in range(1, 20, 2)} | {"S001": 2, "S000": 1}
+    table = bias_table(frames(wrong), groups_of(people(20))).set_index("group")
+    row, light = table.loc["dark"], table.loc["light"]
+    assert (row["subjects"], row["frames"], row["accuracy"], row["others"]) == (10, 40, 11 / 40, 39 / 40)
+    assert row["difference"] == pytest.approx(-0.7) and row["difference_low"] < -0.7 < row["difference_high"] < -0.5
+    assert light["difference"] == pytest.approx(0.7) and light["low"] < light["accuracy"] <= light["high"] == 1
+    assert set(table["attribute"]) == {"skin tone", "age", "gender"} and "medium" not in table.index
 
 
 def test_one_subject_that_is_hard_is_no_bias() -> None:
     """Frames of one subject are no independent draws: the interval, clustered by subject, holds 0."""
-    row = bias_table(frames({"S001"}), groups_of(people(20))).set_index("group").loc["dark"]
-    assert row["difference"] < 0 < row["difference_high"] + 1e-12
+    row = bias_table(frames({"S001": 3, "S000": 1}), groups_of(people(20))).set_index("group").loc["dark"]
+    assert row["difference_low"] < row["difference"] < 0 < row["difference_high"]
 
 
-def test_below_five_subjects_there_is_no_interval() -> None:
-    """So few can hardly stand for others."""
-    table = bias_table(frames(set(), count=8), groups_of(people(8)))
-    assert table["low"].isna().all() and table["difference_low"].isna().all()
+def test_where_drawing_anew_shows_no_doubt_there_is_no_interval() -> None:
+    """Below five subjects, and where everybody of a group is always right."""
+    few = bias_table(frames({"S001": 1, "S000": 2}, count=8), groups_of(people(8)))
+    assert few["low"].isna().all() and few["difference_low"].isna().all()
+    sure = bias_table(frames({"S001": 1}), groups_of(people(20))).set_index("group")
+    assert np.isnan(sure.loc["light", "low"]) and np.isnan(sure.loc["dark", "difference_low"])
+    assert sure.loc["dark", "low"] < 39 / 40 <= sure.loc["dark", "high"]
 
 
 def test_a_study_is_measured_by_method_and_only_read(tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_study_is_measured_by_method_and_only_read(tmp_path: Path) -> None:
     study, truth = tmp_path / "study", tmp_path / "ckplus.truth"
     truth.mkdir()
     people(20).to_csv(truth / "subjects.csv", index=False)
-    for method, wrong in (("baseline", {"S001"}), ("gndl", set())):
+    for method, wrong in (("baseline", {"S001": 3}), ("gndl", {})):
         table = frames(wrong)
         for fold, half in enumerate((table.iloc[:40], table.iloc[40:])):
             write_run(study, method, "none" if method == "baseline" else "5", fold, half)

@@ -105,7 +105,8 @@ def bias_table(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: int = 0
     DataFrame
         attribute, group, subjects, frames, accuracy with low and high, others (accuracy of all other groups of the
         attribute), difference (accuracy minus others) with difference_low and difference_high. Intervals are of 95 %,
-        by drawing subjects anew, not corrected for the number of groups, and NaN below five subjects on a side.
+        by drawing subjects anew, not corrected for the number of groups, and NaN below five subjects on a side or where
+        all subjects of a side are equally often right, such as always: drawing them anew shows no doubt then.
 
     Raises
     ------
@@ -124,8 +125,11 @@ def bias_table(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: int = 0
             own = (known[attribute] == group).to_numpy()
             if not own.any() or own.all():
                 continue
-            low, high = interval_over_subjects(right[own], once[own], subject[own], seed=seed) or (np.nan, np.nan)
-            between = interval_of_difference(right, once, subject, own, seed=seed) or (np.nan, np.nan)
+            low, high = between = np.nan, np.nan
+            if _varies(right[own], subject[own]):
+                low, high = interval_over_subjects(right[own], once[own], subject[own], seed=seed) or between
+                if _varies(right[~own], subject[~own]):
+                    between = interval_of_difference(right, once, subject, own, seed=seed) or between
             rows.append(
                 {
                     "attribute": attribute,
@@ -142,6 +146,11 @@ def bias_table(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: int = 0
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _varies(right: NDArray[np.float64], subject: NDArray[np.object_]) -> bool:
+    """Whether the subjects of a group are not all equally often right."""
+    return pd.Series(right).groupby(subject).mean().nunique() > 1
 
 
 def study_bias(study: Path, database: str, truth: Path, *, seed: int = 0) -> pd.DataFrame:
