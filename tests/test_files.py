@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
 from pathlib import Path
 
-from gndl.files import hash_file, hash_json, write_json
+import pytest
+from filelock import FileLock
+
+from gndl.files import hash_file, hash_json, is_locked, locked, locked_if_free, write_json
 from gndl.source_hashes import hash_sources
 
 NO_UTF8 = os.fsdecode(b"M\xfcller") if sys.platform == "linux" else "Müller"
@@ -41,3 +45,34 @@ def test_sources_in_a_folder_whose_name_is_no_utf8_are_hashed_and_remembered(tmp
     before = memory.stat().st_mtime_ns
     assert hash_sources([picture], memory) == {picture: hash_file(picture)}
     assert memory.stat().st_mtime_ns == before
+
+
+def test_a_lock_that_is_taken_is_not_waited_for(tmp_path: Path) -> None:
+    """Of two that ask at once one has it; what a lock leaves behind is nothing."""
+    with locked_if_free(tmp_path / "run") as first, locked_if_free(tmp_path / "run") as second:
+        assert (first, second) == (True, False)
+        assert is_locked(tmp_path / "run") and not is_locked(tmp_path / "other")
+    assert not is_locked(tmp_path / "run") and not list(tmp_path.iterdir())
+
+
+def test_a_lock_file_that_lies_about_holds_nobody(tmp_path: Path) -> None:
+    """As a killed process leaves it; asking whether it is locked removes it."""
+    (tmp_path / ".run.lock").touch()
+    assert not is_locked(tmp_path / "run") and not list(tmp_path.iterdir())
+
+
+def test_a_lock_file_that_another_node_removed_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On NFS the system calls its handle stale; the second try has the lock, and other errors are not swallowed."""
+    errors = [OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "Input/output error")]
+    acquire = FileLock.acquire
+
+    def stale(lock: FileLock, *words: object, **options: object) -> object:
+        if errors:
+            raise errors.pop(0)
+        return acquire(lock, *words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FileLock, "acquire", stale)
+    with pytest.raises(OSError, match="Input/output error"), locked(tmp_path / "run"):
+        raise AssertionError("the lock is not held")
+    with locked(tmp_path / "run"):
+        assert (tmp_path / ".run.lock").exists()
