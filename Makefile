@@ -24,12 +24,13 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev study test lint lab figures bench faults fuzz
+.PHONY: help install install-dev study test lint lab kernel figures bench faults fuzz
 
 help:
 	@echo "make study   render (or read) the databases, train, write the notebooks, figures and tables"
 	@echo "make test    run the test suite"
 	@echo "make lab     open the notebooks in JupyterLab"
+	@echo "make kernel  offer this environment's kernel in the JupyterLab of another one"
 	@echo "make figures draw the figures of record again from record/standard; trains nothing"
 	@echo "make lint    ruff and mypy"
 	@echo "make bench   training throughput on this machine"
@@ -72,6 +73,10 @@ lint: install-dev
 lab: install
 	@git rev-parse --git-dir >/dev/null 2>&1 && $(BIN)/nbstripout --install || true
 	$(BIN)/jupyter lab notebooks
+
+# For a JupyterLab of another environment; `gndl doctor` says whether its widgets fit.
+kernel: install
+	$(BIN)/gndl lab --register-kernel
 
 figures: install
 	@$(BIN)/gndl figures $(RECORD) --out "$(FIGURES)"

@@ -24,7 +24,7 @@ import psutil
 from gndl import __version__
 from gndl.files import hash_file, hash_json, written_aside
 from gndl.notebook_size import keep_small
-from gndl.paths import repository_root
+from gndl.paths import notebooks_folder, repository_root
 from gndl.results import finished_runs
 
 FOR_EACH_DATABASE = "123456"
@@ -85,8 +85,8 @@ class Task:
 
 
 def notebook_sources(numbers: str = "") -> list[Path]:
-    """The repository's notebooks in the order of their numbers; with ``numbers`` only those that begin with one."""
-    found = sorted((repository_root() / "notebooks").glob("[0-9]_*.ipynb"))
+    """The package's notebooks in the order of their numbers; with ``numbers`` only those that begin with one."""
+    found = sorted(notebooks_folder().glob("[0-9]_*.ipynb"))
     return [path for path in found if not numbers or path.name[0] in numbers]
 
 
@@ -160,6 +160,7 @@ def execute_notebook(
     logging.getLogger("papermill").setLevel(logging.ERROR)
     # A kernel takes as many threads as there are cores unless told otherwise, and several run side by side here.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("GNDL_HOME", str(repository_root()))  # a kernel's own folder is the notebook's
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     task = Task(source, folder, parameters, inputs)
     failed = folder / f"{source.stem}.failed.ipynb"

@@ -12,6 +12,7 @@ from PIL import Image as Picture
 
 from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
+from gndl.figures.shown import declared_like
 from gndl.figures.style import TWO_COLUMNS
 from gndl.notebook_size import smaller
 from gndl.tables import measured_on
@@ -78,6 +79,7 @@ def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
     shown = []
     for name, path in files:
         picture, kind = small_copy(path, share)
+        picture = declared_like(path.read_bytes(), picture)
         with Picture.open(path) as opened:
             inches = opened.width / DOTS_PER_INCH
         width = round(WIDEST * min(1.0, max(0.45, inches / TWO_COLUMNS)))

@@ -9,6 +9,8 @@ import json
 from nbformat import NotebookNode
 from PIL import Image
 
+from gndl.figures.shown import declared_like
+
 LARGEST = 10_000_000
 """Bytes that an executed notebook stays below."""
 
@@ -27,7 +29,8 @@ def keep_small(notebook: NotebookNode, largest: int = LARGEST) -> NotebookNode:
         for data in _pictures(notebook):
             if size_of(notebook) < largest:
                 return notebook
-            small = smaller(base64.b64decode(data.get("image/png") or data["image/jpeg"]), width)
+            whole = base64.b64decode(data.get("image/png") or data["image/jpeg"])
+            small = declared_like(whole, smaller(whole, width))
             data.pop("image/png", None)
             data["image/jpeg"] = base64.b64encode(small).decode("ascii")
     return notebook

@@ -25,6 +25,8 @@ from gndl.background import is_running
 from gndl.errors import GndlError
 from gndl.figures import deviation as deviation_figures
 from gndl.figures.samples import GALLERY_DESCRIPTION, hard_sample_gallery
+from gndl.figures.shown import declare_faces
+from gndl.gallery import who_may_be_shown
 from gndl.methods import MethodSettings, is_built_in
 from gndl.prepare import Prepared
 from gndl.runs import weights_path
@@ -138,15 +140,19 @@ def own_hard_samples(
     everything = hard.hard_samples(paired, which, count=len(paired))
     right, wrong = (own, other) if gained_by == "own" else (other, own)
     frames = len(hard.gained_samples(paired, which))
-    words = sample_words.of_gallery(
-        right, wrong, shown=min(count, len(everything)), sequences=len(everything), frames=frames
-    )
-    if everything.empty:
+    rule = who_may_be_shown(study)
+    chosen = everything[everything["subject"].map(rule.may_show).astype(bool)].head(count)
+    note = rule.note(everything["subject"], "subjects with such a sample")
+    words = sample_words.of_gallery(right, wrong, shown=len(chosen), sequences=len(everything), frames=frames)
+    words += f" {note}." if note else ""
+    if chosen.empty:
         return None, words
-    shown = show_samples(study, everything.head(count), (against, None), (method, None))
-    figure = hard_sample_gallery(shown, other.title, own.title, source=study.database.source)
+    shown = show_samples(study, chosen, (against, None), (method, None))
+    figure = hard_sample_gallery(shown, other.title, own.title, source=study.database.source, note=note)
+    declare_faces(figure, study.database.name, chosen["subject"])
     name = "hard_samples" if gained_by == "own" else "hard_samples_reverse"
     caption = f"{study.database.title}: samples that {right.title} gets right and {wrong.title} wrong. {hard.RULE}."
+    caption += f" {note}." if note else ""
     _save(study, own, figure, name, everything, caption, GALLERY_DESCRIPTION)
     return figure, words
 

@@ -5,11 +5,32 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+"""The notebooks of an installed package; in a repository they lie beside the package."""
+
+
+def is_repository() -> bool:
+    """Whether the package runs from its repository, and not from where it was installed to."""
+    return (Path(__file__).resolve().parent.parent / "pyproject.toml").exists()
+
 
 def repository_root() -> Path:
-    """Folder that relative paths refer to: the repository where the package runs from one, else the working folder."""
-    root = Path(__file__).resolve().parent.parent
-    return root if (root / "pyproject.toml").exists() else Path.cwd()
+    """Folder that relative paths refer to: the repository where the package runs from one, else the working folder.
+
+    Of an installed package, ``GNDL_HOME`` names another one: `gndl study` and `gndl lab` set it for the notebooks that
+    they start. A notebook in a folder ``notebooks`` that `gndl lab` has made refers to the folder above.
+    """
+    if is_repository():
+        return Path(__file__).resolve().parent.parent
+    if os.environ.get("GNDL_HOME"):
+        return Path(os.environ["GNDL_HOME"]).expanduser().resolve()
+    here = Path.cwd()
+    return here.parent if here.name == "notebooks" and (here / "0_tour.ipynb").exists() else here
+
+
+def notebooks_folder() -> Path:
+    """Folder of the notebooks as they are committed, or as they were installed."""
+    return repository_root() / "notebooks" if is_repository() else NOTEBOOKS
 
 
 def resolve(path: str | Path) -> Path:
@@ -34,5 +55,8 @@ def standin_folder(profile: str, database: str) -> Path:
 
 
 def crops_folder() -> Path:
-    """Folder under which every set of crops has its own, named by its hash."""
-    return data_folder() / "crops"
+    """Folder under which every set of crops has its own, named by its hash: ``GNDL_CROPS``, such as a node's own disk.
+
+    Without that variable it is ``crops/`` in the data folder.
+    """
+    return resolve(os.environ.get("GNDL_CROPS") or data_folder() / "crops")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 from gndl.crop import Crops, pairs_from_crops, prepare_crops
 from gndl.databases import read_database, write_frames_csv
 from gndl.errors import GndlError
-from gndl.files import hash_file, hash_json
-from gndl.folds import Folds, deal_folds, read_folds, write_folds
+from gndl.files import hash_file, hash_json, naming
+from gndl.folds import Folds, classes_without_training, deal_folds, read_folds, write_folds
+from gndl.licence import label_licensed
 from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import crops_folder, resolve, standin_folder
@@ -91,11 +93,14 @@ def database_root(request: StudyRequest, name: str, jobs: int = 1) -> Path:
                 folder.symlink_to(Path("..") / other.parent.parent.name / name, target_is_directory=True)
                 return folder
     title = f"Rendering the {DATABASE_TITLES[name]} stand-in"
-    return render_database(name, folder, size=size, seed=STAND_IN_SEED, jobs=jobs, description=title)
+    with naming(folder):
+        return render_database(name, folder, size=size, seed=STAND_IN_SEED, jobs=jobs, description=title)
 
 
 def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
     """Read a database, crop its faces and deal its folds; write crops.csv and folds.json into the study.
+
+    Of a licensed copy, the study and the crops get a ``LICENSED-FACES.txt``.
 
     Parameters
     ----------
@@ -121,8 +126,12 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
         allow_missing_faces=request.allow_missing_faces,
         jobs=jobs,
     )
+    if database.source == "licensed":
+        for holder in (request.out, crops.folder):
+            label_licensed(holder, database.title)
     pairs = pairs_from_crops(database, crops)
     folds = _folds(request, folder, pairs)
+    _say_what_is_not_trained(folder / "folds.json", folds, pairs)
     write_csv(crops.table, folder / "crops.csv")
     run_folds = _run_folds(request.settings, len(folds))
     fewest = min(len(folds.train_test(fold, pairs.subject)[0]) for fold in range(len(folds)))
@@ -144,6 +153,17 @@ def _folds(request: StudyRequest, folder: Path, pairs: FacePairs) -> Folds:
     if kept is None:
         write_folds(path, folds)
     return folds
+
+
+def _say_what_is_not_trained(path: Path, folds: Folds, pairs: FacePairs) -> None:
+    """Say which folds test a class that none of their training subjects shows: nobody could get it right."""
+    shown = [pairs.expressions[int(label)] for label in pairs.label]
+    for fold, classes in classes_without_training(folds, pairs.subject, shown).items():
+        print(
+            f"{path}: fold {fold} is trained without {', '.join(classes)}, which its test subjects alone show, so that "
+            "none of it can be recognised; ask for other folds (--n-folds or --folds) or add subjects who show it.",
+            file=sys.stderr,
+        )
 
 
 def _run_folds(settings: Profile, n_folds: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from gndl.paths import repository_root
+from gndl.paths import is_repository, repository_root
 
 
 def versions() -> dict[str, str]:
@@ -24,7 +24,12 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> dict[str, Any]:
-    """Commit of the repository that the package runs from, and whether tracked files differ from it."""
+    """Commit of the repository that the package runs from, and whether tracked files differ from it.
+
+    An installed package runs from none, and the user's own repository around it says nothing about the code.
+    """
+    if not is_repository():
+        return {"commit": None, "changed": None}
 
     def git(*words: str) -> str | None:
         try:

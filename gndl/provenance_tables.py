@@ -69,8 +69,8 @@ def run_times(runs: list[FinishedRun]) -> pd.DataFrame:
                 "epochs": _listed(sorted({int(run.record["epochs"]) for run in own})),
                 "one run": duration(sum(seconds) / len(seconds) if seconds else None),
                 "all runs": duration(sum(seconds) if seconds else None),
-                "parameters": f"{int(own[0].record['parameters']):,}",
-                "trained on": own[0].record["identity"].get("device", "–"),
+                "parameters": "–" if own[0].imported else f"{int(own[0].record['parameters']):,}",
+                "trained on": own[0].record["identity"].get("device", "elsewhere" if own[0].imported else "–"),
                 "torch": ", ".join(versions) or "–",
             }
         )

@@ -26,8 +26,9 @@ def percent_number(name: tuple[str, ...], value: float, meaning: str) -> Number:
 
 
 def count_number(name: tuple[str, ...], value: float, meaning: str) -> Number:
-    """A whole number."""
-    return Number(macro_name(*name), f"{int(value):,}".replace(",", "{,}"), float(value), meaning)
+    """A whole number; a dash where it is not known."""
+    text = "--" if pd.isna(value) else f"{int(value):,}".replace(",", "{,}")
+    return Number(macro_name(*name), text, float(value), meaning)
 
 
 def points_number(name: tuple[str, ...], value: float, meaning: str) -> Number:

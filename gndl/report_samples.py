@@ -35,6 +35,9 @@ from gndl.figures.samples import (
     hard_sample_gallery,
 )
 from gndl.figures.saving import save_figure
+from gndl.figures.shown import declare_faces
+from gndl.gallery import who_may_be_shown
+from gndl.imported import imported_note, is_imported
 from gndl.methods import MethodSettings
 from gndl.prepare import Prepared
 from gndl.results import finished_runs, write_csv
@@ -69,8 +72,9 @@ def report_cells(
     compared = hard.compare_samples(study.request.out, study.database.name, a, b, _seed(study))
     numbers, source = _of_study(study, compared.cells()), study.database.source
     figure = cells_figure(numbers, source=source)
-    _save(study, figure, "sample_cells", numbers, cells_caption(numbers), CELLS_DESCRIPTION)
-    return Told(figure, compared.readable(), words.of_cells(compared, source))
+    of_imported = _of_imported([a, b])
+    _save(study, figure, "sample_cells", numbers, cells_caption(numbers) + of_imported, CELLS_DESCRIPTION)
+    return Told(figure, compared.readable(), words.of_cells(compared, source) + of_imported)
 
 
 def report_gallery(
@@ -94,24 +98,29 @@ def report_gallery(
     a, b = variant_of(study, reference), variant_of(study, method, lam)
     paired = hard.pair_predictions(study.request.out, study.database.name, a, b, _seed(study))
     everything = _of_study(study, hard.hard_samples(paired, gained_by, count=len(paired)))
-    chosen, source = everything.head(count), study.database.source
+    rule, source = who_may_be_shown(study), study.database.source
+    chosen = everything[everything["subject"].map(rule.may_show).astype(bool)].head(count)
+    left_out = rule.note(everything["subject"], "subjects with such a sample")
+    note = ". ".join(part for part in (left_out, imported_note(a.method, b.method)) if part)
     name = "hard_samples" if gained_by == "b" else "hard_samples_reverse"
     write_csv(everything, study.folder / "tables" / f"{name}.csv")
     right, wrong = (b, a) if gained_by == "b" else (a, b)
     frames = len(hard.gained_samples(paired, gained_by))
     told = words.of_gallery(right, wrong, shown=len(chosen), sequences=len(everything), frames=frames)
+    told += f" {note}." if note else ""
     if chosen.empty:
         return Told(None, chosen, told)
     shown = show_samples(study, chosen, (reference, None), (method, lam))
     if any(answer.saliency is None for one in shown for answer in (one.a, one.b)):
         told += " Where the weights of a run were not kept, what its answer rests on is left out."
     title_a, title_b = (one.title for one in (a, b))
-    figure = hard_sample_gallery(shown, title_a, title_b, source=source)
+    figure = hard_sample_gallery(shown, title_a, title_b, source=source, note=note)
+    declare_faces(figure, study.database.name, chosen["subject"])
     caption = (
         f"{study.database.title}: samples that {right.title} gets right and {wrong.title} wrong: "
         f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE}. "
         "Percentages are the probability of the class before them."
-    )
+    ) + (f" {note}." if note else "")
     _save(study, figure, name, chosen, caption, GALLERY_DESCRIPTION)
     return Told(figure, chosen, told)
 
@@ -148,12 +157,13 @@ def report_intensity(
     ----------
     study : Prepared
     methods : iterable of (method, λ)
+        Imported ones are left out: there is no network of them.
     folds : iterable of int, optional
         Default: the first three whose weights are at hand for all methods, or the study's first.
     sequences, positions : int
         As for :func:`gndl.analysis.intensity.along_sequences`.
     """
-    methods = list(methods)
+    methods = [one for one in methods if not is_imported(one[0])]  # of these there is no network to be led
     if folds is None:
         at_hand = [set(folds_with_weights(study, method, lam)) for method, lam in methods]
         folds = sorted(set.intersection(*at_hand))[:FOLDS_ALONG] or study.run_folds[:1]
@@ -177,8 +187,9 @@ def report_paired(study: Prepared, reference: str | MethodSettings = "baseline")
     found = paired_differences(study.request.out, study.database.name, others, base)
     table, source = _of_study(study, found.table()), study.database.source
     figure = paired_dots(table, source=source)
-    _save(study, figure, "paired_differences", table, paired_caption(table), PAIRED_DESCRIPTION)
-    return Told(figure, table, words.of_paired(found.summaries, source))
+    of_imported = _of_imported(variants)
+    _save(study, figure, "paired_differences", table, paired_caption(table) + of_imported, PAIRED_DESCRIPTION)
+    return Told(figure, table, words.of_paired(found.summaries, source) + of_imported)
 
 
 def report_reliability(study: Prepared) -> Told:
@@ -186,8 +197,9 @@ def report_reliability(study: Prepared) -> Told:
     found = [reliability(study.request.out, study.database.name, variant) for variant in headline_variants(study)]
     table, source = _of_study(study, reliability_table(found)), study.database.source
     figure = reliability_diagrams(table, source=source)
-    _save(study, figure, "reliability", table, reliability_caption(table), RELIABILITY_DESCRIPTION)
-    return Told(figure, table, words.of_reliability(found, source))
+    of_imported = _of_imported([one.variant for one in found])
+    _save(study, figure, "reliability", table, reliability_caption(table) + of_imported, RELIABILITY_DESCRIPTION)
+    return Told(figure, table, words.of_reliability(found, source) + of_imported)
 
 
 def headline_variants(study: Prepared) -> list[Variant]:
@@ -196,6 +208,12 @@ def headline_variants(study: Prepared) -> list[Variant]:
     runs = [run for run in finished_runs(study.request.out) if run.database == study.database.name]
     found = dict.fromkeys(Variant(run.method, run.lam) for run in runs if run.lam in ("none", lam))
     return sorted(found, key=lambda variant: (variant.method != "baseline", variant))
+
+
+def _of_imported(variants: Iterable[Variant]) -> str:
+    """Say which of the variants were imported, as a sentence with a blank before it; "" where none was."""
+    note = imported_note(*(variant.method for variant in variants))
+    return f" {note}." if note else ""
 
 
 def _seed(study: Prepared) -> int:

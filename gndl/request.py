@@ -18,6 +18,8 @@ from gndl.databases import ReadOptions
 from gndl.device import check_precision, choose_device
 from gndl.errors import GndlError
 from gndl.files import write_json
+from gndl.gpu_check import require_usable_gpu
+from gndl.licence import enter
 from gndl.paths import resolve
 from gndl.profiles import PROFILES, Augmentation, CropSettings, Precision, Profile, StandInSize, TrainSettings
 from gndl.provenance import git_state, machine, versions
@@ -55,6 +57,10 @@ class StudyRequest:
         Which part of a database is taken (camera, light, views).
     precision_explicit : bool
         The precision was named by the user, not by the profile.
+    publishable : str
+        File of subjects who may be printed (`gndl.licence`), ``""`` for those entered before.
+    consent : bool
+        The people of a manifest have agreed to be shown.
     """
 
     out: Path
@@ -67,6 +73,8 @@ class StudyRequest:
     allow_missing_faces: bool = False
     read_options: ReadOptions = field(default_factory=ReadOptions)
     precision_explicit: bool = False
+    publishable: str = ""
+    consent: bool = False
 
 
 def profile_named(name: str) -> Profile:
@@ -171,9 +179,10 @@ def save_request(request: StudyRequest) -> StudyRequest:
     Raises
     ------
     GndlError
-        Where the directory holds a study that asked for something else (the setting that differs is named), or the
-        device cannot do the precision at speed.
+        Where the directory holds a study that asked for something else (the setting that differs is named), the
+        device cannot do the precision at speed, or profile paper would leave a GPU unused (`gndl.gpu_check`).
     """
+    require_usable_gpu(request.settings.name, request.device)
     check_precision(
         request.settings.train.precision, choose_device(request.device), explicit=request.precision_explicit
     )
@@ -207,6 +216,7 @@ def save_request(request: StudyRequest) -> StudyRequest:
             "machine": machine(),
             "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
+        enter(content, request.publishable, request.consent)
     return request
 
 
@@ -277,7 +287,7 @@ def read_study_json(out: Path) -> dict[str, Any]:
         content["asked"]["settings"]["train"]["epochs"]
     except FileNotFoundError:
         raise GndlError(f"{out} holds no study: {path} is missing. Run `gndl study --out {out}` first.") from None
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise GndlError(
             f"{path} is not a study's record ({error!r}). Remove it or choose another directory."
         ) from error
@@ -321,5 +331,6 @@ def request_for_notebook(
     known = asked["data_roots"].get(database)
     if known is None or known != root or seed not in asked["seeds"]:
         return save_request(request)
+    require_usable_gpu(request.settings.name, device)
     check_precision(request.settings.train.precision, choose_device(device), explicit=request.precision_explicit)
     return request

@@ -15,8 +15,9 @@ import pandas as pd
 
 from gndl.checkpoint import read_record
 from gndl.errors import GndlError
-from gndl.files import written_aside
+from gndl.files import locked, written_aside
 from gndl.identity import differences
+from gndl.methods import method_names, method_settings
 from gndl.paper import DATABASE_TITLES
 
 ACCURACY_COLUMNS = (
@@ -55,10 +56,18 @@ class FinishedRun:
         return str(self.record["identity"]["extra"]["source"])
 
     @property
+    def imported(self) -> bool:
+        """Whether another code base made its predictions (`gndl.import_predictions`); its training was not audited."""
+        return bool(self.record.get("imported"))
+
+    @property
     def configuration(self) -> dict[str, Any]:
         """The run's identity without what tells the runs of one variant apart: fold, seed and who is in which part."""
         identity = {key: value for key, value in self.record["identity"].items() if key not in _OF_ONE_RUN}
         extra = {key: value for key, value in identity["extra"].items() if key != "test_subjects"}
+        name = str(self.record["method"]["name"])
+        if name in method_names() and method_settings(name).rearrange is not None:
+            identity["pairs"] = "rearranged within each fold's training samples"
         return {**identity, "extra": extra, "epochs": self.record["epochs"]}
 
 
@@ -113,7 +122,10 @@ def accuracy_table(out: Path, database: str | None = None) -> pd.DataFrame:
             continue
         named = {name: getattr(run, name) for name in RUN_KEY} | {"source": run.source}
         rows.append({name: named.get(name, run.record.get(name)) for name in ACCURACY_COLUMNS})
-    return pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS))
+    # An imported run has no epochs, so nothing is known of its best one.
+    missing = table["epoch_best"].isna().any()
+    return table.astype({"accuracy_best": float, "epoch_best": float}) if missing else table
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> Path:
@@ -124,9 +136,14 @@ def write_csv(table: pd.DataFrame, path: Path) -> Path:
 
 
 def write_accuracy(out: Path) -> pd.DataFrame:
-    """Write ``accuracy.csv`` from the runs on disk, and return it."""
-    table = accuracy_table(out)
-    write_csv(table, out / "accuracy.csv")
+    """Write ``accuracy.csv`` from the runs on disk, and return it.
+
+    Of several workers that finish at once, the last to write has seen the runs of all.
+    """
+    with locked(out / "accuracy.csv"):
+        table = accuracy_table(out)
+        whole = table.astype({"epoch_best": "Int64"}) if table["epoch_best"].isna().any() else table
+        write_csv(whole, out / "accuracy.csv")
     return table
 
 
@@ -162,10 +179,13 @@ def read_predictions(out: Path, database: str, method: str, lam: str, seed: int 
 
 
 def read_epochs(out: Path, database: str) -> pd.DataFrame:
-    """Read the learning curves of every finished run of one database, with the run's name as columns."""
+    """Read the learning curves of every finished run of one database, with the run's name as columns.
+
+    Imported runs have none.
+    """
     tables = []
     for run in finished_runs(out):
-        if run.database == database:
+        if run.database == database and not run.imported:
             table = read_csv(run.folder / "epochs.csv", ("epoch", "loss", "accuracy_train", "accuracy_test"))
             tables.append(table.assign(method=run.method, lam=run.lam, fold=run.fold, seed=run.seed))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
@@ -205,7 +225,8 @@ def summarise(out: Path, database: str) -> pd.DataFrame:
         empty for none), ``neutral_in_training``, ``accuracy`` (mean of folds, last epoch; seeds of a fold averaged
         first), ``sd`` (standard deviation between folds, NaN for one fold), ``folds``, ``seeds``, ``pooled`` (over all
         samples tested), ``per_sequence`` (one vote a sequence), ``optimistic`` (best epoch, chosen on the test fold),
-        ``chance``, ``n_test``, ``images_per_epoch`` (largest of the folds) and ``parameters``.
+        ``chance``, ``n_test``, ``images_per_epoch`` (largest of the folds) and ``parameters``; where predictions were
+        imported, these two are NaN and a column ``imported`` says so.
 
     Raises
     ------
@@ -219,9 +240,9 @@ def summarise(out: Path, database: str) -> pd.DataFrame:
         own = [run for run in runs if (run.method, run.lam) == (method, lam)]
         predictions = read_predictions(out, database, method, lam)
         votes = sequence_votes(predictions)
-        table = pd.DataFrame([{"fold": run.fold, **run.record} for run in own])
+        table = pd.DataFrame([{"fold": run.fold, **run.record} for run in own]).astype({"accuracy_best": float})
         folds = table.groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
-        settings = own[0].record["method"]
+        settings, imported = own[0].record["method"], own[0].imported
         rows.append(
             {
                 "database": database,
@@ -241,8 +262,9 @@ def summarise(out: Path, database: str) -> pd.DataFrame:
                 "optimistic": folds["accuracy_best"].mean(),
                 "chance": chance(predictions),
                 "n_test": len(predictions),
-                "images_per_epoch": max(int(run.record["images_per_epoch"]) for run in own),
-                "parameters": int(own[0].record["parameters"]),
+                "images_per_epoch": np.nan if imported else max(int(run.record["images_per_epoch"]) for run in own),
+                "parameters": np.nan if imported else int(own[0].record["parameters"]),
+                **({"imported": True} if imported else {}),
             }
         )
     return pd.DataFrame(rows)

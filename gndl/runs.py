@@ -12,6 +12,7 @@ from gndl.device import choose_device
 from gndl.divergence import require_finite_predictions, with_the_step
 from gndl.errors import GndlError
 from gndl.identity import run_identity
+from gndl.imported import is_imported
 from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.paths import resolve
 from gndl.prepare import Prepared
@@ -70,7 +71,8 @@ def plan_runs(
     """
     request = study.request
     weights = weights_path(study)
-    asked = [method_settings(method) for method in (request.settings.methods if methods is None else methods)]
+    named = request.settings.methods if methods is None else methods
+    asked = [method_settings(method) for method in named if not is_imported(method)]  # which nobody trains here
     runs = []
     for fold in study.run_folds if folds is None else folds:
         train_index, _ = study.folds.train_test(fold, study.pairs.subject)

@@ -6,12 +6,14 @@ face with the paper's numbers.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from gndl.files import write_text
+from gndl.imported import MARK
 from gndl.paper import DATABASE_TITLES, TABLE_1, reported_accuracy
 from gndl.results import write_csv
 from gndl.table_latex import to_latex
@@ -73,7 +75,7 @@ def measured_rows(summary: pd.DataFrame) -> pd.DataFrame:
         rows.append(
             {
                 "method": record["method"],
-                "setting": f"image-based{'*' if record['neutral_in_training'] and not apart else ''}",
+                "setting": _setting(record, apart),
                 "measured_on": measured_on(record["database"], record["source"]),
                 "source": record["source"],
                 "lam": record["lam"],
@@ -92,6 +94,12 @@ def measured_rows(summary: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows, columns=list(TABLE_COLUMNS))
+
+
+def _setting(record: Mapping[Any, Any], apart: bool) -> str:
+    if record.get("imported") is True:
+        return MARK
+    return f"image-based{'*' if record['neutral_in_training'] and not apart else ''}"
 
 
 def table_1(summary: pd.DataFrame, database: str) -> pd.DataFrame:

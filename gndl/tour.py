@@ -7,7 +7,7 @@ taken; else a small one is trained in about two minutes, the face studio's.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +16,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gndl.batches import Batch
 from gndl.checkpoint import WEIGHTS
 from gndl.device import autocast
 from gndl.errors import GndlError
 from gndl.explore.small_training import FOLDER, WEAKNESS, train_small, trained_small
+from gndl.gallery import who_may_be_shown
 from gndl.model import GNDL, Losses, Output
-from gndl.pairs import Batch, FacePairs
+from gndl.pairs import FacePairs
 from gndl.paths import resolve
 from gndl.prepare import Prepared
 from gndl.request import profile_from_json, read_study_json
@@ -78,6 +80,10 @@ class Steps:
     lam : float
     stages : tuple of (str, shape)
         The feature maps on the way through the backbone.
+    may_be_shown : bool
+        Whether this person's face may be printed (`gndl.licence`).
+    note : str
+        Who of a licensed copy may not be, and why; "" where everybody may.
     """
 
     title: str
@@ -101,6 +107,8 @@ class Steps:
     loss: float
     lam: float
     stages: tuple[tuple[str, tuple[int, ...]], ...]
+    may_be_shown: bool = True
+    note: str = ""
 
     @property
     def answer(self) -> str:
@@ -150,7 +158,8 @@ def walk(guide: Guide, expression: str | None = None, subject: str | None = None
     expression : str, optional
         Default happiness, or where the fold tests none, the first class that it tests.
     subject : str, optional
-        Default the first by name who shows the class. Of the sequence the last frame is taken, the apex.
+        Default the first by name who shows the class; of a licensed copy the first whose face may be printed, where
+        the fold has one. Of the sequence the last frame is taken, the apex.
 
     Raises
     ------
@@ -168,9 +177,12 @@ def walk(guide: Guide, expression: str | None = None, subject: str | None = None
         faces = sorted({(pairs.subject[int(k)], pairs.expressions[int(pairs.label[int(k)])]) for k in tested})
         named = ", ".join(f"{who} {what}" for who, what in faces)
         raise GndlError(f"Fold {guide.record['fold']} tests no {expression} of {subject or 'anybody'}; it has {named}.")
-    first = min(fitting, key=lambda k: (pairs.subject[k], pairs.sequence[k]))
+    rule = who_may_be_shown(guide.study)
+    first = min(fitting, key=lambda k: (not rule.may_show(pairs.subject[k]), pairs.subject[k], pairs.sequence[k]))
     pair = max(k for k in fitting if pairs.sequence[k] == pairs.sequence[first])
-    return _steps(guide, pair)
+    shown = rule.may_show(pairs.subject[pair])
+    note = rule.note(pairs.subject[int(k)] for k in tested)
+    return replace(_steps(guide, pair), may_be_shown=shown, note=note)
 
 
 def _run_of_study(out: Path, database: str, seed: int) -> FinishedRun | None:

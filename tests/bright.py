@@ -14,7 +14,7 @@ from gndl.model import Losses, Method, Output
 from gndl.prepare import Prepared
 from gndl.study import open_study
 
-SUBJECTS = ("S005", "S010", "S011", "S014")
+SUBJECTS = ("S052", "S055", "S074", "S106")
 SHADES = (51, 76, 102, 153, 204, 230)
 """Brightness of the six frames of every sequence: nothing but this tells them apart."""
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gndl import results
 from gndl.checkpoint import WEIGHTS
+from gndl.errors import GndlError
+from gndl.imported import is_imported
 from gndl.methods import MethodSettings, method_settings
 from gndl.paths import data_folder
 from gndl.prepare import Prepared
@@ -39,7 +41,15 @@ class EnsuredRun:
 def one_run(
     study: Prepared, method: str | MethodSettings, lam: float | None, fold: int, seed: int | None = None
 ) -> Run:
-    """Name one run of a study; λ is left out for methods without it, the seed is the study's first by default."""
+    """Name one run of a study; λ is left out for methods without it, the seed is the study's first by default.
+
+    Raises
+    ------
+    GndlError
+        Where the method was imported: there is no network of it, only what it said.
+    """
+    if is_imported(method):
+        raise GndlError(f"{method} was imported: there are predictions of it and no network, so it cannot be asked.")
     known = method_settings(method)
     seed = study.request.seeds[0] if seed is None else seed
     value = study.request.settings.lam if lam is None else lam

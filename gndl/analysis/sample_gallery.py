@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gndl.analysis.ensure import has_weights, one_run
 from gndl.analysis.saliency import saliency_of_samples
 from gndl.errors import GndlError
+from gndl.imported import is_imported
 from gndl.methods import MethodSettings
 from gndl.prepare import Prepared
 
@@ -69,7 +70,7 @@ def show_samples(study: Prepared, chosen: pd.DataFrame, a: MethodAtLam, b: Metho
     for fold, seed in chosen[["fold", "seed"]].drop_duplicates().astype(int).to_numpy().tolist():
         samples = chosen.loc[(chosen["fold"] == fold) & (chosen["seed"] == seed), "sample"].astype(int).tolist()
         for which, (method, lam) in (("a", a), ("b", b)):
-            if has_weights(study, one_run(study, method, lam, fold, seed)):
+            if not is_imported(method) and has_weights(study, one_run(study, method, lam, fold, seed)):
                 found = saliency_of_samples(study, method, lam, fold, samples, seed=seed)
                 maps |= {(which, sample): one for sample, one in zip(samples, found.maps, strict=True)}
     shown = []

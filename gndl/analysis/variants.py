@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gndl.analysis.ensure import one_run
+from gndl.imported import is_imported
 from gndl.methods import MethodSettings
 from gndl.prepare import Prepared
 
@@ -32,6 +33,11 @@ class Variant:
 
 
 def variant_of(study: Prepared, method: str | MethodSettings, lam: float | None = None) -> Variant:
-    """Name the variant that a study makes of a method; λ is the profile's by default (ledger L19)."""
+    """Name the variant that a study makes of a method; λ is the profile's by default (ledger L19).
+
+    Of an imported method (`gndl.import_predictions`) its name is all that there is.
+    """
+    if is_imported(method):
+        return Variant(method if isinstance(method, str) else method.name)
     run = one_run(study, method, lam, study.run_folds[0])
     return Variant(run.variant, run.lam_text)

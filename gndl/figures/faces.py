@@ -36,11 +36,14 @@ def face_grid(
     Parameters
     ----------
     faces : rows of uint8 arrays (S, S) or (S, S, 3)
+        No row at all draws an empty figure with ``title`` and ``note``.
     row_labels, column_labels : texts beside the rows and above the columns
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     rows, columns = len(faces), len(column_labels)
     with style():
+        if not rows:
+            return _nobody(title, source, note, width)
         cell = (width - 0.7) / columns
         figure = new_figure(width, rows * cell + 0.55)
         figure.set_layout_engine(ConstrainedLayoutEngine(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02))
@@ -65,4 +68,15 @@ def face_grid(
         if title:
             figure.suptitle(title, fontsize=8.5)
         add_note(figure, source, note)
+    return figure
+
+
+def _nobody(title: str, source: str, note: str, width: float) -> Figure:
+    figure = new_figure(width, 0.8)
+    axes = figure.subplots()
+    axes.axis("off")
+    axes.text(0.5, 0.5, "no face to be shown", ha="center", va="center", color="#777777", transform=axes.transAxes)
+    if title:
+        figure.suptitle(title, fontsize=8.5)
+    add_note(figure, source, note)
     return figure

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from gndl.figures.captions import caption_of, label_of, path_in_study
+from gndl.figures.shown import write_declaration
 from gndl.figures.style import ONE_COLUMN, style
 from gndl.files import write_text, written_aside
 from gndl.results import write_csv
@@ -28,7 +29,8 @@ def save_figure(
     """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi), CSV and LaTeX; return the PNG.
 
     Every row of the CSV says in ``source`` what kind of faces it comes from. Dates and random identifiers are left
-    out, so that the same numbers give the same bytes. The PNG keeps caption and description as its own texts.
+    out, so that the same numbers give the same bytes. The PNG keeps caption and description as its own texts. Of faces
+    that are not rendered, ``.NAME.faces.json`` says whose the figure shows (`gndl.figures.shown`).
 
     Parameters
     ----------
@@ -55,6 +57,8 @@ def save_figure(
         for kind in ("pdf", "svg", "png"):
             with written_aside(folder / f"{name}.{kind}") as aside:
                 figure.savefig(aside, format=kind, metadata=metadata[kind])
+    if source != "rendered":
+        write_declaration(figure, folder, name)
     write_csv(data.assign(source=source), folder / f"{name}.csv")
     environment = figure_environment(
         path_in_study(name, folder),

@@ -13,6 +13,8 @@ from matplotlib import rc_params_from_file
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from gndl.figures.shown import DeclaringCanvas
+
 ONE_COLUMN = 3.33
 TWO_COLUMNS = 7.0
 
@@ -48,7 +50,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def add_note(figure: Figure, source: str, text: str = "") -> None:
-    """Write under the figure what it was made from, in words that cannot be cut off."""
+    """Write under the figure what it was made from, in words that cannot be cut off.
+
+    Where it was not made from rendered faces, its PNG will say whose faces it shows (`gndl.figures.shown`).
+    """
+    if source != "rendered":
+        DeclaringCanvas(figure)
     note = f"{STAND_IN_NOTE}: rendered faces of nobody, not the database itself" if source == "rendered" else ""
     parts = [part for part in (note, text) if part]
     if parts:

@@ -18,7 +18,7 @@ STRIP = (16, 32)
 
 
 def tour_faces(steps: Steps, *, width: float = TWO_COLUMNS) -> Figure:
-    """Draw both crops, and both pictures as the network sees them."""
+    """Draw both crops, and both pictures as the network sees them; grey squares where the person may not be shown."""
     size = steps.x_exam.shape[-1]
     side = steps.examined.shape[0]
     panels = (
@@ -30,9 +30,11 @@ def tour_faces(steps: Steps, *, width: float = TWO_COLUMNS) -> Figure:
     with style():
         figure = new_figure(width, width / 4 + 0.75)
         for axes, (face, title) in zip(figure.subplots(1, len(panels)), panels, strict=True):
-            show_face(axes, face)
+            show_face(axes, face if steps.may_be_shown else np.full((8, 8), 200, np.uint8))
             axes.set_title(title, fontsize=7, pad=3)
-        add_note(figure, steps.source, f"{steps.title}, person {steps.subject}, {steps.truth}")
+        who = f"{steps.title}, person {steps.subject}, {steps.truth}"
+        who += "" if steps.may_be_shown else " (not shown)"
+        add_note(figure, steps.source, ". ".join(part for part in (who, steps.note) if part))
     return figure
 
 

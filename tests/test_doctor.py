@@ -1,0 +1,208 @@
+"""What ``gndl doctor`` makes of a machine, on facts that are made up, and what a GPU that cannot be used stops."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from gndl import gpu_check, machine_commands
+from gndl.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
+from gndl.doctor_facts import MANAGER, widget_manager
+from gndl.errors import GndlError
+from gndl.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, wheel_index, why_unusable
+
+SOUND = Facts(
+    python=(3, 11),
+    torch="2.14.1+cpu",
+    fast_bf16=True,
+    cores=2,
+    memory=8 * GIGABYTE,
+    ipywidgets="8.1.7",
+    servers=(Server("/env", "5.0.15", own=True),),
+    kernels={"gndl": "/env/bin/python"},
+    executable="/env/bin/python",
+    disk={"/data": 90 * GIGABYTE},
+    databases=(DatabaseFound("ckplus", "327 sequences of 118 subjects, licensed, at /data/CK+"),),
+)
+OLD_DRIVER = SeenGpu("nvidia-smi lists Tesla V100", ("Tesla V100",), "535.54.03", "12.2")
+
+
+def problems(facts: Facts) -> list[Finding]:
+    return [one for one in examine(facts) if one.kind == "problem"]
+
+
+def only(facts: Facts) -> Finding:
+    """The one problem that there is; it has a mend."""
+    (one,) = problems(facts)
+    assert one.mend
+    assert exit_status(examine(facts)) == 1
+    return one
+
+
+def test_a_sound_machine_has_no_problem() -> None:
+    """Status 0, and the last line says so."""
+    assert problems(SOUND) == []
+    assert exit_status(examine(SOUND)) == 0
+    assert report(examine(SOUND)).endswith("Nothing stands in the way of a study.")
+
+
+def test_an_old_driver_is_named_beside_the_build_and_its_mend() -> None:
+    """Driver, CUDA of both, and a wheel index that the driver can serve."""
+    facts = replace(SOUND, torch="2.14.1", torch_cuda="13.0", seen=OLD_DRIVER)
+    one = only(facts)
+    assert one.subject == "device"
+    for words in ("535.54.03", "12.2", "13.0", "whl/cu126", "--device cpu"):
+        assert words in one.mend
+    assert "1 problem." in report(examine(facts))
+
+
+def test_the_build_for_processors_beside_a_gpu_is_a_problem() -> None:
+    """It says which build to install; without a GPU the same build is fine."""
+    assert "build for processors" in only(replace(SOUND, seen=OLD_DRIVER)).mend
+    assert problems(replace(SOUND, seen=SeenGpu())) == []
+
+
+@pytest.mark.parametrize(
+    ("seen", "cuda", "hidden", "words"),
+    [
+        (OLD_DRIVER, "12.8", True, "CUDA_VISIBLE_DEVICES hides"),
+        (SeenGpu("/dev/nvidia0 is there"), "12.8", False, "nvidia-smi does not answer"),
+        (OLD_DRIVER, "12.8", False, "the driver answers"),
+        (SeenGpu("x", ("x",), "470.1", "11.4"), "12.8", False, "whl/cpu"),
+    ],
+)
+def test_why_a_gpu_cannot_be_used(seen: SeenGpu, cuda: str, hidden: bool, words: str) -> None:
+    """Hidden, without a driver, a driver of the same major version, and one too old for every build."""
+    assert words in why_unusable(seen, "2.14.1", cuda, hidden)
+
+
+def test_wheel_indexes_follow_the_driver() -> None:
+    """The newest build that a driver serves; a driver of CUDA 12 serves every build of CUDA 12."""
+    assert [wheel_index(cuda).rsplit("/", 1)[1] for cuda in ("13.1", "12.9", "12.6", "12.2", "11.8", "", "0.0")] == [
+        "cu130", "cu128", "cu126", "cu126", "cpu", "cu130", "cpu",
+    ]  # fmt: skip
+
+
+def test_a_card_that_torch_was_not_compiled_for_is_a_problem() -> None:
+    """A Pascal card with a build from Turing on; the same generation is fine."""
+    facts = replace(
+        SOUND, torch_cuda="13.0", cuda_available=True, gpu_capability="sm_61", torch_capabilities=("sm_75", "sm_90")
+    )
+    assert "sm_61" in only(facts).found
+    assert problems(replace(facts, gpu_capability="sm_75")) == []
+    assert problems(replace(facts, gpu_capability="sm_86", torch_capabilities=("sm_80", "sm_120"))) == []
+
+
+def test_widgets_are_looked_for_in_kernel_and_server() -> None:
+    """This environment's JupyterLab must have them; another one's lack is a note with its mend."""
+    assert only(replace(SOUND, ipywidgets="")).subject == "widgets in the kernel"
+    assert "no extension" in only(replace(SOUND, servers=(Server("/env", "", own=True),))).found
+    assert "too old" in only(replace(SOUND, servers=(Server("/env", "3.1.1", own=True),))).found
+    other = replace(SOUND, servers=(*SOUND.servers, Server("/hub/bin/jupyter-lab", "")))
+    assert problems(other) == []
+    notes = [one for one in examine(other) if one.kind == "note"]
+    assert [one.subject for one in notes if "jupyterlab_widgets" in one.mend] == ["widgets in /hub/bin/jupyter-lab"]
+
+
+def test_a_kernel_of_another_environment_is_a_problem() -> None:
+    """And one that is not registered a note."""
+    assert "make kernel" in only(replace(SOUND, kernels={"gndl": "/old/bin/python"})).mend
+    assert problems(replace(SOUND, kernels={})) == []
+
+
+def test_disk_memory_data_and_packages() -> None:
+    """Each with its mend; two problems count as two."""
+    assert "GNDL_DATA" in only(replace(SOUND, disk={"/data": GIGABYTE})).mend
+    assert only(replace(SOUND, memory=GIGABYTE)).subject == "memory"
+    assert "gndl check" in only(replace(SOUND, databases=(DatabaseFound("mmi", "", "no such folder"),))).mend
+    assert only(replace(SOUND, missing=("anny>=0.6.2",))).subject == "packages"
+    assert only(replace(SOUND, notebooks=0)).subject == "notebooks"
+    assert only(replace(SOUND, python=(3, 14))).subject == "Python"
+    assert only(replace(SOUND, torch="", torch_error="libcudart.so")).subject == "torch"
+    both = examine(replace(SOUND, memory=GIGABYTE, notebooks=0))
+    assert report(both).endswith("2 problems.")
+
+
+def test_the_servers_extension_is_read_where_jupyterlab_keeps_it(tmp_path: Path) -> None:
+    """Its version; none where it is missing or damaged; this environment's serves ipywidgets 8."""
+    assert widget_manager(tmp_path) == ""
+    (tmp_path / MANAGER).parent.mkdir(parents=True)
+    (tmp_path / MANAGER).write_text(json.dumps({"version": "5.0.15"}))
+    assert widget_manager(tmp_path) == "5.0.15"
+    (tmp_path / MANAGER).write_text("{")
+    assert widget_manager(tmp_path) == ""
+    assert int(widget_manager(Path(sys.prefix)).split(".")[0]) >= 5
+
+
+def test_device_files_are_evidence_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nvidia0 is; nvidiactl alone, or nothing, is not; nvidia-smi's answers are read."""
+    monkeypatch.setattr(gpu_check, "_answer", lambda *_: "")
+    (tmp_path / "nvidiactl").touch()
+    assert seen_gpu(tmp_path).evidence == ""
+    (tmp_path / "nvidia0").touch()
+    assert seen_gpu(tmp_path).evidence == f"{tmp_path / 'nvidia0'} is there"
+    banner = "| NVIDIA-SMI 535.54.03   Driver Version: 535.54.03   CUDA Version: 12.2 |"
+    listed = "GPU 0: Tesla V100-SXM2 (UUID: GPU-1)\n"
+    monkeypatch.setattr(gpu_check, "_answer", lambda *options: listed if options else banner)
+    found = seen_gpu(Path("/nowhere"))
+    assert (found.names, found.driver, found.cuda) == (("Tesla V100-SXM2",), "535.54.03", "12.2")
+
+
+def test_profile_paper_stops_where_a_gpu_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the processor is asked for; other profiles, machines without a GPU and usable GPUs go on."""
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu_check, "seen_gpu", lambda: OLD_DRIVER)
+    with pytest.raises(GndlError, match=r"nvidia-smi lists Tesla V100.*torch cannot use it.*--device cpu"):
+        require_usable_gpu("paper", "auto")
+    require_usable_gpu("paper", "cpu")
+    require_usable_gpu("quick", "auto")
+    monkeypatch.setattr(gpu_check, "seen_gpu", SeenGpu)
+    require_usable_gpu("paper", "auto")
+    monkeypatch.setattr(gpu_check, "seen_gpu", lambda: OLD_DRIVER)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    require_usable_gpu("paper", "auto")
+
+
+def test_a_study_of_profile_paper_stops_before_it_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The check stands where the request is made, for the command line and the notebooks alike."""
+    import torch
+
+    from gndl.request import StudyRequest, profile_named, request_for_notebook, save_request
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(gpu_check, "seen_gpu", lambda: OLD_DRIVER)
+    with pytest.raises(GndlError, match="Profile paper is meant for a GPU"):
+        save_request(StudyRequest(tmp_path / "a", profile_named("paper"), {"ckplus": ""}))
+    with pytest.raises(GndlError, match="Profile paper is meant for a GPU"):
+        request_for_notebook("ckplus", data_root="", profile="paper", out=tmp_path / "a", device="auto", seed=0)
+    assert not (tmp_path / "a").exists()
+    save_request(StudyRequest(tmp_path / "a", profile_named("paper"), {"ckplus": ""}, device="cpu"))
+    assert (tmp_path / "a" / "study.json").exists()
+
+
+def test_installed_notebooks_are_copied_once(tmp_path: Path) -> None:
+    """What the user has changed stays; a package without notebooks says so."""
+    source, target = tmp_path / "package", tmp_path / "notebooks"
+    source.mkdir()
+    with pytest.raises(GndlError, match="holds no notebook"):
+        machine_commands.copied_notebooks(source, target)
+    for name in ("0_tour.ipynb", "1_databases.ipynb"):
+        (source / name).write_text("new")
+    target.mkdir()
+    (target / "0_tour.ipynb").write_text("mine")
+    machine_commands.copied_notebooks(source, target)
+    assert [(target / name).read_text() for name in ("0_tour.ipynb", "1_databases.ipynb")] == ["mine", "new"]
+
+
+def test_the_kernel_is_registered_by_this_environments_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gndl lab --register-kernel` runs ipykernel's own command, and opens nothing."""
+    called: list[list[str]] = []
+    monkeypatch.setattr(machine_commands.subprocess, "call", lambda words: called.append(words) or 0)
+    assert machine_commands.lab(machine_commands.Lab(register_kernel=True)) == 0
+    assert called[0][:8] == [sys.executable, "-m", "ipykernel", "install", "--user", "--name", "gndl", "--display-name"]
