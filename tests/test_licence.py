@@ -6,9 +6,10 @@ import base64
 import io
 import json
 import re
+import shutil
+import subprocess
+import tempfile
 import zipfile
-import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -60,34 +61,15 @@ def marked(picture: bytes, colour: tuple[int, int, int]) -> bool:
     return bool(((green - red > 120) & (green - blue > 120)).any())
 
 
-def pictures_of_pdf(content: bytes) -> Iterator[bytes]:
-    """Every image inside a PDF, as PNG: decoded from its stream by the width and height beside it."""
-    for match in re.finditer(rb"<<([^<>]*/Subtype /Image[^<>]*(?:<<[^<>]*>>)?[^<>]*)>>\s*stream\r?\n", content):
-        about = match.group(1)
-        data = content[match.end() : content.index(b"endstream", match.end())]
-        width, height = (int(re.search(rb"/%s (\d+)" % key, about)[1]) for key in (b"Width", b"Height"))  # type: ignore[index]
-        values = zlib.decompress(data.rstrip(b"\r\n"))
-        colours = (
-            int(re.search(rb"/Colors (\d+)", about)[1]) if b"/Colors" in about else len(values) // (width * height)
-        )  # type: ignore[index]
-        if b"/Predictor" in about:  # PNG rows: rebuild the PNG around them
-            depth = {1: 0, 3: 2}[colours]
-            yield png_around(values, width, height, depth)
-        else:
-            shape = (height, width) if colours == 1 else (height, width, colours)
-            written = io.BytesIO()
-            Image.fromarray(np.frombuffer(values, np.uint8).reshape(shape)).save(written, "PNG")
-            yield written.getvalue()
+def pictures_of_pdf(content: bytes) -> list[bytes]:
+    """Every raster picture inside a PDF, as PNG, as poppler takes them out."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "figure.pdf").write_bytes(content)
+        subprocess.run(["pdfimages", "-png", "figure.pdf", "picture"], cwd=folder, check=True)
+        return [path.read_bytes() for path in sorted(Path(folder).glob("picture*.png"))]
 
 
-def png_around(rows: bytes, width: int, height: int, colour: int) -> bytes:
-    """A PNG of rows that are filtered already."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return len(body).to_bytes(4, "big") + kind + body + zlib.crc32(kind + body).to_bytes(4, "big")
-
-    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, colour, 0, 0, 0])
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+needs_poppler = pytest.mark.skipif(shutil.which("pdfimages") is None, reason="pdfimages (poppler-utils) is missing")
 
 
 def pictures_in(name: str, content: bytes) -> list[bytes]:
@@ -95,7 +77,7 @@ def pictures_in(name: str, content: bytes) -> list[bytes]:
     if name.endswith((".png", ".jpg", ".jpeg")):
         return [content]
     if name.endswith(".pdf"):
-        return list(pictures_of_pdf(content))
+        return pictures_of_pdf(content)
     text = content.decode("utf-8", "replace").replace("\\n", "").replace("\n", "")
     found = []
     for run in re.findall(r"[A-Za-z0-9+/]{80,}={0,2}", text):
@@ -158,6 +140,7 @@ def test_a_licensed_study_and_its_crops_are_labelled(study: Prepared) -> None:
         assert "licensed copy of CK+" in (folder / LICENSED_FACES).read_text()
 
 
+@needs_poppler
 @pytest.mark.parametrize("make", [gallery.contact_sheet, gallery.strips, gallery.augmented_batch, gallery.mean_faces])
 def test_galleries_draw_from_publishable_subjects_alone(study: Prepared, make, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """No magenta in any file of the figure, green in the PNG, and the caption counts who is missing."""
@@ -266,6 +249,7 @@ def plant(study: Prepared) -> None:
     nbformat.write(notebook, own / "notebooks" / "1_databases.ipynb")
 
 
+@needs_poppler
 def test_a_bundle_holds_no_pixel_of_a_face_that_may_not_be_printed(study: Prepared, tmp_path: Path) -> None:
     """Magenta lies all over the study and nowhere in the bundle; numbers, declared figures and notebooks are in it."""
     plant(study)
@@ -333,3 +317,9 @@ def test_what_is_entered_lies_in_the_study(study: Prepared) -> None:
     """Nothing was entered for CK+, whose list is fixed."""
     assert "publishable" not in read_study_json(study.request.out)
     assert json.loads((study.request.out / "study.json").read_text())["source"] == "licensed"
+
+
+def test_git_ignores_studies_and_data() -> None:
+    """Neither runs/ nor data/ can be added to a commit by accident."""
+    ignored = (Path(__file__).parent.parent / ".gitignore").read_text().splitlines()
+    assert {"runs/", "data/"} <= set(ignored)
