@@ -47,6 +47,8 @@ class MethodSettings:
         1 where training looks at examined faces only, else 2.
     needs_neutral_at_test : bool
         Whether evaluation is given the neutral faces too; such a row is set apart in every table.
+    whole_sequences : bool
+        Whether batches hold all examined frames of a sequence, in training and at test.
     rearrange : callable or None
         ``rearrange(pairs, train_index)`` returns the pairs that are trained on, where they are not the database's own,
         such as with the neutral faces of other subjects.
@@ -63,6 +65,7 @@ class MethodSettings:
     uses_lam: bool = False
     images_per_pair: int = 2
     needs_neutral_at_test: bool = False
+    whole_sequences: bool = False
     rearrange: Callable[[FacePairs, NDArray[np.int64]], FacePairs] | None = field(
         default=None, compare=False, repr=False
     )
@@ -77,6 +80,7 @@ class MethodSettings:
 
     def as_json(self) -> dict[str, Any]:
         """Return what run.json keeps of the method: everything but its factory and its code."""
+        sequences = {"whole_sequences": True} if self.whole_sequences else {}
         return {
             "name": self.name,
             "base": self.base,
@@ -84,6 +88,7 @@ class MethodSettings:
             "uses_lam": self.uses_lam,
             "images_per_pair": self.images_per_pair,
             "needs_neutral_at_test": self.needs_neutral_at_test,
+            **sequences,
         }
 
 

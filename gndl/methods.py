@@ -55,6 +55,7 @@ def register_method(
     uses_lam: bool | None = None,
     images_per_pair: int | None = None,
     needs_neutral_at_test: bool | None = None,
+    whole_sequences: bool | None = None,
 ) -> MethodSettings:
     """Make a method of one's own known, or a further variant of a known one.
 
@@ -70,7 +71,7 @@ def register_method(
         Best the class itself: ``factory(n_classes, **options)``, with ``lam`` second where λ is used.
     options, purpose
         As for :class:`MethodSettings`.
-    uses_lam, images_per_pair, needs_neutral_at_test : optional
+    uses_lam, images_per_pair, needs_neutral_at_test, whole_sequences : optional
         Where left out, the factory's attributes of these names; failing those, the defaults of :class:`Method`.
 
     Raises
@@ -103,6 +104,7 @@ def register_method(
         uses_lam=attribute(uses_lam, "uses_lam"),
         images_per_pair=attribute(images_per_pair, "images_per_pair"),
         needs_neutral_at_test=attribute(needs_neutral_at_test, "needs_neutral_at_test"),
+        whole_sequences=attribute(whole_sequences, "whole_sequences"),
     )
     _REGISTRY[name] = settings
     return settings

@@ -7,9 +7,9 @@ and ``f_gen`` are F_exam, F_neu and F'_neu, ``deviation`` is F_exp-d, ``lam`` is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -60,8 +60,11 @@ class Losses:
 class Method(nn.Module, ABC):
     """What training, evaluation and every later stage expect of a method.
 
-    A method of one's own subclasses this, or any ``nn.Module`` that returns an :class:`Output`, and is made known by
-    :func:`gndl.methods.register_method`.
+    A method of one's own subclasses this and is made known by ``--method FILE.py:CLASS``, by an entry point of the
+    group ``gndl.methods``, or by :func:`gndl.methods.register_method`. The package's own methods use nothing else.
+
+    What a method keeps from epoch to epoch belongs into parameters or buffers, so that a run that was stopped goes on
+    with it.
     """
 
     needs_neutral_at_test: bool = False
@@ -70,10 +73,23 @@ class Method(nn.Module, ABC):
     """Whether λ enters the loss."""
     images_per_pair: int = 2
     """1 where training looks at examined faces only."""
+    whole_sequences: bool = False
+    """Whether all examined frames of a sequence come in one batch, in training and at test; ``forward`` is then given
+    ``sequence``, an int tensor (B,) that numbers the batch's sequences."""
 
     @abstractmethod
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
-        """Return logits and features; ``neutral`` is given in training, and only then."""
+        """Return logits and features of ``examined`` (B, 3, S, S).
+
+        ``neutral`` is given in training where ``images_per_pair`` is 2, and at test where ``needs_neutral_at_test``.
+        """
+
+    def parameter_groups(self, learning_rate: float) -> Iterable[dict[str, Any]]:
+        """Return Adam's parameter groups; ``lr`` of a group, where it has one, keeps its ratio to ``learning_rate``."""
+        return [{"params": list(self.parameters())}]
+
+    def on_epoch(self, epoch: int, epochs: int) -> None:
+        """Do what is to be done before ``epoch`` (from 1) of ``epochs``, such as to unfreeze a layer."""
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """Cross-entropy of Eq. 9 over the softmax of Eq. 10, averaged over the batch."""

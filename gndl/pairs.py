@@ -1,9 +1,9 @@
-"""Pairs of an examined and a neutral face, kept once as bytes and turned into batches on the training device."""
+"""Pairs of an examined and a neutral face, every distinct crop kept once as bytes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gndl.batches import DevicePairs
 from gndl.errors import GndlError
 from gndl.files import hash_json
-from gndl.profiles import Augmentation
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -128,134 +128,10 @@ class FacePairs:
             examined_index=torch.from_numpy(np.array(self.examined_index, dtype=np.int64)).to(device),
             neutral_index=torch.from_numpy(np.array(self.neutral_index, dtype=np.int64)).to(device),
             label=torch.from_numpy(np.array(self.label, dtype=np.int64)).to(device),
+            sequence=torch.from_numpy(np.unique(np.asarray(self.sequence, dtype=str), return_inverse=True)[1]),
             scale=1 / (255 * torch.tensor(std, dtype=torch.float32, device=device)),
             shift=-torch.tensor(mean, dtype=torch.float32, device=device) / torch.tensor(std, device=device),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """B pairs, ready for a network.
-
-    Parameters
-    ----------
-    examined : float tensor (B, 3, S, S), channels_last
-    neutral : float tensor (B, 3, S, S), channels_last, or None
-        None where it was not asked for.
-    label : int tensor (B,)
-    """
-
-    examined: Tensor
-    neutral: Tensor | None
-    label: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class DevicePairs:
-    """The whole database on the training device, as bytes; an epoch decodes nothing and loops over no sample.
-
-    Made by :meth:`FacePairs.on`. ``images`` is uint8 (N, S, S) or (N, S, S, 3); ``scale`` and ``shift`` (3,) take a
-    byte to a normalised channel.
-    """
-
-    images: Tensor
-    examined_index: Tensor
-    neutral_index: Tensor
-    label: Tensor
-    scale: Tensor
-    shift: Tensor
-
-    @property
-    def device(self) -> torch.device:
-        """Where the crops lie."""
-        return self.images.device
-
-    def training_batches(
-        self,
-        index: NDArray[np.int64] | Tensor,
-        batch_size: int,
-        generator: torch.Generator,
-        augmentation: Augmentation,
-        *,
-        with_neutral: bool = True,
-    ) -> Iterator[Batch]:
-        """Draw one epoch: every pair of ``index`` once, in random order, flipped and noisy at random.
-
-        Both faces of a pair get the same flip and the same noise (section 4.2, ledger L14). A last batch of a single
-        pair is left out for this epoch (ledger L20), since batch-norm could not normalise it.
-
-        Order, flips and the choice of noisy pairs are drawn on the CPU, once per epoch, so that they are the same on
-        every device and cost no synchronisation; the noise itself is drawn on the device, by a generator seeded from
-        the same draw. ``generator``'s state between two epochs therefore is all that a checkpoint needs.
-
-        Parameters
-        ----------
-        index : int array (T,)
-            The pairs to train on.
-        batch_size : int
-            Pairs in a batch.
-        generator : torch.Generator
-            On the CPU.
-        augmentation : Augmentation
-            Probabilities and noise level.
-        with_neutral : bool
-            False leaves the neutral faces out, for methods that never look at them.
-        """
-        pairs = torch.as_tensor(np.asarray(index), dtype=torch.int64)
-        count = len(pairs)
-        order = pairs[torch.randperm(count, generator=generator)].to(self.device)
-        flips = torch.rand(count, generator=generator).lt(augmentation.flip_probability).to(self.device)
-        noisy = torch.rand(count, generator=generator).lt(augmentation.noise_probability).to(self.device)
-        noise_seed = int(torch.randint(2**62, (), generator=generator))
-        noise = torch.Generator(self.device).manual_seed(noise_seed)
-        # Noise is added to bytes (0 to 255), before one fused normalisation.
-        sigma = noisy.float() * (255 * augmentation.noise_sigma)
-        for start in range(0, count, batch_size):
-            chosen = slice(start, min(start + batch_size, count))
-            if chosen.stop - chosen.start == 1:
-                return
-            examined, neutral = self._augmented(
-                order[chosen], flips[chosen], sigma[chosen], noise, augmentation, with_neutral
-            )
-            yield Batch(examined, neutral, self.label[order[chosen]])
-
-    def evaluation_batches(
-        self, index: NDArray[np.int64] | Tensor, batch_size: int, *, with_neutral: bool = False
-    ) -> Iterator[Batch]:
-        """Yield the pairs of ``index`` in order and unaltered; the neutral faces only where they are asked for."""
-        pairs = torch.as_tensor(np.asarray(index), dtype=torch.int64).to(self.device)
-        for chosen in pairs.split(batch_size):
-            examined = self._normalised(self.images[self.examined_index[chosen]].float())
-            neutral = self._normalised(self.images[self.neutral_index[chosen]].float()) if with_neutral else None
-            yield Batch(examined, neutral, self.label[chosen])
-
-    def _augmented(
-        self,
-        pairs: Tensor,
-        flips: Tensor,
-        sigma: Tensor,
-        noise: torch.Generator,
-        augmentation: Augmentation,
-        with_neutral: bool,
-    ) -> tuple[Tensor, Tensor | None]:
-        """Return examined and neutral faces of ``pairs``, each (B, 3, S, S)."""
-        columns = [self.examined_index, self.neutral_index] if with_neutral else [self.examined_index]
-        per_pair = (-1, *(1,) * (self.images.ndim - 1))  # (B, 1, 1) or (B, 1, 1, 1)
-        faces, drawn = [], None
-        for column in columns:
-            bytes_ = self.images[column[pairs]]  # (B, S, S) or (B, S, S, 3)
-            values = torch.where(flips.view(per_pair), bytes_.flip(2), bytes_).float()
-            if augmentation.noise_probability > 0 and augmentation.noise_sigma > 0:
-                if drawn is None or augmentation.independent_noise:
-                    drawn = torch.randn(values.shape, generator=noise, device=self.device).mul_(sigma.view(per_pair))
-                values += drawn
-            faces.append(self._normalised(values))
-        return faces[0], faces[1] if with_neutral else None
-
-    def _normalised(self, values: Tensor) -> Tensor:
-        """Return bytes as normalised channels_last images (B, 3, S, S); grey is repeated in the same pass."""
-        pixels = values.unsqueeze(-1) if values.ndim == 3 else values  # (B, S, S, 1 or 3)
-        return torch.addcmul(self.shift, pixels, self.scale).permute(0, 3, 1, 2)
 
 
 def downscale(images: NDArray[Any], size: int) -> Tensor:

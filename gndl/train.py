@@ -271,7 +271,7 @@ def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]
         "epoch_best": best["epoch"],
         "n_train": n_train,
         "n_test": len(run.test_index),
-        "steps": steps * len(run.history),
+        "steps": None if method.whole_sequences else steps * len(run.history),  # how many differs by their lengths
         "parameters": sum(parameter.numel() for parameter in run.network.parameters()),
         "images_per_epoch": images,
         "expressions": list(run.pairs.expressions),

@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from gndl.batches import Batch, DevicePairs
 from gndl.checkpoint import State
 from gndl.device import autocast
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings, build_method
-from gndl.model import Method
-from gndl.pairs import DevicePairs, FacePairs
+from gndl.model import Method, Output
+from gndl.pairs import FacePairs
 from gndl.profiles import Precision, TrainSettings
 from gndl.weights import WeightsReport, load_backbone_weights
 
@@ -46,20 +47,38 @@ def evaluate(
     precision: Precision = "fp32",
     *,
     with_neutral: bool = False,
+    whole_sequences: bool = False,
 ) -> Tensor:
     """Return the logits (T, K) of the pairs in ``index``, in float32, by running statistics (ledger L5).
 
     Only examined faces are given to the method, unless ``with_neutral`` (for methods that declare
-    ``needs_neutral_at_test``). The method is left in evaluation mode.
+    ``needs_neutral_at_test``), and sequences are kept whole where it declares ``whole_sequences``. The method is left
+    in evaluation mode.
     """
     method.eval()
     side = data.images.shape[1]
     batch_size = max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // side**2))
     logits = []
     with torch.no_grad(), autocast(data.device, precision):
-        for batch in data.evaluation_batches(index, batch_size, with_neutral=with_neutral):
-            logits.append(method(batch.examined, batch.neutral).logits.float())
-    return torch.cat(logits)
+        for batch in data.evaluation_batches(
+            index, batch_size, with_neutral=with_neutral, whole_sequences=whole_sequences
+        ):
+            logits.append(_output(method, batch).logits.float())
+    found = torch.cat(logits)
+    if not whole_sequences:
+        return found
+    in_order = torch.empty_like(found)
+    in_order[data.sequence_order(index).to(found.device)] = found
+    return in_order
+
+
+def _output(method: Method, batch: Batch) -> Output:
+    """Call a method on what it declares to need."""
+    if batch.sequence is None:
+        output: Output = method(batch.examined, batch.neutral)
+    else:
+        output = method(batch.examined, batch.neutral, batch.sequence)
+    return output
 
 
 class Trainer:
@@ -84,12 +103,13 @@ class Trainer:
         self.report: WeightsReport | None = load_backbone_weights(self.network, weights) if weights else None
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(),
+            list(self.network.parameter_groups(settings.learning_rate)),
             lr=settings.learning_rate,
             betas=settings.betas,
             weight_decay=settings.weight_decay,
             fused=True,
         )
+        self.lr_ratios = [group["lr"] / settings.learning_rate for group in self.optimizer.param_groups]
         self.generator = torch.Generator().manual_seed(seed)
         self.data = pairs.on(device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
         self.history: list[dict[str, Any]] = []
@@ -98,8 +118,9 @@ class Trainer:
     def train_epoch(self, epoch: int) -> dict[str, Any]:
         """Train for one epoch, evaluate, and return the row of epochs.csv."""
         start = time.perf_counter()
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.settings, epoch)
+        for group, ratio in zip(self.optimizer.param_groups, self.lr_ratios, strict=True):
+            group["lr"] = learning_rate(self.settings, epoch) * ratio
+        self.network.on_epoch(epoch, self.settings.epochs)
         losses = self.optimise()
         logits = self.test_logits()
         correct = logits.argmax(1) == self.data.label[torch.from_numpy(self.test_index).to(self.device)]
@@ -117,10 +138,11 @@ class Trainer:
         for batch in self.data.training_batches(
             self.train_index, settings.batch_size, self.generator, settings.augmentation,
             with_neutral=self.method_settings.images_per_pair > 1,
+            whole_sequences=self.method_settings.whole_sequences,
         ):  # fmt: skip
             optimizer.zero_grad(set_to_none=True)
             with autocast(self.device, settings.precision):
-                output = self.network(batch.examined, batch.neutral)
+                output = _output(self.network, batch)
                 losses = self.network.loss(output, batch.label)
             losses.total.backward()
             optimizer.step()
@@ -140,8 +162,11 @@ class Trainer:
 
     def test_logits(self) -> Tensor:
         """Return the logits (T, K) of the test fold."""
-        needs_neutral = self.method_settings.needs_neutral_at_test
-        return evaluate(self.network, self.data, self.test_index, self.settings.precision, with_neutral=needs_neutral)
+        needs = self.method_settings
+        return evaluate(
+            self.network, self.data, self.test_index, self.settings.precision,
+            with_neutral=needs.needs_neutral_at_test, whole_sequences=needs.whole_sequences,
+        )  # fmt: skip
 
     def state(self, identity: dict[str, Any]) -> State:
         """Return everything that this training goes on from."""

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from planted import planted_pairs
 
+from gndl.batches import Batch
 from gndl.errors import GndlError
-from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, Batch, FacePairs, downscale
+from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, FacePairs, downscale
 from gndl.profiles import Augmentation
 
 NO_AUGMENTATION = Augmentation(flip_probability=0.0, noise_probability=0.0)

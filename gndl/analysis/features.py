@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from gndl.analysis.ensure import EnsuredRun, ensure_run, folds_with_weights
+from gndl.batches import Batch, DevicePairs
 from gndl.checkpoint import read_weights
 from gndl.device import autocast, choose_device, computing_on
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings, build_method
 from gndl.model import GNDL, Method, Output
-from gndl.pairs import Batch, DevicePairs, FacePairs
+from gndl.pairs import FacePairs
 from gndl.prepare import Prepared
 from gndl.profiles import TrainSettings
 from gndl.runs import Run
