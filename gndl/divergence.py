@@ -22,7 +22,7 @@ from gndl.errors import GndlError
 from gndl.model import Losses, Output
 from gndl.profiles import TrainSettings
 from gndl.record import PREDICTIONS
-from gndl.trainer import Trainer, learning_rate, steps_per_epoch
+from gndl.trainer import Trainer
 
 ADVICE = "Lower the learning rate or λ, or use fp32"
 
@@ -69,22 +69,18 @@ def with_the_step(
         kept = len(trainer.history)
         taken = _watch(trainer)
         for epoch in range(kept + 1, settings.epochs + 1):
-            for group in trainer.optimizer.param_groups:
-                group["lr"] = learning_rate(settings, epoch)
             taken[0] = 0
             try:
-                row = trainer.optimise()
+                trainer.train_epoch(epoch)
             except _NotFinite as found:
-                steps = steps_per_epoch(len(trainer.train_index), settings.batch_size)
                 checkpoint = f"{folder / RESUME} keeps epoch {kept}" if kept else "no epoch was finished before"
                 name = trainer.method_settings.name
                 return GndlError(
-                    f"{folder}: the loss of {name} is not finite at step {found.step} of {steps} of epoch {epoch} "
+                    f"{folder}: the loss of {name} is not finite at step {found.step} of epoch {epoch} "
                     f"({found}). {ADVICE}; {checkpoint}."
                 )
             except GndlError:
                 break
-            trainer.history.append({"epoch": epoch, **row})
     return error
 
 

@@ -36,9 +36,9 @@ def _again(_number: int, _frame: FrameType | None) -> None:
 def in_words(error: OSError) -> str:
     """Say what the system refused, of which file, and what to do."""
     place = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else "a file"
-    reason = error.strerror or str(error)
+    reason = error.strerror or " ".join(map(str, error.args))
     # numpy says how many values it could write, and no number of an error.
-    if error.errno in FULL or " requested and " in str(error):
+    if error.errno in FULL or " requested and " in reason:
         return (
             f"{place}: no room to write it ({reason}). What was finished is kept and nothing half-written stays: free "
             "some space, or choose another --out (GNDL_DATA for pictures and crops), and call it again."

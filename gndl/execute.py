@@ -132,7 +132,7 @@ def execute_missing(tasks: Sequence[Task], jobs: int) -> Iterator[Executed]:
         pool.shutdown(wait=not _stopping.is_set())
 
 
-LONGEST_ENDING = 30.0
+LONGEST_ENDING = 120.0
 """Seconds that notebooks are given to end once their kernels are ended."""
 
 _stopping = threading.Event()
