@@ -7,6 +7,7 @@ import sys
 
 import tyro
 
+from gndl.ending import in_words, stop_once
 from gndl.errors import GndlError
 from gndl.options import (
     Check,
@@ -288,6 +289,7 @@ def main() -> None:
     command: Command = tyro.cli(
         Command, prog="gndl", description="The study of facial expression through neutral faces (GNDL, ACM MM 2023)."
     )
+    stop_once()
     try:
         sys.exit(run(command))
     except GndlError as error:
@@ -296,6 +298,12 @@ def main() -> None:
     except KeyboardInterrupt:
         print("gndl: stopped; call it again to go on from here.", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # who reads the output wants no more of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        print(f"gndl: {in_words(error)}", file=sys.stderr)
+        sys.exit(1)
 
 
 if __name__ == "__main__":
