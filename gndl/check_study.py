@@ -1,16 +1,29 @@
-"""Audit a study: derive its numbers again from its own files, and say where they disagree."""
+"""Audit a study: derive its numbers again from its own files; say where they disagree and what was not looked at."""
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from gndl.check_crops import Looked, check_cached_crops, check_sources, labels_of
+from gndl.check_figures import check_figures
+from gndl.check_runs import (
+    TOLERANCE,
+    check_epochs,
+    check_imported,
+    check_predictions,
+    check_record,
+    check_same_samples,
+)
+from gndl.check_samples import check_folds, check_training_set, read_crops_csv, read_folds_json, samples_of_crops
 from gndl.errors import GndlError
-from gndl.files import hash_json
+from gndl.request import read_study_json
 from gndl.results import (
     ACCURACY_COLUMNS,
+    RUN_KEY,
     FinishedRun,
     accuracy_table,
     finished_runs,
@@ -18,20 +31,52 @@ from gndl.results import (
     require_one_configuration,
 )
 
-TOLERANCE = 1e-9
+PROVENANCE = ("versions", "seeds", "git", "machine", "written", "command", "precision", "asked")
+"""What study.json must say of how a study was made."""
 
 
-def check_study(out: Path) -> list[str]:
-    """Re-derive every accuracy and check every fold of a study.
+@dataclass(frozen=True)
+class StudyAudit:
+    """What the audit of a study found.
 
-    Each run's last accuracy is derived again from predictions.csv, its best from epochs.csv; its test subjects must
-    be those of its fold in folds.json and of no other fold; crops.csv must name every sample tested; accuracy.csv
-    must agree with the runs, and the runs of one variant must have been trained alike.
+    Parameters
+    ----------
+    problems : tuple of str
+        One line each, the file's name first.
+    verified, unverified : tuple of str
+        What was looked at and agrees, and what could not be looked at here, in words.
+    """
 
-    Returns
-    -------
-    list of str
-        One line per problem, each with the file's name; empty where everything agrees.
+    problems: tuple[str, ...]
+    verified: tuple[str, ...]
+    unverified: tuple[str, ...]
+
+    def report(self, out: Path) -> str:
+        """The whole audit as plain text, the verdict last."""
+        lines = [*self.problems]
+        lines += [f"  verified: {line}" for line in self.verified]
+        lines += [f"  not verified: {line}" for line in self.unverified]
+        count = len(self.problems)
+        verdict = f"{count} problem{'' if count == 1 else 's'}" if count else "everything agrees"
+        return "\n".join([*lines, f"{out}: {verdict}"])
+
+
+def audit_study(out: Path) -> StudyAudit:
+    """Re-derive every number of a study that follows from its files.
+
+    - Each run's last accuracy is derived from predictions.csv, its best (and the epoch of it) from epochs.csv; every
+      row's class is the one of its largest probability.
+    - Every subject is tested in one fold; the samples of a run are those of its fold in crops.csv; and the samples it
+      was trained on, by the hash that it keeps, are those of all other subjects: nobody tested was trained on.
+    - The cached crops, where they are there, give the hash of pixels, labels and names that every run keeps; source
+      files, where they are there, have the hashes in crops.csv.
+    - accuracy.csv and the CSV files of figures and tables are what the runs give.
+    - The runs of one variant were trained alike, and study.json says how.
+
+    Parameters
+    ----------
+    out : Path
+        The study's directory; only read.
 
     Raises
     ------
@@ -41,82 +86,94 @@ def check_study(out: Path) -> list[str]:
     runs = finished_runs(out)
     if not runs:
         raise GndlError(f"{out} holds no finished run; to audit a copy of a database, say which with --database.")
-    problems: list[str] = []
-    for run in runs:
-        problems += _check_record(run)
-        problems += _check_run(out, run)
+    parts = [check_study_json(out, runs)]
+    for database in dict.fromkeys(run.database for run in runs):
+        parts += _check_database(out, database, [run for run in runs if run.database == database])
     try:
         require_one_configuration(runs)
     except GndlError as error:
-        problems.append(str(error))
-    return problems + _check_accuracy_csv(out)
+        parts.append(Looked((str(error),)))
+    parts.append(Looked(tuple(_check_accuracy_csv(out))))
+    verified = (f"accuracies, best epochs, folds and training sets of {len(runs)} runs",)
+    return StudyAudit(
+        tuple(line for part in parts for line in part.problems),
+        (*verified, *(line for part in parts for line in part.verified)),
+        tuple(line for part in parts for line in part.unverified),
+    )
 
 
-def _check_record(run: FinishedRun) -> list[str]:
-    """The identity must have the hash that stands beside it, and name the fold and seed of its folder."""
-    path, identity = run.folder / "run.json", run.record["identity"]
-    problems = []
-    if hash_json(identity) != run.record["identity_hash"]:
-        problems.append(f"{path}: the identity does not have the hash beside it; the file was changed")
-    for name, expected in (("fold", run.fold), ("seed", run.seed)):
-        if identity[name] != expected:
-            problems.append(f"{path}: is of {name} {identity[name]}, but lies in the folder of {name} {expected}")
-    return problems
+def check_study(out: Path) -> list[str]:
+    """Audit a study (:func:`audit_study`) and return its problems, one line each; none where everything agrees."""
+    return list(audit_study(out).problems)
 
 
-def _check_run(out: Path, run: FinishedRun) -> list[str]:
-    path = run.folder / "predictions.csv"
-    problems = []
+def check_study_json(out: Path, runs: list[FinishedRun]) -> Looked:
+    """Check that study.json says with what, by which code, on which machine and when, and agrees with the runs."""
+    path = out / "study.json"
     try:
-        predictions = read_csv(path, ("sample", "subject", "sequence", "truth", "predicted"))
-        epochs = read_csv(run.folder / "epochs.csv", ("epoch", "accuracy_test"))
+        content = read_study_json(out)
     except GndlError as error:
-        return [str(error)]
-    derived = float((predictions["truth"] == predictions["predicted"]).mean())
-    if abs(derived - run.record["accuracy_last"]) > TOLERANCE:
-        problems.append(f"{path}: gives an accuracy of {derived:.6f}, run.json says {run.record['accuracy_last']:.6f}")
-    best = float(epochs["accuracy_test"].max())
-    if abs(best - run.record["accuracy_best"]) > TOLERANCE:
-        problems.append(
-            f"{run.folder / 'epochs.csv'}: best accuracy is {best:.6f}, run.json says {run.record['accuracy_best']:.6f}"
-        )
-    last = float(epochs["accuracy_test"].iloc[-1])
-    if abs(last - derived) > TOLERANCE:
-        problems.append(f"{run.folder / 'epochs.csv'}: ends at {last:.6f}, predictions.csv gives {derived:.6f}")
-    if len(epochs) != run.record["epochs"]:
-        problems.append(f"{run.folder / 'epochs.csv'}: has {len(epochs)} epochs, run.json says {run.record['epochs']}")
-    if len(predictions) != run.record["n_test"]:
-        problems.append(f"{path}: has {len(predictions)} rows, run.json says that {run.record['n_test']} were tested")
-    if predictions["sample"].duplicated().any():
-        problems.append(f"{path}: has a sample more than once")
-    return problems + _check_fold(out, run, predictions)
+        return Looked((str(error),))
+    problems = [f"{path}: does not say {name}" for name in PROVENANCE if not content.get(name)]
+    seeds = sorted({run.seed for run in runs} - set(content.get("seeds", ())))
+    if seeds:
+        problems.append(f"{path}: does not name seed {seeds[0]}, of which there is a run")
+    for run in runs:
+        precision = run.record["identity"]["train"].get("precision")
+        if precision is not None and precision != content.get("precision"):
+            problems.append(f"{path}: says {content.get('precision')}, {run.folder} was trained in {precision}")
+        if run.source != content.get("source", run.source):
+            problems.append(f"{path}: says {content['source']} faces, {run.folder} has seen {run.source} ones")
+    changed = content.get("git", {}).get("changed")
+    note = f"{path}: the code that ran had changes which no commit holds" if changed else ""
+    return Looked(tuple(problems), unverified=(note,) if note else ())
 
 
-def _check_fold(out: Path, run: FinishedRun, predictions: pd.DataFrame) -> list[str]:
-    path = out / run.database / "folds.json"
+def _check_database(out: Path, database: str, runs: list[FinishedRun]) -> list[Looked]:
+    problems: list[str] = []
+    tested: list[tuple[FinishedRun, pd.DataFrame]] = []
+    for run in runs:
+        predictions, wrong = check_predictions(run)
+        trained = check_imported(run) if run.imported else check_epochs(run)
+        problems += [*check_record(run), *trained, *wrong]
+        if predictions is not None:
+            tested.append((run, predictions))
+    problems += check_same_samples(tested)
     try:
-        folds: dict[str, list[str]] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as error:
-        return [f"{path}: cannot be read ({error})"]
-    own = set(folds.get(str(run.fold), []))
-    tested = set(predictions["subject"])
-    problems = []
-    if not tested <= own:
-        problems.append(
-            f"{run.folder / 'predictions.csv'}: tests {sorted(tested - own)[0]}, who is not in fold {run.fold} "
-            f"of {path}"
-        )
-    trained = {subject for fold, subjects in folds.items() if fold != str(run.fold) for subject in subjects}
-    if tested & trained:
-        problems.append(f"{path}: {sorted(tested & trained)[0]} is tested in fold {run.fold} and in another fold too")
-    try:
-        crops = read_csv(out / run.database / "crops.csv", ("sequence", "subject", "source"))
+        crops = read_crops_csv(out / database / "crops.csv")
+        folds_path = out / database / "folds.json"
+        folds = read_folds_json(folds_path)
     except GndlError as error:
-        return [*problems, str(error)]
-    unknown = set(predictions["sequence"]) - set(crops["sequence"].astype(str))
-    if unknown:
-        problems.append(f"{run.folder / 'predictions.csv'}: sequence {sorted(unknown)[0]} is not in crops.csv")
-    return problems
+        return [Looked((*problems, str(error)))]
+    samples = samples_of_crops(crops)
+    problems += check_folds(folds_path, folds, samples)
+    for run, predictions in tested:
+        problems += check_training_set(run, predictions, folds, samples, folds_path)
+    imported = sorted({run.method for run in runs if run.imported})
+    unaudited = tuple(
+        f"{out / database / name}: predictions were imported, so its training cannot be audited; that its folds are "
+        "subject-disjoint is what the importer declared"
+        for name in imported
+    )
+    parts = [Looked(tuple(problems), unverified=unaudited)]
+    content = _content(out)
+    if content:
+        parts.append(check_sources(database, crops, content))
+    if content and tested:
+        every = pd.concat([predictions for _, predictions in tested], ignore_index=True)
+        labels = labels_of(database, every, samples, content)
+        parts.append(check_cached_crops(out, database, crops, labels, runs))
+    if content:
+        parts.append(check_figures(out, database))
+    return parts
+
+
+def _content(out: Path) -> dict[str, Any]:
+    """study.json; empty where it cannot be read, which `check_study_json` has said."""
+    try:
+        return read_study_json(out)
+    except GndlError:
+        return {}
 
 
 def _check_accuracy_csv(out: Path) -> list[str]:
@@ -125,20 +182,19 @@ def _check_accuracy_csv(out: Path) -> list[str]:
         kept = read_csv(path, ACCURACY_COLUMNS)
     except GndlError as error:
         return [str(error)]
-    key = ["database", "method", "lam", "fold", "seed"]
-    derived = accuracy_table(out)
-    both = derived.merge(kept, on=key, how="outer", suffixes=("", "_kept"), indicator=True)
+    both = accuracy_table(out).merge(kept, on=RUN_KEY, how="outer", suffixes=("", "_kept"), indicator=True)
     problems = []
     for _, row in both.iterrows():
-        name = ", ".join(str(row[part]) for part in key)
+        name = ", ".join(str(row[part]) for part in RUN_KEY)
         if row["_merge"] == "left_only":
             problems.append(f"{path}: lacks the run {name}")
-        elif row["_merge"] == "right_only":
+            continue
+        if row["_merge"] == "right_only":
             problems.append(f"{path}: has a row for {name}, but there is no such run")
-        else:
-            for column in ("accuracy_last", "accuracy_best", "n_train", "n_test"):
-                if abs(float(row[column]) - float(row[f"{column}_kept"])) > TOLERANCE:
-                    problems.append(
-                        f"{path}: {column} of {name} is {row[f'{column}_kept']}, the run says {row[column]}"
-                    )
+            continue
+        for column in (part for part in ACCURACY_COLUMNS if part not in RUN_KEY):
+            ours, theirs = row[column], row[f"{column}_kept"]
+            number = column.startswith(("accuracy", "epoch", "n_"))
+            if abs(float(ours) - float(theirs)) > TOLERANCE if number else str(ours) != str(theirs):
+                problems.append(f"{path}: {column} of {name} is {theirs}, the run says {ours}")
     return problems

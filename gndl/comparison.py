@@ -8,7 +8,7 @@ approximation for k folds. Below seven folds there is no test, only the effect a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +16,17 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from gndl.analysis.exact_tests import sign_flip_exact
+from gndl.imported import imported_note, is_imported
+
 FEWEST_FOLDS = 7
 """Folds from which on a test is made: with fewer, no exact signed-rank test could reach 1 %."""
 
 CONFIDENCE = 0.95
+
+
+NOTHING = 1e-9
+"""Differences of accuracies below this are none: they are sums of fractions."""
 
 
 def compare(differences: NDArray[np.float64], n_test_over_n_train: float) -> dict[str, float | int]:
@@ -36,19 +43,23 @@ def compare(differences: NDArray[np.float64], n_test_over_n_train: float) -> dic
     -------
     dict
         ``folds``, ``difference`` (mean), ``sd``, ``low`` and ``high`` (95 % interval by the corrected t), ``better``,
-        ``worse`` and ``equal`` (numbers of folds), ``p_corrected_t`` and ``p_wilcoxon`` (two-sided; NaN below seven
-        folds; the signed-rank test leaves equal folds out and is NaN where all are equal).
+        ``worse`` and ``equal`` (numbers of folds), ``effect`` (mean by standard deviation of the folds' differences),
+        ``rank_effect`` (matched pairs, rank-biserial: from -1, worse in every fold that differs, to 1, better in every
+        one), ``p_corrected_t`` and ``p_wilcoxon`` (two-sided; NaN below seven folds; the signed-rank test is exact and
+        leaves equal folds out; it and the rank effect are NaN where all are equal).
     """
+    differences = np.where(np.abs(differences) <= NOTHING, 0.0, differences)
     k = len(differences)
     mean = float(differences.mean())
     sd = float(differences.std(ddof=1)) if k > 1 else np.nan
     error = sd * np.sqrt(1 / k + n_test_over_n_train)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, k - 1)) * error if k > 1 else np.nan
+    ranks = _signed_ranks(differences)
     p_t = p_wilcoxon = np.nan
     if k >= FEWEST_FOLDS:
         p_t = _p_of_t(mean, error, k)
-        if np.any(differences != 0):
-            p_wilcoxon = float(stats.wilcoxon(differences, zero_method="wilcox").pvalue)
+        if len(ranks):
+            p_wilcoxon = sign_flip_exact(2 * ranks)
     return {
         "folds": k,
         "difference": mean,
@@ -58,9 +69,61 @@ def compare(differences: NDArray[np.float64], n_test_over_n_train: float) -> dic
         "better": int((differences > 0).sum()),
         "worse": int((differences < 0).sum()),
         "equal": int((differences == 0).sum()),
+        "effect": mean / sd if k > 1 and sd > NOTHING else np.nan,
+        "rank_effect": float(ranks.sum() / np.abs(ranks).sum()) if len(ranks) else np.nan,
         "p_corrected_t": p_t,
         "p_wilcoxon": p_wilcoxon,
     }
+
+
+def _signed_ranks(differences: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Ranks of the sizes of the differences that are not zero, with their signs; equal sizes share their mean rank."""
+    differing = differences[differences != 0]
+    # Rounded: shares of one fold's samples that are equal as fractions need not be as floats.
+    return np.asarray(stats.rankdata(np.abs(differing).round(9)) * np.sign(differing), dtype=np.float64)
+
+
+def holm(p: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
+    """Adjust p values for their number after Holm's step-down procedure; NaN stays NaN and is not counted.
+
+    Parameters
+    ----------
+    p : array (m,)
+
+    Returns
+    -------
+    array (m,)
+    """
+    values = np.asarray(p, dtype=np.float64)
+    adjusted = np.full(len(values), np.nan)
+    order = [int(k) for k in np.argsort(values, kind="stable") if not np.isnan(values[k])]
+    largest = 0.0
+    for rank, k in enumerate(order):
+        largest = max(largest, min(1.0, (len(order) - rank) * values[k]))
+        adjusted[k] = largest
+    return adjusted
+
+
+def with_holm(comparisons: pd.DataFrame) -> pd.DataFrame:
+    """Adjust the corrected t-test's p of every variant for the databases on which it was tested (Holm).
+
+    Parameters
+    ----------
+    comparisons : DataFrame
+        Of :func:`compare_with_baseline`, of all databases of a study one after the other.
+
+    Returns
+    -------
+    DataFrame
+        With ``p_holm`` (NaN where there is no test) and ``databases_tested``, the number of tests adjusted for.
+    """
+    table = comparisons.assign(p_holm=np.nan, databases_tested=0)
+    if "p_corrected_t" not in table.columns:
+        return table
+    for _, own in table.groupby(["method", "lam", "against"], sort=False):
+        table.loc[own.index, "p_holm"] = holm(own["p_corrected_t"].to_numpy(float))
+        table.loc[own.index, "databases_tested"] = int(own["p_corrected_t"].notna().sum())
+    return table
 
 
 def compare_with_baseline(summary: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +140,9 @@ def compare_with_baseline(summary: pd.DataFrame, accuracy: pd.DataFrame) -> pd.D
     -------
     DataFrame
         One row per variant: ``database``, ``source``, ``method``, ``lam``, ``against`` (empty where there is no such
-        baseline or no common fold) and what :func:`compare` returns.
+        baseline or no common fold and seed), ``seeds`` (the fewest that a fold has of both), ``sd_seeds`` (standard
+        deviation of a fold's difference between seeds, pooled over folds; NaN with one seed) and what
+        :func:`compare` returns.
     """
     plain = summary[summary["base_method"] == "baseline"]
     baselines = dict(zip(plain["weights"].astype(str), plain["method"].astype(str), strict=True))
@@ -87,14 +152,22 @@ def compare_with_baseline(summary: pd.DataFrame, accuracy: pd.DataFrame) -> pd.D
         against = baselines.get(str(variant.weights), "")
         if against:
             here = accuracy[accuracy["database"] == variant.database]
-            own = _by_fold(here, str(variant.method), str(variant.lam))
-            both = own.merge(_by_fold(here, against, "none"), on="fold", suffixes=("_own", "_other"))
-            if len(both):
-                difference = (both["accuracy_last_own"] - both["accuracy_last_other"]).to_numpy(float)
-                rows.append(row | {"against": against} | compare(difference, float(both["share_own"].mean())))
+            by_run = _by_run(here, (str(variant.method), str(variant.lam)), (against, "none"))
+            if len(by_run):
+                folds = by_run.groupby("fold")
+                found = compare(folds["difference"].mean().to_numpy(float), float(folds["share"].mean().mean()))
+                seeds = {"seeds": int(folds.size().min()), "sd_seeds": sd_between_seeds(by_run)}
+                rows.append(row | {"against": against} | seeds | found)
                 continue
         rows.append(row | {"against": ""})
     return pd.DataFrame(rows)
+
+
+def sd_between_seeds(by_run: pd.DataFrame, column: str = "difference") -> float:
+    """Standard deviation of a column between the seeds of a fold, pooled over folds; NaN with one seed each."""
+    groups = by_run.groupby("fold")[column]
+    freedom = int((groups.size() - 1).sum())
+    return float(np.sqrt(((by_run[column] - groups.transform("mean")) ** 2).sum() / freedom)) if freedom else np.nan
 
 
 def in_plain_words(comparisons: pd.DataFrame) -> str:
@@ -112,26 +185,71 @@ def _sentence(row: Mapping[Any, Any]) -> str:
     counts = ", ".join(f"{word} in {int(row[word])}" for word in ("better", "worse", "equal"))
     text = (
         f"- **{row['method']}{lam}** differs from the baseline by {points['difference']:+.1f} points on average over "
-        f"{folds} fold{'' if folds == 1 else 's'}: {counts}."
+        f"{folds} fold{'' if folds == 1 else 's'}{_seeds(row)}: {counts}."
     )
     if folds > 1:
-        text += f" 95 % interval {points['low']:+.1f} to {points['high']:+.1f} points."
+        text += f" 95 % interval {points['low']:+.1f} to {points['high']:+.1f} points{_effect(row)}."
     if folds < FEWEST_FOLDS:
         text += " So few folds allow no test: no difference shown either way."
     else:
-        verdict = "a difference beyond chance" if row["p_corrected_t"] < 1 - CONFIDENCE else "no difference shown"
-        text += (
-            f" Corrected t-test p = {row['p_corrected_t']:.3g} (approximate: folds share training samples), "
-            f"signed-rank test p = {row['p_wilcoxon']:.3g}: {verdict}."
-        )
-    return text + (" Measured on rendered faces, it says nothing about people." if row["source"] == "rendered" else "")
+        text += _tests(row)
+    return (
+        text
+        + _subjects(row)
+        + (f" {imported_note(row['method'])}." if is_imported(row["method"]) else "")
+        + (" Measured on rendered faces, it says nothing about people." if row["source"] == "rendered" else "")
+    )
 
 
-def _by_fold(accuracy: pd.DataFrame, method: str, lam: str) -> pd.DataFrame:
-    """Accuracy and ratio of tested to trained samples of each fold, seeds averaged."""
-    own = accuracy[(accuracy["method"] == method) & (accuracy["lam"] == lam)]
-    own = own.assign(share=own["n_test"] / own["n_train"])
-    return own.groupby("fold")[["accuracy_last", "share"]].mean()
+def _seeds(row: Mapping[Any, Any]) -> str:
+    if int(row["seeds"]) == 1:
+        return ", one seed each"
+    return f", {int(row['seeds'])} seeds each averaged first (they spread it by {100 * row['sd_seeds']:.1f} points, sd)"
+
+
+def _effect(row: Mapping[Any, Any]) -> str:
+    """Effect sizes in brackets; nothing where folds do not differ, or all by the same."""
+    parts = []
+    if not pd.isna(row["effect"]):
+        parts.append(f"{row['effect']:+.2f} standard deviations of the folds' differences")
+    if not pd.isna(row["rank_effect"]):
+        parts.append(f"rank-biserial {row['rank_effect']:+.2f}")
+    return f" (effect: {', '.join(parts)})" if parts else ""
+
+
+def _tests(row: Mapping[Any, Any]) -> str:
+    text = f" Corrected t-test p = {row['p_corrected_t']:.3g} (approximate: made for random splits, folds are none)"
+    if pd.isna(row["p_wilcoxon"]):
+        text += "; no signed-rank test, since every fold is equal"
+    else:
+        left_out = f" without the {int(row['equal'])} equal" if row["equal"] else ""
+        text += f", signed-rank test{left_out} p = {row['p_wilcoxon']:.3g}"
+    decisive = row["p_corrected_t"]
+    if row.get("databases_tested", 0) > 1:
+        decisive = row["p_holm"]
+        text += f"; for {int(row['databases_tested'])} databases tested (Holm) p = {decisive:.3g}"
+    verdict = "a difference beyond chance" if decisive < 1 - CONFIDENCE else "no difference shown"
+    return f"{text}: **{verdict}**."
+
+
+def _subjects(row: Mapping[Any, Any]) -> str:
+    """How many subjects differ, where they were counted (`gndl.analysis.comparisons`)."""
+    if pd.isna(row.get("subjects", np.nan)):
+        return ""
+    better, worse = int(row["subjects_better"]), int(row["subjects_worse"])
+    differing = f"{better + worse} of {int(row['subjects'])} subjects differ"
+    return f" By their sequences, {differing}: {better} better, {worse} worse."
+
+
+def _by_run(accuracy: pd.DataFrame, variant: tuple[str, str], other: tuple[str, str]) -> pd.DataFrame:
+    """Difference of last accuracies, and ratio of tested to trained samples, in every fold and seed that both have."""
+    one, two = (
+        accuracy.loc[(accuracy["method"] == method) & (accuracy["lam"] == lam)] for method, lam in (variant, other)
+    )
+    both = one.merge(two[["fold", "seed", "accuracy_last"]], on=["fold", "seed"], suffixes=("", "_other"))
+    return both.assign(
+        difference=both["accuracy_last"] - both["accuracy_last_other"], share=both["n_test"] / both["n_train"]
+    )
 
 
 def _p_of_t(mean: float, error: float, folds: int) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,14 @@ from gndl.errors import GndlError
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES, PAPER_ROW_OF_METHOD, reported_accuracy
 from gndl.profiles import Profile
-from gndl.quoted_numbers import Number, count_number, p_number, percent_number, points_number
+from gndl.quoted_numbers import (
+    Number,
+    count_number,
+    decimal_number,
+    p_number,
+    percent_number,
+    points_number,
+)
 from gndl.results import read_csv, write_csv
 from gndl.tables import measured_on
 from gndl.tex import STUDY_MACRO, escape, macro_name
@@ -28,6 +35,7 @@ def study_numbers(
     summaries: Mapping[str, pd.DataFrame],
     comparisons: pd.DataFrame,
     figure_folders: Mapping[str, Path],
+    scores: Iterable[pd.DataFrame] = (),
 ) -> pd.DataFrame:
     """Collect every number that a text about the study quotes, each under the name of a TeX macro.
 
@@ -43,6 +51,8 @@ def study_numbers(
         Of `gndl.comparison.compare_with_baseline`, all databases one after the other.
     figure_folders : mapping of database to Path
         Where the CSV files behind the figures lie.
+    scores : iterable of DataFrame
+        Of `gndl.score_tables.score_table`, one per database.
 
     Returns
     -------
@@ -63,6 +73,8 @@ def study_numbers(
     for row in comparisons.to_dict("records"):
         if not pd.isna(row.get("difference")):
             numbers += _of_comparison(row)
+    for table in scores:
+        numbers += _of_scores(table)
     for database, folder in figure_folders.items():
         numbers += numbers_of_analyses(folder, database)
     table = pd.DataFrame(numbers, columns=list(Number._fields))
@@ -119,7 +131,10 @@ def _of_variant(row: Mapping[Any, Any]) -> Iterator[Number]:
     yield count_number(("images", *name), row["images_per_epoch"], f"images that {of} sees in an epoch of training")
     millions = row["parameters"] / 1e6
     yield Number(
-        macro_name("parameters", *name), f"{millions:.2f}", row["parameters"], f"parameters of {of}, in millions"
+        macro_name("parameters", *name),
+        "--" if pd.isna(millions) else f"{millions:.2f}",
+        row["parameters"],
+        f"parameters of {of}, in millions",
     )
 
 
@@ -134,6 +149,28 @@ def _of_comparison(row: Mapping[Any, Any]) -> Iterator[Number]:
         yield count_number((part, *name), row[part], f"{of}: folds that are {part}")
     yield p_number(("p", "corrected", "t", *name), row["p_corrected_t"], f"{of}: p of the corrected t-test")
     yield p_number(("p", "signed", "rank", *name), row["p_wilcoxon"], f"{of}: p of the signed-rank test")
+    if "p_holm" in row:
+        meaning = f"{of}: p of the corrected t-test, adjusted for {int(row['databases_tested'])} databases (Holm)"
+        yield p_number(("p", "holm", *name), row["p_holm"], meaning)
+    meaning = f"{of}: mean difference by the standard deviation of the folds' differences"
+    yield decimal_number(("effect", *name), row["effect"], meaning)
+    yield decimal_number(("rank", "effect", *name), row["rank_effect"], f"{of}: rank-biserial effect over folds")
+    if not pd.isna(row.get("subjects", float("nan"))):
+        yield count_number(("subjects", "compared", *name), row["subjects"], f"{of}: subjects compared")
+        for part in ("better", "worse", "equal"):
+            meaning = f"{of}: subjects that are {part} by their sequences"
+            yield count_number(("subjects", part, *name), row[f"subjects_{part}"], meaning)
+
+
+def _of_scores(table: pd.DataFrame) -> Iterator[Number]:
+    """What is counted over all classes, with intervals over subjects; single classes are left to the CSV."""
+    words = {"accuracy": "pooled accuracy", "macro_recall": "macro recall", "macro_f1": "macro F1"}
+    for row in table[table["class"] == "all"].to_dict("records"):
+        name = (str(row["of"]), *str(row["measure"]).split("_"), str(row["database"]), str(row["method"]))
+        of = f"{words[row['measure']]} of {row['method']} on {measured_on(row['database'], row['source'])}, {row['of']}"
+        yield percent_number(name, row["value"], of)
+        yield percent_number(("low", *name), row["low"], f"{of}: lower end of the 95 % interval over subjects")
+        yield percent_number(("high", *name), row["high"], f"{of}: upper end of the 95 % interval over subjects")
 
 
 def numbers_tex(numbers: pd.DataFrame, source: str) -> str:

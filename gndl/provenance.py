@@ -56,4 +56,10 @@ def machine() -> dict[str, Any]:
                 processor = line.split(":", 1)[1].strip()
                 break
     gpu = torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
-    return {"system": platform.platform(), "processor": processor, "cores": os.cpu_count(), "gpu": gpu}
+    return {
+        "system": platform.platform(),
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "gpu": gpu,
+    }

@@ -30,7 +30,8 @@ def provenance_table(content: dict[str, Any]) -> pd.DataFrame:
         ("versions", ", ".join(f"{name} {number}" for name, number in content.get("versions", {}).items())),
         (
             "machine",
-            f"{machine.get('processor', '–')}, {machine.get('cores', '–')} cores, {machine.get('system', '–')}",
+            f"{machine.get('processor', '–')}, {machine.get('cores', '–')} cores, "
+            f"{machine.get('memory_gib', '–')} GiB of memory, {machine.get('system', '–')}",
         ),
         ("GPU", machine.get("gpu") or "none"),
         ("written", content.get("written", "–")),

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gndl import comparison, figures, results, study_tables, tables
+from gndl import comparison, figures, results, score_tables, study_tables, tables
+from gndl.analysis.comparisons import compare_database
 from gndl.errors import GndlError
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
 from gndl.figures.variants import VARIANTS_DESCRIPTION
@@ -33,9 +34,11 @@ class DatabaseReport:
     matrices, curves : Figure
         Confusion matrices (Fig. 6) and learning curves.
     comparison : DataFrame
-        Every variant against its baseline, of `gndl.comparison.compare_with_baseline`.
+        Every variant against its baseline, of `gndl.analysis.comparisons.compare_database`.
     words : str
         The comparison in plain words, in Markdown.
+    scores : DataFrame
+        Frames, sequences and classes, of `gndl.score_tables.score_table`.
     """
 
     summary: pd.DataFrame
@@ -44,10 +47,11 @@ class DatabaseReport:
     curves: Figure
     comparison: pd.DataFrame
     words: str
+    scores: pd.DataFrame
 
 
 def report_database(out: Path, database: str, into: Path | None = None) -> DatabaseReport:
-    """Write Table 1, confusion matrices and learning curves of one database, and return them.
+    """Write Table 1, scores, confusion matrices and learning curves of one database, and return them.
 
     Only the λ that was fixed beforehand enters (ledger L19); other values lie in accuracy.csv.
 
@@ -75,9 +79,11 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     matrices, curves = figures.training_figures(counts, epochs, source, into or out / database / "figures")
     table, table_folder = tables.table_1(summary, database), (into or out / database) / "tables"
     tables.save_table_1(table, table_folder, database)
-    compared = comparison.compare_with_baseline(summary, results.accuracy_table(out, database))
+    scores = score_tables.score_table(out, database, summary)
+    score_tables.save_scores(scores, summary, table_folder, database)
+    compared = compare_database(out, database, summary)
     results.write_csv(compared, table_folder / "comparison.csv")
-    return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared))
+    return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared), scores)
 
 
 def confusion_by_title(out: Path, database: str, summary: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -153,13 +159,15 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
         # Of a study of record all but "analysis" may be missing in another copy, and every copy gives the same figures.
         redraw(out / name, target, others, CSV_FOLDERS[::-1] if into else CSV_FOLDERS)
     folder = into or out
+    scores = [report.scores for report in reports.values()]
     summaries = {name: report.summary for name, report in reports.items()}
-    comparisons = pd.concat([report.comparison for report in reports.values()], ignore_index=True)
+    together = pd.concat([report.comparison for report in reports.values()], ignore_index=True)
+    comparisons = comparison.with_holm(together)
     study_tables.save_study_table(study_tables.study_table_1(summaries), folder / "tables")
     study_tables.save_comparisons(comparisons, folder / "tables")
     table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
-    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders)
+    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores)
     report_variants(out, folder / "tables", into or out / "figures")
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from gndl.comparison import CONFIDENCE, compare
+from gndl.comparison import CONFIDENCE, compare, holm
 from gndl.errors import GndlError
 from gndl.identity import differences
 from gndl.methods import method_names, method_settings
@@ -33,27 +32,6 @@ SENSITIVITY_COLUMNS = (
     *(f"to_{reference}_{name}" for reference in REFERENCES for name in _COMPARED),
     *("to_best_p_holm", "decrease"),
 )
-
-
-def holm(p: Sequence[float] | NDArray[np.float64]) -> NDArray[np.float64]:
-    """Adjust p values for their number after Holm's step-down procedure; NaN stays NaN and is not counted.
-
-    Parameters
-    ----------
-    p : array (m,)
-
-    Returns
-    -------
-    array (m,)
-    """
-    values = np.asarray(p, dtype=np.float64)
-    adjusted = np.full(len(values), np.nan)
-    order = [int(k) for k in np.argsort(values, kind="stable") if not np.isnan(values[k])]
-    largest = 0.0
-    for rank, k in enumerate(order):
-        largest = max(largest, min(1.0, (len(order) - rank) * values[k]))
-        adjusted[k] = largest
-    return adjusted
 
 
 def sensitivity_table(

@@ -12,7 +12,8 @@ from typing import Any
 import nbformat
 import pandas as pd
 
-from gndl import comparison, results, study_tables, tables
+from gndl import comparison, results, score_tables, study_tables, tables
+from gndl.analysis.comparisons import compare_study
 from gndl.describe import SOURCE_TEXTS
 from gndl.errors import GndlError
 from gndl.execute import FOR_EACH_DATABASE, notebook_sources
@@ -130,20 +131,36 @@ def measured_in_full(report: StudyReport) -> pd.DataFrame:
     return text
 
 
+def scores_in_full(report: StudyReport) -> pd.DataFrame:
+    """Every way to count each method's accuracy, macro averages among them, with intervals over subjects."""
+    parts = []
+    for name, summary in report.summaries.items():
+        text = score_tables.readable_scores(score_tables.score_table(report.out, name, summary), summary)
+        text.insert(0, "On", tables.measured_on(name, str(summary["source"].iloc[0])))
+        parts.append(text)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def classes_in_full(report: StudyReport) -> pd.DataFrame:
+    """Recall and F1 of every class of each method, by frames and by sequences."""
+    parts = []
+    for name, summary in report.summaries.items():
+        text = score_tables.readable_classes(score_tables.score_table(report.out, name, summary))
+        text.insert(0, "On", tables.measured_on(name, str(summary["source"].iloc[0])))
+        parts.append(text)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
 def comparisons(report: StudyReport) -> pd.DataFrame:
-    """Every variant against its baseline (`gndl.comparison.compare_with_baseline`), all databases."""
-    compared = [
-        comparison.compare_with_baseline(summary, results.accuracy_table(report.out, name))
-        for name, summary in report.summaries.items()
-    ]
-    return pd.concat(compared, ignore_index=True) if compared else pd.DataFrame()
+    """Every variant against its baseline (`gndl.analysis.comparisons.compare_study`), all databases."""
+    return compare_study(report.out, report.summaries)
 
 
 def in_plain_words(report: StudyReport) -> str:
     """Say database by database, in Markdown, how every variant compares with the baseline."""
-    parts = []
+    parts, everything = [], comparisons(report)
     for name, summary in report.summaries.items():
-        compared = comparison.compare_with_baseline(summary, results.accuracy_table(report.out, name))
+        compared = everything[everything["database"] == name] if len(everything) else everything
         title = tables.measured_on(name, str(summary["source"].iloc[0]))
         parts.append(f"**{title}**\n\n{comparison.in_plain_words(compared)}")
     return "\n\n".join(parts) or "No run is finished, so there is nothing to compare."

@@ -139,11 +139,6 @@ def test_too_few_folds_are_never_called_a_difference(study: Path) -> None:
     assert "rendered faces" in words
 
 
-def test_an_untouched_study_passes_its_audit(study: Path) -> None:
-    """Every number can be derived again."""
-    assert check_study(study) == []
-
-
 def change_record(run: Path, **changes: object) -> None:
     """Change run.json by hand."""
     record = json.loads((run / "run.json").read_text())
@@ -170,44 +165,6 @@ def test_only_the_lam_fixed_beforehand_is_the_headline(study: Path) -> None:
     summary = results.summarise(study, "ckplus")
     assert sorted(summary["lam"]) == ["0.5", "5", "none"]
     assert sorted(results.headline(summary, 5.0)["lam"]) == ["5", "none"]
-
-
-@pytest.mark.parametrize("tampering", ["prediction", "accuracy", "leak", "row", "settings", "fold", "crops"])
-def test_a_tampered_study_is_found_out(study: Path, tampering: str) -> None:
-    """A changed prediction, a polished accuracy.csv, a subject in two folds and a missing row are each named."""
-    run = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0"
-    if tampering == "prediction":
-        table = pd.read_csv(run / "predictions.csv")
-        table["predicted"] = table["truth"]
-        table.to_csv(run / "predictions.csv", index=False)
-        culprit = "predictions.csv"
-    elif tampering == "accuracy":
-        table = results.read_csv(study / "accuracy.csv", ())
-        table.loc[0, "accuracy_last"] = 0.99
-        table.to_csv(study / "accuracy.csv", index=False)
-        culprit = "accuracy.csv"
-    elif tampering == "leak":
-        write_json(study / "ckplus" / "folds.json", {"0": ["S001"], "1": ["S002", "S001"]})
-        culprit = "folds.json"
-    elif tampering == "settings":
-        record = json.loads((run / "run.json").read_text())
-        change_record(run, identity={**record["identity"], "lam": 1.0})
-        culprit = "run.json"
-    elif tampering == "fold":
-        record = json.loads((run / "run.json").read_text())
-        moved = {**record["identity"], "fold": 7}
-        change_record(run, identity=moved, identity_hash=hash_json(moved))
-        culprit = "run.json"
-    elif tampering == "crops":
-        (study / "ckplus" / "crops.csv").unlink()
-        culprit = "crops.csv"
-    else:
-        table = results.read_csv(study / "accuracy.csv", ()).iloc[1:]
-        table.to_csv(study / "accuracy.csv", index=False)
-        culprit = "accuracy.csv"
-    problems = check_study(study)
-    assert problems
-    assert any(culprit in problem for problem in problems)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

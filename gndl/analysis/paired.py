@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from gndl import results
 from gndl.analysis.hard_samples import votes_side_by_side
 from gndl.analysis.variants import Variant
+from gndl.comparison import sd_between_seeds
 from gndl.errors import GndlError
 
 KEY = ["fold", "seed"]
@@ -183,6 +184,7 @@ def _summary(
     variant: Variant, reference: Variant, by_run: pd.DataFrame, folds: pd.DataFrame, subjects: pd.DataFrame
 ) -> PairedSummary:
     of_folds, of_subjects = folds["difference"].to_numpy(float), subjects["difference"].to_numpy(float)
+    sd_seeds = sd_between_seeds(by_run)
     groups = subjects.groupby("fold")["difference"]
     means, sizes = groups.mean().to_numpy(float), groups.size().to_numpy()
     return PairedSummary(
@@ -202,17 +204,9 @@ def _summary(
         sd_subjects=_sd(of_subjects),
         sd_fold_means=_sd(means),
         sd_dealt=sd_if_dealt_at_random(of_subjects, sizes) if len(sizes) > 1 else None,
-        sd_seeds=_sd_between_seeds(by_run),
+        sd_seeds=None if np.isnan(sd_seeds) else sd_seeds,
     )
 
 
 def _sd(values: NDArray[np.float64]) -> float | None:
     return float(values.std(ddof=1)) if len(values) > 1 else None
-
-
-def _sd_between_seeds(by_run: pd.DataFrame) -> float | None:
-    groups = by_run.groupby("fold")["difference"]
-    freedom = int((groups.size() - 1).sum())
-    if not freedom:
-        return None
-    return float(np.sqrt(((by_run["difference"] - groups.transform("mean")) ** 2).sum() / freedom))

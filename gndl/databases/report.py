@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gndl.databases.folders import relative
+from gndl.databases.near_duplicates import check_near_duplicates
 from gndl.databases.pictures import check_pictures
 from gndl.databases.reader import inspect_database
 from gndl.databases.reading import THE_PAPERS, Findings, ReadOptions, per_class
@@ -145,6 +146,7 @@ def audit(root: Path, name: str, options: ReadOptions = THE_PAPERS, *, frames_cs
         return Audit(name, root, findings=(Finding("error", root, str(error)),))
     findings = Findings(list(database.findings))
     check_pictures(database, findings)
+    check_near_duplicates(database, findings)
     return Audit(name, root, database, tuple(findings.items), _compare(database))
 
 

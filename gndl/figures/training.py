@@ -93,6 +93,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
         ("accuracy_train", "accuracy on training folds"),
         ("accuracy_test", "accuracy on the test fold"),
     )
+    marker = "o-" if epochs["epoch"].max() == 1 else "-"  # a line of one epoch has no length
     with style():
         figure = new_figure(width, 2.3)
         grid = figure.subplots(1, len(panels))
@@ -100,12 +101,12 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
             for number, ((method, lam), runs) in enumerate(epochs.groupby(["method", "lam"])):
                 colour = METHOD_COLOURS.get(str(method), f"C{number + 1}")
                 for _, run in runs.groupby(["fold", "seed"]):
-                    axes.plot(run["epoch"], run[column], color=colour, alpha=0.25, linewidth=0.6)
+                    axes.plot(run["epoch"], run[column], marker, color=colour, alpha=0.25, linewidth=0.6)
                 mean = runs.groupby("epoch")[column].mean()
                 name = str(method) if lam == "none" else f"{method}, λ = {lam}"
-                axes.plot(mean.index, mean, color=colour, label=f"{name} ({_counted(runs['fold'].nunique())})")
+                axes.plot(mean.index, mean, marker, color=colour, label=f"{name} ({_counted(runs['fold'].nunique())})")
             axes.set_xlabel("epoch")
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_title(label)
             if column == "loss":
                 axes.set_yscale("log")
@@ -147,11 +148,8 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
     return figure
 
 
-def training_figures(
-    counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path
-) -> tuple[Figure, Figure]:
-    """Draw and save the confusion matrices (Fig. 6) and the learning curves of one database."""
-    matrices, curves = confusion_matrices(counts, source=source), learning_curves(epochs, source=source)
+def counts_table(counts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Write confusion matrices as one table: ``truth``, ``predicted``, ``count`` and ``panel``, the matrix's title."""
     panels = [
         table.rename_axis("truth")
         .reset_index()
@@ -159,6 +157,14 @@ def training_figures(
         .assign(panel=name)
         for name, table in counts.items()
     ]
-    save_figure(matrices, folder, "confusion_matrices", pd.concat(panels, ignore_index=True), source)
+    return pd.concat(panels, ignore_index=True)
+
+
+def training_figures(
+    counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path
+) -> tuple[Figure, Figure]:
+    """Draw and save the confusion matrices (Fig. 6) and the learning curves of one database."""
+    matrices, curves = confusion_matrices(counts, source=source), learning_curves(epochs, source=source)
+    save_figure(matrices, folder, "confusion_matrices", counts_table(counts), source)
     save_figure(curves, folder, "learning_curves", epochs, source)
     return matrices, curves

@@ -1,0 +1,150 @@
+"""Audit who was trained on and who was tested: folds, samples and training sets, against crops.csv and the hashes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from gndl.errors import GndlError
+from gndl.files import hash_json
+from gndl.folds import Folds
+from gndl.results import FinishedRun, read_csv
+from gndl.train import pairs_per_epoch
+
+CROP_COLUMNS = ("sequence", "subject", "role", "frame", "source_file", "source_sha256", "crop", "source")
+
+
+def samples_of_crops(crops: pd.DataFrame) -> pd.DataFrame:
+    """List the samples that crops.csv makes, in the order in which they are numbered: one per examined frame.
+
+    Parameters
+    ----------
+    crops : DataFrame
+        The rows of crops.csv (`gndl.crop.Crops`).
+
+    Returns
+    -------
+    DataFrame
+        ``subject``, ``sequence``, ``frame``, ``crop`` and ``neutral_crop``; the index is the sample's number.
+    """
+    neutral = crops[crops["role"] == "neutral"].set_index("sequence")["crop"]
+    examined = crops[crops["role"] != "neutral"].reset_index(drop=True)
+    return examined[["subject", "sequence", "frame", "crop"]].assign(
+        neutral_crop=examined["sequence"].map(neutral).to_numpy()
+    )
+
+
+def read_crops_csv(path: Path) -> pd.DataFrame:
+    """Read crops.csv as text, but for the number of the crop.
+
+    Raises
+    ------
+    GndlError
+        Where it is missing or lacks a column, or a crop's number is none.
+    """
+    read_csv(path, CROP_COLUMNS)  # for its messages
+    table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
+    try:
+        return table.assign(crop=table["crop"].astype(int))
+    except ValueError as error:
+        raise GndlError(f"{path}: a number in the column crop is none ({error}).") from error
+
+
+def read_folds_json(path: Path) -> Folds:
+    """Read the folds that lie in a study, in any state; what is wrong with them is for `check_folds` to say.
+
+    Raises
+    ------
+    GndlError
+        Where the file cannot be read at all.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Folds(tuple(tuple(map(str, content[str(fold)])) for fold in range(len(content))))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise GndlError(f"{path}: cannot be read as folds ({error})") from error
+
+
+def check_folds(path: Path, folds: Folds, samples: pd.DataFrame) -> list[str]:
+    """Check that every subject of the samples is in one fold and in no other.
+
+    Returns
+    -------
+    list of str
+        One line per problem, the file's name first; so for every function here.
+    """
+    problems: list[str] = []
+    seen: dict[str, int] = {}
+    for fold, tested in enumerate(folds.test_subjects):
+        for subject in tested:
+            if subject in seen:
+                problems.append(f"{path}: {subject} is tested in fold {seen[subject]} and in fold {fold}")
+            seen.setdefault(subject, fold)
+    missing = sorted(set(samples["subject"]) - set(seen))
+    if missing:
+        problems.append(f"{path}: {missing[0]} is in no fold ({len(missing)} such subjects)")
+    return problems
+
+
+def check_training_set(
+    run: FinishedRun, predictions: pd.DataFrame, folds: Folds, samples: pd.DataFrame, folds_path: Path
+) -> list[str]:
+    """Verify that no subject tested was trained on, and that the hashes of the run's two sets say the same.
+
+    The run keeps a hash of the numbers of the samples it trained on. The samples of all subjects outside the fold have
+    that hash, or the run trained on something else.
+    """
+    path = run.folder / "predictions.csv"
+    tested = predictions["sample"].to_numpy(int)
+    if tested.min() < 0 or tested.max() >= len(samples):
+        return [f"{path}: sample {tested.max()} is not one of the {len(samples)} that crops.csv makes"]
+    if not 0 <= run.fold < len(folds):
+        return [f"{folds_path}: has no fold {run.fold}, of which {run.folder} is a run"]
+    problems = []
+    said = predictions[["subject", "sequence", "frame"]].reset_index(drop=True)
+    known = samples.loc[tested, ["subject", "sequence", "frame"]].reset_index(drop=True)
+    differs = (said != known).any(axis=1)
+    if differs.any():
+        row = int(differs.to_numpy().argmax())
+        problems.append(
+            f"{path}: sample {tested[row]} is {', '.join(said.iloc[row].tolist())}; crops.csv makes it "
+            f"{', '.join(known.iloc[row].tolist())} ({int(differs.sum())} such rows)"
+        )
+    own = set(folds.test_subjects[run.fold])
+    strangers = sorted(set(predictions["subject"]) - own)
+    if strangers:
+        problems.append(f"{path}: tests {strangers[0]}, who is not in fold {run.fold} of {folds_path}")
+    subject = samples["subject"].to_numpy(str)
+    test_index, train_index = (np.flatnonzero(np.isin(subject, list(own), invert=invert)) for invert in (False, True))
+    if sorted(tested.tolist()) != test_index.tolist():
+        problems.append(f"{path}: does not hold the {len(test_index)} samples of fold {run.fold}, each once")
+    return problems + _check_hashes(run, test_index, train_index, sorted(own), folds_path)
+
+
+def _check_hashes(
+    run: FinishedRun, test_index: np.ndarray, train_index: np.ndarray, test_subjects: list[str], folds_path: Path
+) -> list[str]:
+    path, record, identity = run.folder / "run.json", run.record, run.record["identity"]
+    problems = []
+    for name, index, what in (
+        ("train_samples", train_index, f"was not trained on exactly the samples of those outside fold {run.fold}"),
+        ("test_samples", test_index, f"was not tested on exactly the samples of those in fold {run.fold}"),
+    ):
+        if identity[name] != hash_json(index.tolist()):
+            problems.append(f"{path}: {what} of {folds_path} (hash {name})")
+    if identity["extra"].get("test_subjects") != hash_json(test_subjects):
+        problems.append(f"{path}: the hash of its test subjects is not that of fold {run.fold} of {folds_path}")
+    for name, expected in (
+        ("n_train", len(train_index)),
+        ("n_test", len(test_index)),
+        (
+            "images_per_epoch",
+            pairs_per_epoch(len(train_index), identity["train"]["batch_size"]) * identity["method"]["images_per_pair"],
+        ),
+    ):
+        if record[name] != expected:
+            problems.append(f"{path}: {name} is {record[name]}; folds and crops give {expected}")
+    return problems

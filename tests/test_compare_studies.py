@@ -1,0 +1,149 @@
+"""Two studies side by side: equal, within what reseeding does, different, or not judged; never more than is known."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from audited_study import write_audited_study
+from scipy import stats
+from written_runs import Frame, predictions, write_run
+
+from gndl import cli
+from gndl.compare_studies import CLAIMS, Tolerance, compare_studies, measured_tolerance
+from gndl.errors import GndlError
+from gndl.paths import repository_root
+
+RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
+
+
+def write(out: Path, fold: int, right: int, *, seed: int = 0, method: str = "gndl") -> None:
+    """One fold of twenty sequences of one subject, of which some are right."""
+    frames: list[Frame] = [(f"S{fold}", f"S{fold}_{k}", "anger", RIGHT if k < right else WRONG) for k in range(20)]
+    write_run(out, method, "5", fold, predictions(frames, first=20 * fold), seed=seed)
+
+
+def verdicts(found: object) -> dict[int, str]:
+    """The verdict of every claim."""
+    return {claim.number: claim.verdict for claim in found.claims}  # type: ignore[attr-defined]
+
+
+def test_a_copy_is_equal_in_every_claim_that_a_study_can_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Runs, CSV files, audits and accuracies; what no study says is said to be elsewhere."""
+    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
+    a = write_audited_study(tmp_path)
+    shutil.copytree(a, tmp_path / "b")
+    found = compare_studies(a, tmp_path / "b")
+    assert verdicts(found) == {
+        1: "equal", 2: "not in these studies", 3: "equal", 4: "equal", 5: "equal", 6: "not in these studies"
+    }  # fmt: skip
+    assert found.settings == ()
+    assert found.runs["same_predictions"].all()
+    assert cli.run(cli.Compare(a=str(a), b=str(tmp_path / "b"))) == 0
+    said = capsys.readouterr().out
+    assert "claim 5, gndl, λ = 5 on CK+ stand-in: EQUAL" in said
+    assert "6 runs in both, 0 only in the first" in said
+
+
+def test_every_claim_of_the_artifact_is_spoken_of() -> None:
+    """The numbers in ARTIFACT.md and here are the same."""
+    text = (repository_root() / "ARTIFACT.md").read_text(encoding="utf-8")
+    assert [int(number) for number in re.findall(r"^\| (\d+) \| ", text, re.MULTILINE)] == list(CLAIMS)
+
+
+def test_without_several_seeds_nothing_is_judged(tmp_path: Path) -> None:
+    """The difference is stated, and the command that would measure the tolerance."""
+    for fold in range(3):
+        write(tmp_path / "a", fold, 15)
+        write(tmp_path / "b", fold, 16)
+    claims = [claim for claim in compare_studies(tmp_path / "a", tmp_path / "b").claims if claim.number == 5]
+    assert [claim.verdict for claim in claims] == ["not judged"]
+    assert "+5.00 points over 3 folds" in claims[0].words
+    assert "gndl train --seed 1" in claims[0].words
+
+
+def test_the_tolerance_is_what_reseeding_does_to_a_mean(tmp_path: Path) -> None:
+    """Two seeds in each of four folds, 1/20 apart: sd 0.05/√2 with 4 degrees of freedom; then by hand."""
+    for fold in range(4):
+        for seed in (0, 1):
+            write(tmp_path / "a", fold, 14 + seed, seed=seed)
+        write(tmp_path / "near", fold, 15)
+        write(tmp_path / "far", fold, 18)
+    tolerance = measured_tolerance(tmp_path / "a", "ckplus")
+    assert tolerance is not None
+    assert tolerance.sd == pytest.approx(0.05 / np.sqrt(2))
+    assert tolerance.freedom == 4
+    largest = stats.t.ppf(0.975, 4) * 0.05 / np.sqrt(2) * np.sqrt(2 / 4)
+    assert tolerance.of_means(4, 1, 1) == pytest.approx(largest)  # 0.0694
+    near, far = (compare_studies(tmp_path / "a", tmp_path / name) for name in ("near", "far"))
+    assert verdicts(near)[5] == "within the measured tolerance"  # 0.05
+    assert verdicts(far)[5] == "different"  # 0.2
+    assert near.only_a == 4
+    assert not far.ok
+    assert measured_tolerance(tmp_path / "near", "ckplus") is None
+
+
+def test_another_study_may_say_how_far_reseeding_goes(tmp_path: Path) -> None:
+    """Named by --reseeded; one without two seeds is refused."""
+    for fold in range(3):
+        write(tmp_path / "a", fold, 15)
+        write(tmp_path / "b", fold, 16)
+        for seed in (0, 1, 2):
+            write(tmp_path / "seeds", fold, 12 + 2 * seed, seed=seed)
+    found = compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "seeds")
+    assert verdicts(found)[5] == "within the measured tolerance"
+    with pytest.raises(GndlError, match="no fold of these databases has two seeds"):
+        compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "a")
+
+
+def test_more_folds_and_seeds_narrow_the_tolerance() -> None:
+    """By the square root of their number."""
+    tolerance = Tolerance(0.02, 10, "a study")
+    assert tolerance.of_means(9, 1, 1) == pytest.approx(tolerance.of_means(1, 1, 1) / 3)
+    assert tolerance.of_means(1, 4, 4) == pytest.approx(tolerance.of_means(1, 1, 1) / 2)
+
+
+def test_what_was_trained_otherwise_is_named(tmp_path: Path) -> None:
+    """Another precision, in words; a tampered study fails claim 4; a missing run fails claim 1."""
+    write(tmp_path / "a", 0, 15)
+    write(tmp_path / "a", 1, 15)
+    write(tmp_path / "b", 0, 15)
+    path = tmp_path / "b/ckplus/gndl/lam-5/fold-0/seed-0/run.json"
+    record = json.loads(path.read_text())
+    record["identity"]["train"]["learning_rate"] = 0.01
+    path.write_text(json.dumps(record))
+    found = compare_studies(tmp_path / "a", tmp_path / "b")
+    assert found.settings == ("train.learning_rate: 0.001, now 0.01",)
+    assert verdicts(found)[1] == "different"
+    assert verdicts(found)[4] == "different"
+    assert "the identity does not have the hash" in found.report()
+
+
+def test_rendered_and_licensed_faces_are_never_held_against_each_other(tmp_path: Path) -> None:
+    """The same accuracy on other faces is no reproduction."""
+    for name in ("a", "b"):
+        write(tmp_path / name, 0, 15)
+    path = tmp_path / "b/ckplus/gndl/lam-5/fold-0/seed-0/run.json"
+    record = json.loads(path.read_text())
+    record["identity"]["extra"]["source"] = "licensed"
+    path.write_text(json.dumps(record))
+    found = compare_studies(tmp_path / "a", tmp_path / "b")
+    (claim,) = [claim for claim in found.claims if claim.number == 5]
+    assert claim.verdict == "not judged"
+    assert "licensed" in claim.words
+
+
+def test_studies_that_share_no_run_are_refused(tmp_path: Path) -> None:
+    """And so is a folder without any."""
+    write(tmp_path / "a", 0, 15)
+    write(tmp_path / "b", 1, 15)
+    with pytest.raises(GndlError, match="share no run"):
+        compare_studies(tmp_path / "a", tmp_path / "b")
+    with pytest.raises(GndlError, match="holds no finished run"):
+        compare_studies(tmp_path / "a", tmp_path / "none")
