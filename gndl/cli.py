@@ -12,6 +12,8 @@ from gndl.errors import GndlError
 from gndl.options import (
     Check,
     Command,
+    Compare,
+    ExportFolds,
     FetchWeights,
     Figures,
     Methods,
@@ -70,7 +72,7 @@ def study_request(options: StudyOptions) -> StudyRequest:
         methods=methods,
     )
     for option, file in (("--weights", options.weights), ("--folds", options.folds)):
-        if file and not resolve(file).is_file():
+        if file and not (resolve(file).is_file() or (option == "--folds" and resolve(file).is_dir())):
             raise GndlError(f"{resolve(file)}: there is no such file ({option}).")
     given = {"ckplus": options.ckplus, "oulu_casia": options.oulu_casia, "mmi": options.mmi}
     overrides = {name: resolve(path) for name, path in given.items() if path}
@@ -200,29 +202,6 @@ def _figures(options: Figures) -> int:
     return 0
 
 
-def _check(options: Check) -> int:
-    from gndl.paths import resolve
-
-    path = resolve(options.path)
-    if options.database:
-        from gndl.databases import ReadOptions, audit
-
-        copy = audit(
-            path,
-            options.database,
-            ReadOptions(options.oulu_camera, options.oulu_light, options.oulu_pictures, options.mmi_views),
-        )
-        print(copy.report())
-        return 0 if copy.ok else 1
-    from gndl.check_study import check_study
-
-    problems = check_study(path)
-    for problem in problems:
-        print(problem)
-    print(f"{path}: " + (f"{len(problems)} problems" if problems else "everything agrees"))
-    return 1 if problems else 0
-
-
 def _predict(options: Predict) -> int:
     from gndl.checkpoint import read_record
     from gndl.paths import resolve
@@ -275,7 +254,17 @@ def run(command: Command) -> int:
         case Figures():
             return _figures(command)
         case Check():
-            return _check(command)
+            from gndl.check_commands import check
+
+            return check(command)
+        case Compare():
+            from gndl.check_commands import compare
+
+            return compare(command)
+        case ExportFolds():
+            from gndl.check_commands import export_folds
+
+            return export_folds(command)
         case Predict():
             return _predict(command)
         case Methods():

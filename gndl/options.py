@@ -43,7 +43,7 @@ class StudyOptions:
     n_folds: int | None = None
     """Folds; min(10, subjects) by default."""
     folds: str = ""
-    """A folds.json to use instead of dealing folds."""
+    """Folds to use instead of dealing them: folds.json, a CSV, or another form that `gndl check --folds` reads."""
     only_folds: Names | None = None
     """Run these folds only, such as 0,1."""
     weights: str = ""
@@ -131,10 +131,14 @@ class Figures:
 
 @dataclass(frozen=True)
 class Check:
-    """Audit a copy of a database (with --database), or a study."""
+    """Audit a study; with --database, a copy of a database; with --folds, a fold file of anybody's."""
 
-    path: Annotated[str, tyro.conf.Positional]
-    """Folder of the copy, or the study's directory."""
+    path: Annotated[str, tyro.conf.Positional] = ""
+    """The study's directory, or the folder of the copy."""
+    folds: str = ""
+    """A fold file (JSON, CSV, a headed list) or a folder of train_ids_K.csv and test_ids_K.csv, audited alone."""
+    cut: int = 0
+    """With --folds and plain names (or a folder of class folders): cut each class into so many folds, in order."""
     database: str = ""
     """ckplus, oulu_casia, mmi or manifest."""
     oulu_camera: Literal["VL", "NI"] = "VL"
@@ -145,6 +149,30 @@ class Check:
     """Oulu-CASIA's pictures."""
     mmi_views: Literal["frontal", "frontal+dual"] = "frontal"
     """MMI's views."""
+
+
+@dataclass(frozen=True)
+class Compare:
+    """Match the runs of two studies, and say claim by claim whether they are equal, within reseeding, or different."""
+
+    a: Annotated[str, tyro.conf.Positional]
+    """A study's directory, such as record/standard."""
+    b: Annotated[str, tyro.conf.Positional]
+    """Another one."""
+    reseeded: str = ""
+    """A study whose folds have several seeds, to measure how far another seed moves a number."""
+
+
+@dataclass(frozen=True)
+class ExportFolds:
+    """Write a study's folds in the forms that public code reads: CSV, a headed list, and id files."""
+
+    run: Annotated[str, tyro.conf.Positional]
+    """The study's directory."""
+    database: str = ""
+    """One of its databases; all by default."""
+    out: str = ""
+    """Folder for DATABASE/…; DATABASE/folds in the study by default."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +208,8 @@ Command = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Figures, tyro.conf.subcommand("figures")]
     | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[ExportFolds, tyro.conf.subcommand("export-folds")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Methods, tyro.conf.subcommand("methods")]
     | Annotated[FetchWeights, tyro.conf.subcommand("fetch-weights")]
