@@ -48,8 +48,11 @@ def faces_shown(figure: Figure) -> tuple[str, ...] | None:
 class DeclaringCanvas(FigureCanvasAgg):
     """A canvas whose PNG says whose faces the figure shows; notebooks print figures through it."""
 
-    def print_png(self, filename_or_obj: Any, *, metadata: Any = None, pil_kwargs: Any = None) -> None:
-        """Write the PNG, with the declaration among its texts where everything in the figure is declared."""
+    def print_png(self, filename_or_obj: Any, *, metadata: Any = None, pil_kwargs: Any = None, **_: Any) -> None:
+        """Write the PNG, with the declaration among its texts where everything in the figure is declared.
+
+        matplotlib hands canvases that are not its own a few words for other renderers, which are not needed.
+        """
         shown = faces_shown(self.figure)
         declaration = {} if shown is None else {MARK: written(shown)}
         super().print_png(filename_or_obj, metadata={**(metadata or {}), **declaration}, pil_kwargs=pil_kwargs)
