@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from functools import partial
 from typing import Any
@@ -18,11 +17,12 @@ from gndl.paper import DATABASE_TITLES
 from gndl.paths import standin_folder
 from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
 from gndl.report import report_study
-from gndl.request import StudyRequest, changing_study_json, joined, read_study_json, save_request
-from gndl.runs import Run, find_finished, plan_runs, sweep_folds
+from gndl.request import StudyRequest, changing_study_json, save_request
+from gndl.runs import Run, find_finished, runs_of_study, sweep_folds
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames, preview_sheet
 from gndl.study import train_missing
+from gndl.sweep import Sweep
 from gndl.train import FitResult
 
 
@@ -34,10 +34,10 @@ def say(text: str) -> None:
 class Batch:
     """One call of ``gndl study``: the request, the estimate of what remains, and how long each stage took."""
 
-    def __init__(self, request: StudyRequest, jobs: int, training_jobs: int) -> None:
+    def __init__(self, request: StudyRequest, jobs: int, how: Sweep) -> None:
         self.request = request
         self.jobs = jobs
-        self.training_jobs = training_jobs
+        self.how = how
         settings = request.settings
         self.estimate = Estimate(jobs, settings.train.image_size)
         self.seconds: dict[str, float] = {}
@@ -104,13 +104,13 @@ class Batch:
         name, settings = study.database.name, self.request.settings
         methods = [method for method in settings.methods if method_settings(method).uses_lam]
         lams, folds = [lam for lam in settings.lams if lam != settings.lam], sweep_folds(study)
-        runs = [*plan_runs(study), *plan_runs(study, methods, lams, folds)]
+        runs = runs_of_study(study)
         missing = [run for run in runs if find_finished(study, run) is None]
         work = sum(run.images * study.train.epochs for run in missing)
         self.estimate.plan("train", name, work)
         say(f"  {len(runs)} runs, {len(runs) - len(missing)} of them there already  {self.estimate.line()}")
         started = time.monotonic()
-        train = partial(train_missing, study, jobs=self.training_jobs, on_finished=partial(self._show_first, study))
+        train = partial(train_missing, study, how=self.how, on_finished=partial(self._show_first, study))
         for do in (train, partial(train, methods=methods, lams=lams, folds=folds)):
             try:
                 do()
@@ -234,41 +234,11 @@ class Batch:
             say(f"FAILED: {failure}")
 
 
-def run_study(request: StudyRequest, jobs: int, training_jobs: int) -> int:
+def run_study(request: StudyRequest, jobs: int, how: Sweep) -> int:
     """Run a study as asked and return its exit status.
 
-    ``jobs`` processes share rendering, cropping and notebooks, ``training_jobs`` the runs (one on a GPU by default).
+    ``jobs`` processes share rendering, cropping and notebooks; ``how`` says who trains the runs.
     """
     if not request.data_roots:
         raise GndlError("No database was asked for; name some with --databases.")
-    return Batch(save_request(request), jobs, training_jobs).run()
-
-
-def plan_text(request: StudyRequest, jobs: int) -> str:
-    """Say what ``gndl study`` would do, without rendering, reading or training anything (``--dry-run``).
-
-    Raises `GndlError` where the directory holds another study, as the call itself would.
-    """
-    if (request.out / "study.json").exists():
-        request = joined(request, read_study_json(request.out)["asked"])
-    settings, train = request.settings, request.settings.train
-    lines = [
-        f"profile {settings.name}: {settings.purpose}",
-        f"into {request.out}, {jobs} runs at once, device {request.device}, precision {train.precision}",
-        f"methods {', '.join(settings.methods)} at λ = {settings.lam:g}, seeds {', '.join(map(str, request.seeds))}",
-        f"epochs {train.epochs}" + (f" or more, until {train.min_steps} optimiser steps" if train.min_steps else ""),
-    ]
-    folds = "all" if settings.only_folds is None else ", ".join(map(str, settings.only_folds))
-    lines.append(f"folds {folds} of {settings.n_folds or 'min(10, subjects)'}")
-    for name, root in request.data_roots.items():
-        if root:
-            where = root
-        else:
-            size = settings.standins[name]
-            folder = standin_folder(settings.name, name)
-            state = "there already" if (folder / STAND_IN_LABEL).exists() else "to be rendered"
-            where = f"stand-in, {size.sequences} sequences of {size.subjects} subjects, {state}: {folder}"
-        done = len(list((request.out / name).glob("*/lam-*/fold-*/seed-*/run.json")))
-        lines.append(f"{name}: {where}; {done} finished runs there")
-    lines.append("settings: " + json.dumps(vars(train), default=vars, ensure_ascii=False))
-    return "\n".join(lines)
+    return Batch(save_request(request), jobs, how).run()

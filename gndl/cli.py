@@ -27,6 +27,7 @@ from gndl.options import (
     Train,
 )
 from gndl.request import StudyRequest
+from gndl.stopping import EXIT_STOPPED, Stopped, heeding_signals
 
 
 def _words(values: Names) -> tuple[str, ...]:
@@ -103,16 +104,21 @@ def study_request(options: StudyOptions) -> StudyRequest:
 
 
 def _study(options: Study) -> int:
-    from gndl.batch import plan_text, run_study
-    from gndl.study import default_jobs
+    from gndl.batch import run_study
+    from gndl.planning import plan_text
+    from gndl.runs import runs_of_study
+    from gndl.sweep_command import sweep_asked, train_plan
 
-    request = study_request(options)
-    jobs = _jobs(options.jobs)
-    training_jobs = jobs if options.jobs else default_jobs(options.device)
+    request, jobs, how = study_request(options), _jobs(options.jobs), sweep_asked(options)
     if options.dry_run:
-        print(plan_text(request, training_jobs))
+        print(plan_text(request, how))
         return 0
-    return run_study(request, jobs, training_jobs)
+    with heeding_signals():
+        if how.shard is None:
+            return run_study(request, jobs, how)
+        train_plan(request, jobs, how, runs_of_study)
+    print("Notebooks, figures and tables: the same command without --shard, once every share is trained.")
+    return 0
 
 
 def _prepare(options: Prepare) -> int:
@@ -129,21 +135,20 @@ def _prepare(options: Prepare) -> int:
 
 
 def _train(options: Train) -> int:
-    from gndl.prepare import prepare
-    from gndl.request import save_request
-    from gndl.runs import sweep_folds
-    from gndl.study import train_missing
+    from gndl.prepare import Prepared
+    from gndl.runs import Run, plan_runs, sweep_folds
+    from gndl.sweep_command import sweep_asked, train_plan
 
-    request = save_request(study_request(options))
+    request, how = study_request(options), sweep_asked(options)
     lams = None if options.lams is None else _numbers("--lams", options.lams, float)
     if options.sweep:
         lams = (*request.settings.lams, *(lams or ()))
-    for name in request.data_roots:
-        study = prepare(request, name, _jobs(options.jobs))
-        folds = sweep_folds(study) if options.sweep else None
-        accuracy = train_missing(study, lams=lams, folds=folds, jobs=options.jobs or None)
-        print(accuracy.to_string(index=False))
-    print(f"Accuracies: {request.out / 'accuracy.csv'}")
+
+    def plan(study: Prepared) -> list[Run]:
+        return plan_runs(study, lams=lams, folds=sweep_folds(study) if options.sweep else None)
+
+    with heeding_signals():
+        train_plan(request, _jobs(options.jobs), how, plan)
     return 0
 
 
@@ -284,6 +289,9 @@ def main() -> None:
     except GndlError as error:
         print(f"gndl: {error}", file=sys.stderr)
         sys.exit(1)
+    except Stopped:
+        print("gndl: stopped by a signal, checkpoints are kept; call it again to go on from here.", file=sys.stderr)
+        sys.exit(EXIT_STOPPED)
     except KeyboardInterrupt:
         print("gndl: stopped; call it again to go on from here.", file=sys.stderr)
         sys.exit(130)

@@ -60,9 +60,9 @@ class Estimate:
 
     def line(self) -> str:
         """Say what has passed and what remains, in one line."""
-        parts = [f"{stage} {_words(self.seconds_left(stage))}" for stage in STAGES if self.seconds_left(stage) > 0]
-        remains = f"about {_words(self.seconds_left())} remain: {', '.join(parts)}" if parts else "nothing remains"
-        return f"[{_words(time.monotonic() - self._started)} passed, {remains}]"
+        parts = [f"{stage} {duration(self.seconds_left(stage))}" for stage in STAGES if self.seconds_left(stage) > 0]
+        remains = f"about {duration(self.seconds_left())} remain: {', '.join(parts)}" if parts else "nothing remains"
+        return f"[{duration(time.monotonic() - self._started)} passed, {remains}]"
 
 
 def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
@@ -95,7 +95,8 @@ def expected_size(settings: Profile, database: str, rendered: bool) -> tuple[int
     return (counts.labelled, counts.labelled_subjects) if counts else (100, 10)
 
 
-def _words(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A length of time as a person says it."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

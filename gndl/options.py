@@ -29,7 +29,7 @@ class StudyOptions:
     out: str = ""
     """The study's directory; runs/PROFILE by default."""
     jobs: int = 0
-    """Processes at once; 0 for one per core (one on a GPU). It changes no number."""
+    """Processes at once; 0 for one per core (runs on GPUs: --runs-per-gpu on each). It changes no number."""
     device: str = "auto"
     """auto, cpu or cuda."""
     seed: int = 0
@@ -61,7 +61,21 @@ class StudyOptions:
 
 
 @dataclass(frozen=True)
-class Study(StudyOptions):
+class TrainingOptions(StudyOptions):
+    """What ``study`` and ``train`` have in common: how runs are shared. Nothing of it changes a number."""
+
+    shard: str = ""
+    """A share of the runs, such as 1/8 to 8/8, for several calls on one study; with it only training is done."""
+    engine: Literal["joblib", "ray"] = "joblib"
+    """Processes of this machine, or a Ray cluster: the one at RAY_ADDRESS, or one started here."""
+    runs_per_gpu: int = 1
+    """Runs at once on each GPU."""
+    checkpoint_every: int | None = None
+    """Epochs between two checkpoints; the profile's by default, 1 with --shard or --engine ray."""
+
+
+@dataclass(frozen=True)
+class Study(TrainingOptions):
     """Render or read the databases, train, and execute the notebooks."""
 
     dry_run: bool = False
@@ -74,7 +88,7 @@ class Prepare(StudyOptions):
 
 
 @dataclass(frozen=True)
-class Train(StudyOptions):
+class Train(TrainingOptions):
     """Train what is missing, without executing notebooks; --lams or --sweep for other values of λ."""
 
     lams: Names | None = None

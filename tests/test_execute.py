@@ -19,6 +19,7 @@ from gndl.batch import Batch
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
 from gndl.notebook_size import keep_small, size_of
 from gndl.request import StudyRequest, profile_named, save_request
+from gndl.sweep import Sweep
 
 
 def write_notebook(path: Path, *cells: str) -> Path:
@@ -113,7 +114,7 @@ def test_one_failed_notebook_makes_the_batch_fail(
     monkeypatch.setattr("gndl.batch.notebook_sources", sources.get)
     monkeypatch.setattr(Batch, "_one_database", Batch._notebooks)
     request = StudyRequest(tmp_path / "study", profile_named("smoke"), {"mmi": str(tmp_path)}, device="cpu")
-    batch = Batch(save_request(request), 1, 1)
+    batch = Batch(save_request(request), 1, Sweep())
     for of in batch.tasks("mmi"):
         if of.source == fine:
             finished(of)

@@ -25,6 +25,7 @@ from gndl.request import StudyRequest, joined, profile_named, read_study_json, r
 from gndl.runs import find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
 from gndl.study import open_study, train_missing
+from gndl.sweep import Sweep
 
 DATABASES = ("ckplus", "oulu_casia", "mmi")
 EACH = notebook_sources(FOR_EACH_DATABASE)
@@ -98,7 +99,7 @@ def test_a_second_batch_would_run_no_notebook(tiny_study: Path, rendered_trees: 
     """Nothing that a notebook was made from has changed; with another seed all would be run."""
     request = cli.study_request(options(tiny_study, rendered_trees["ckplus"].parent))
     request = joined(request, read_study_json(tiny_study)["asked"])
-    batch, other = Batch(request, 1, 1), Batch(dataclasses.replace(request, seeds=(1,)), 1, 1)
+    batch, other = (Batch(asked, 1, Sweep()) for asked in (request, dataclasses.replace(request, seeds=(1,))))
     for database in (*DATABASES, ""):
         assert all(task.is_done() for task in batch.tasks(database)), database
         assert not any(task.is_done() for task in other.tasks(database)), database
@@ -332,7 +333,7 @@ def test_a_failing_notebook_is_kept_and_named(tmp_path: Path) -> None:
 def test_dry_run_touches_nothing(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
     """The plan is printed and no file appears."""
     trees = rendered_trees["ckplus"].parent
-    assert cli.run(options(tmp_path / "nothing", trees, dry_run=True)) == 0
+    assert cli.run(options(tmp_path / "nothing", trees, dry_run=True, jobs=1)) == 0
     assert not (tmp_path / "nothing").exists()
 
 
