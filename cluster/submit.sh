@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Submit a whole study: prepare, an array of SHARDS jobs that train, and the notebooks once all of them have ended well.
+# What stands after -- or before it goes to every sbatch: cluster/submit.sh --partition=gpu --gpus=1
+set -euo pipefail
+cd "$(dirname "$0")/.."
+shards="${SHARDS:-8}"
+prepare="$(sbatch --parsable "$@" cluster/study.sbatch prepare)"
+array="$(sbatch --parsable "$@" --array="1-$shards" --dependency="afterok:${prepare%%;*}" cluster/study.sbatch array)"
+notebooks="$(sbatch --parsable "$@" --dependency="afterok:${array%%;*}" cluster/study.sbatch notebooks)"
+echo "prepare ${prepare%%;*}, array ${array%%;*} (1-$shards), notebooks ${notebooks%%;*}"
