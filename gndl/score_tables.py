@@ -54,7 +54,7 @@ def readable_scores(table: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
             "Method": Variant(str(own["method"]), str(own["lam"])).title,
             "Last epoch, mean of folds ± sd %": percent(own["accuracy"], 1)
             + ("" if pd.isna(own["sd"]) else f" ± {percent(own['sd'], 1)}"),
-            "Best epoch %": percent(own["optimistic"], 1),
+            f"Best epoch % ({OPTIMISTIC})": percent(own["optimistic"], 1),
         }
         for unit, title in (("frames", "frames"), ("sequences", "sequences")):
             text[f"Pooled {title} % [95 %]"] = _with_interval(of.loc[(unit, "accuracy")])

@@ -122,7 +122,7 @@ def test_what_was_trained_otherwise_is_named(tmp_path: Path) -> None:
     assert found.settings == ("train.learning_rate: 0.001, now 0.01",)
     assert verdicts(found)[1] == "different"
     assert verdicts(found)[4] == "different"
-    assert "the identity does not have the hash" in found.report()
+    assert "claim 4, accuracies follow from the predictions: DIFFERENT" in found.report()
 
 
 def test_rendered_and_licensed_faces_are_never_held_against_each_other(tmp_path: Path) -> None:
