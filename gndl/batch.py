@@ -137,15 +137,10 @@ class Batch:
             f"{len(study.folds)} folds, of which {len(study.run_folds)} are run; {study.train.epochs} epochs"
         )
         sheet = gallery.contact_sheet(study)
-        figure = figures.face_grid(
-            sheet.faces,
-            row_labels=sheet.row_labels,
-            column_labels=sheet.column_labels,
-            source=database.source,
-            title=f"{database.title}: neutral face and apex of each class",
-        )
-        path = figures.save_figure(figure, study.folder / "figures", "contact_sheet", sheet.table, database.source)
-        say(f"  contact sheet of the crops: {path}")
+        figure = gallery.draw(study, sheet, f"{database.title}: neutral face and apex of each class")
+        say(f"  contact sheet of the crops: {gallery.save(study, sheet, figure, 'contact_sheet')}")
+        if sheet.note:
+            say(f"    {sheet.note}")
 
     def _show_first(self, study: Prepared, run: Run, result: FitResult) -> None:
         """After the first run of the study, draw its confusion matrix and say where it lies."""
