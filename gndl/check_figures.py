@@ -19,6 +19,7 @@ from gndl.check_runs import TOLERANCE
 from gndl.errors import GndlError
 from gndl.figures.redraw import CSV_FOLDERS, has_rows
 from gndl.figures.training import counts_table
+from gndl.licence import publishable
 from gndl.report import confusion_by_title, settings_of
 from gndl.score_tables import score_table
 from gndl.sensitivity import sensitivity_of_study
@@ -77,10 +78,17 @@ def _cells(out: Path, database: str, written: pd.DataFrame) -> pd.DataFrame:
 
 def _samples(gained_by: str) -> Derive:
     def derive(out: Path, database: str, written: pd.DataFrame) -> pd.DataFrame:
-        """The pair is that of notebook 5: the baseline and the method at the fixed λ."""
+        """The pair is that of notebook 5: the baseline and the method at the fixed λ.
+
+        A gallery of a licensed copy was chosen from publishable subjects alone, the table beside it from all.
+        """
         a, b = Variant("baseline"), Variant("gndl", f"{settings_of(out).lam:g}")
         paired = pair_predictions(out, database, a, b, int(written["seed"].iloc[0]))
-        return hard_samples(paired, gained_by, count=len(written))  # type: ignore[arg-type]
+        everything = hard_samples(paired, gained_by, count=len(paired))  # type: ignore[arg-type]
+        rule = publishable(out, database, str(written["source"].iloc[0]) if "source" in written else "rendered")
+        if all(rule.may_show(str(subject)) for subject in written["subject"]):
+            everything = everything[everything["subject"].map(rule.may_show).astype(bool)]
+        return everything.head(len(written))
 
     return derive
 
