@@ -164,7 +164,7 @@ def augmented_batch(prepared: Prepared, columns: int = 10, seed: int = 0) -> Gal
     pairs, rule = prepared.pairs, who_may_be_shown(prepared)
     shown = np.flatnonzero([rule.may_show(subject) for subject in pairs.subject])
     note = rule.note(pairs.subject)
-    if not len(shown):
+    if len(shown) < 2:  # a batch of one is none (ledger L20)
         return Gallery([], [], [], pd.DataFrame(columns=["column", "class"]), (), note)
     on_device = pairs.on("cpu", prepared.train.image_size)
     generator = torch.Generator().manual_seed(seed)
