@@ -29,13 +29,14 @@ SETTINGS = {
 }
 
 
-def untrained_guide(colour: bool = False, weakness: str = "") -> tour.Guide:
+def untrained_guide(colour: bool = False, weakness: str = "", source: str = "rendered") -> tour.Guide:
     """A network that nobody trained, and planted faces: enough to check every equation."""
     pairs = planted_pairs(colour=colour)
     study = SimpleNamespace(
         pairs=pairs,
         folds=deal_folds(pairs.subject, pairs.label.tolist(), n_folds=3, seed=0),
-        database=SimpleNamespace(title="CK+ stand-in", source="rendered", name="ckplus"),
+        database=SimpleNamespace(title="CK+ stand-in", source=source, name="ckplus"),
+        request=SimpleNamespace(out=Path("nowhere")),
     )
     record = {"fold": 0, "settings": SETTINGS, "epochs": 3, "n_train": 16, "n_test": 8, "accuracy_last": 0.5}
     method = cast(GNDL, build_method("gndl", len(EXPRESSIONS), 5.0, seed=0).eval())
@@ -159,3 +160,14 @@ def test_a_study_with_weights_is_its_own_guide(tiny_study: Path, rendered_trees:
     assert (guide.record["fold"], guide.record["lam"], guide.weakness) == (0, 5.0, "")
     steps = tour.walk(guide)
     assert steps.answer in steps.expressions
+
+
+def test_a_person_who_may_not_be_printed_is_told_of_and_not_drawn() -> None:
+    """Of a licensed copy the tour shows grey squares in place of such a face, and says why."""
+    steps = tour.walk(untrained_guide(source="licensed"))
+    assert not steps.may_be_shown
+    figure = tour_faces(steps)
+    assert {image.get_array().shape for axes in figure.axes for image in axes.images} == {(8, 8)}
+    assert "(not shown)" in texts(figure)
+    assert "CK+'s agreement names 11 subjects" in texts(figure).replace("\n", " ")
+    assert tour.walk(untrained_guide()).may_be_shown
