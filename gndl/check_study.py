@@ -94,7 +94,10 @@ def audit_study(out: Path) -> StudyAudit:
     except GndlError as error:
         parts.append(Looked((str(error),)))
     parts.append(Looked(tuple(_check_accuracy_csv(out))))
-    verified = (f"accuracies, best epochs, folds and training sets of {len(runs)} runs",)
+    imported = sum(run.imported for run in runs)
+    verified: tuple[str, ...] = (f"accuracies, best epochs, folds and training sets of {len(runs) - imported} runs",)
+    if imported:
+        verified = (*verified, f"accuracies and folds of {imported} imported runs")
     return StudyAudit(
         tuple(line for part in parts for line in part.problems),
         (*verified, *(line for part in parts for line in part.verified)),

@@ -27,7 +27,7 @@ from gndl.prepare import Prepared
 from gndl.record import EPOCH_COLUMNS, write_predictions
 
 SUMS_TO = 1e-3
-"""How far the probabilities of a row may sum from 1: files hold few digits."""
+"""How far the probabilities of a row may sum from 1: files hold few digits. They are kept as summing to 1."""
 
 
 def import_predictions(
@@ -147,7 +147,7 @@ def _probabilities(where: str, row: Row, columns: Mapping[str, int], names: tupl
     predicted = row["predicted"]
     if predicted not in names:
         raise GndlError(f"{where}: {predicted!r} is no class; there are {', '.join(names)}.")
-    values = _as_kept(values)
+    values = _as_kept(values / values.sum())
     if values[names.index(predicted)] < values.max() or (values == values.max()).sum() > 1:
         raise GndlError(f"{where}: {predicted} is predicted, but its probability is not the largest alone.")
     return values
