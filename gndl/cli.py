@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sys
 
 import tyro
 
+from gndl import machine_commands, sharing_commands
 from gndl.ending import in_words, stop_once
 from gndl.errors import GndlError
 from gndl.options import (
@@ -52,6 +54,7 @@ def study_request(options: StudyOptions) -> StudyRequest:
     """Turn options into a request: profile with overrides, and where each database is read from."""
     from gndl.databases import ReadOptions, locate_databases
     from gndl.methods import method_settings, methods_meant
+    from gndl.outside_methods import use_method
     from gndl.paper import DATABASE_TITLES
     from gndl.paths import resolve
     from gndl.request import profile_named, with_overrides
@@ -60,12 +63,16 @@ def study_request(options: StudyOptions) -> StudyRequest:
     for name in names:
         if name not in DATABASE_TITLES:
             raise GndlError(f"There is no database {name!r}; choose among {', '.join(DATABASE_TITLES)}.")
+    profile = profile_named(options.profile)
     methods = None if options.methods is None else methods_meant(_words(options.methods))
+    if options.method:
+        own = tuple(use_method(text) for text in options.method)
+        methods = tuple(dict.fromkeys((*(profile.methods if methods is None else methods), *own)))
     for method in methods or ():
         method_settings(method)
     only = None if options.only_folds is None else _numbers("--only-folds", options.only_folds, int)
     settings = with_overrides(
-        profile_named(options.profile),
+        profile,
         epochs=options.epochs,
         precision=options.precision,
         n_folds=options.n_folds,
@@ -100,7 +107,17 @@ def study_request(options: StudyOptions) -> StudyRequest:
             mmi_views=options.mmi_views,
         ),
         precision_explicit=options.precision is not None,
+        publishable=_named_file("--publishable", options.publishable),
+        consent=options.consent,
     )
+
+
+def _named_file(option: str, file: str) -> str:
+    from gndl.paths import resolve
+
+    if file and not resolve(file).is_file():
+        raise GndlError(f"{resolve(file)}: there is no such file ({option}).")
+    return str(resolve(file)) if file else ""
 
 
 def _study(options: Study) -> int:
@@ -139,6 +156,8 @@ def _train(options: Train) -> int:
     from gndl.runs import Run, plan_runs, sweep_folds
     from gndl.sweep_command import sweep_asked, train_plan
 
+    if options.across or options.train_on or options.test_on:
+        return _train_across(options)
     request, how = study_request(options), sweep_asked(options)
     lams = None if options.lams is None else _numbers("--lams", options.lams, float)
     if options.sweep:
@@ -149,6 +168,34 @@ def _train(options: Train) -> int:
 
     with heeding_signals():
         train_plan(request, _jobs(options.jobs), how, plan)
+    return 0
+
+
+def _train_across(options: Train) -> int:
+    from gndl.cross import databases_of, train_across
+    from gndl.cross_table import cross_table, readable_cross
+    from gndl.prepare import prepare
+    from gndl.request import save_request
+    from gndl.study import default_jobs
+
+    if options.across:
+        names = _words(options.databases)
+        ways = [((one,), (other,)) for one in names for other in names if one != other]
+    elif not (options.train_on and options.test_on):
+        raise GndlError("--train-on and --test-on belong together, such as --train-on ckplus+mmi --test-on oulu_casia.")
+    else:
+        ways = [(databases_of(options.train_on, "--train-on"), databases_of(options.test_on, "--test-on"))]
+    involved = tuple(dict.fromkeys(name for train, test in ways for name in (*train, *test)))
+    request = save_request(study_request(dataclasses.replace(options, databases=involved)))
+    jobs = _jobs(options.jobs)
+    prepared = {name: prepare(request, name, jobs) for name in involved}
+    for train, test in ways:
+        train_across(
+            [prepared[name] for name in train], [prepared[name] for name in test],
+            jobs=options.jobs or default_jobs(request.device),
+        )  # fmt: skip
+    print(readable_cross(cross_table(request.out, request.settings.lam)).to_string(index=False))
+    print(f"Runs: {request.out / 'across'}; the table and its figure: gndl report {request.out}")
     return 0
 
 
@@ -226,8 +273,9 @@ def _predict(options: Predict) -> int:
 
 def _methods() -> int:
     from gndl.methods import METHOD_GROUPS, method_names, method_settings
+    from gndl.outside_methods import installed_methods
 
-    for name in method_names():
+    for name in (*method_names(), *installed_methods()):
         apart = " (needs the neutral face at test)" if method_settings(name).needs_neutral_at_test else ""
         print(f"{name:24} {method_settings(name).purpose}{apart}")
     for group, names in METHOD_GROUPS.items():
@@ -276,6 +324,16 @@ def run(command: Command) -> int:
             return _methods()
         case FetchWeights():
             return _fetch_weights()
+        case machine_commands.Doctor():
+            return machine_commands.doctor(command)
+        case machine_commands.Lab():
+            return machine_commands.lab(command)
+        case sharing_commands.Share():
+            return sharing_commands.share(command)
+        case sharing_commands.ExportData():
+            return sharing_commands.export_data(command)
+        case sharing_commands.ImportPredictions():
+            return sharing_commands.import_predictions(command)
 
 
 def main() -> None:

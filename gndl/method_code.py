@@ -66,7 +66,7 @@ def function_hash(file: Path, name: str) -> str:
 def method_hash(factory: Callable[..., Any]) -> str | None:
     """Return the hash of a method's own code; None where all of it is this package's or a library's.
 
-    From a file counts the whole file, and every file of one's own that its code refers to. From a notebook count the
+    From a file counts the whole file, and every file of one's own that it imports. From a notebook count the
     functions and classes that the method refers to, directly or through each other, and the values of the constants.
 
     Raises
@@ -92,6 +92,7 @@ class _Walk:
     def __init__(self) -> None:
         self.entries: list[Any] = []
         self.files: set[str] = set()
+        self._modules: set[str] = set()
         self._met: dict[int, tuple[int, Any]] = {}  # the object is kept so that no other gets its id
 
     def encode(self, value: Any, name: str) -> Any:
@@ -158,8 +159,7 @@ class _Walk:
 
     def _describe_code(self, part: Any) -> Any:
         origin = _origin(part)
-        if isinstance(origin, Path):
-            self._add_file(origin)
+        self._add_module(part.__module__)
         described = self._class(part, origin) if isinstance(part, type) else self._function(part, origin)
         return [part.__qualname__, *described]
 
@@ -196,13 +196,32 @@ class _Walk:
         return self.encode(content, name)
 
     def _module(self, module: ModuleType) -> str:
-        origin = _module_origin(module.__name__)
-        if isinstance(origin, Path):
-            self._add_file(origin)
+        self._add_module(module.__name__)
         return module.__name__
 
-    def _add_file(self, file: Path) -> None:
-        self.files.add(code_hash(file.read_text(encoding="utf-8")))
+    def _add_module(self, name: str) -> None:
+        """Add a file of one's own and every such file that it imports; libraries are left out."""
+        origin = _module_origin(name or "builtins")
+        if not isinstance(origin, Path) or name in self._modules:
+            return
+        self._modules.add(name)
+        source = origin.read_text(encoding="utf-8")
+        self.files.add(code_hash(source))
+        package = sys.modules[name].__package__ or ""
+        for imported in _imported_names(source, package):
+            self._add_module(imported)
+
+
+def _imported_names(source: str, package: str) -> Iterator[str]:
+    """Yield the names of the modules that a file imports; of ``from a import b`` both ``a`` and ``a.b``."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            parents = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*parents, *([node.module] if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
 
 
 def _global_names(code: CodeType) -> Iterator[str]:

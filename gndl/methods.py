@@ -12,8 +12,10 @@ import torch
 
 from gndl.built_in_methods import BUILT_IN, METHOD_GROUPS, MethodSettings
 from gndl.errors import GndlError
+from gndl.imported import is_imported
 from gndl.method_code import is_of_session
 from gndl.model import Method
+from gndl.outside_methods import find_method, installed_methods
 from gndl.weights import load_backbone_weights, weights_name
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
@@ -31,7 +33,7 @@ def methods_meant(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def method_settings(name: str | MethodSettings) -> MethodSettings:
-    """Return the settings registered as ``name``, or the settings given.
+    """Return the settings registered as ``name`` or found outside (`gndl.outside_methods`), or the settings given.
 
     The code of a method from a notebook is hashed anew, since a constant that it reads may have changed meanwhile.
 
@@ -40,8 +42,11 @@ def method_settings(name: str | MethodSettings) -> MethodSettings:
     GndlError
         Naming the known methods, where ``name`` is not one of them.
     """
-    if isinstance(name, str) and name not in _REGISTRY:
-        raise GndlError(f'Method "{name}" is unknown; known are {", ".join(_REGISTRY)}. Your own: register_method.')
+    if isinstance(name, str) and name not in _REGISTRY and not find_method(name):
+        raise GndlError(
+            f'Method "{name}" is unknown; known are {", ".join((*_REGISTRY, *installed_methods()))}. '
+            "Your own: --method FILE.py:CLASS, or register_method in a notebook."
+        )
     settings = _REGISTRY[name] if isinstance(name, str) else name
     return replace(settings) if is_of_session(settings.factory) else settings
 
@@ -90,6 +95,8 @@ def register_method(
         raise GndlError(f'"{name}" cannot name a method: use lower-case letters, digits and hyphens.')
     if name in _BUILT_IN:
         raise GndlError(f'"{name}" is a method of this package; register yours under another name.')
+    if is_imported(name):
+        raise GndlError(f'"{name}" would be taken for predictions that were imported; choose another name.')
 
     def attribute(given: Any, attribute_name: str) -> Any:
         return getattr(factory, attribute_name, getattr(Method, attribute_name)) if given is None else given

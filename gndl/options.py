@@ -7,6 +7,9 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gndl.machine_commands import Doctor, Lab
+from gndl.sharing_commands import ExportData, ImportPredictions, Share
+
 Names = tuple[str, ...]
 
 
@@ -40,6 +43,8 @@ class StudyOptions:
     """Precision instead of the profile's, fixed from a study's first call on."""
     methods: Names | None = None
     """Methods instead of the profile's; `gndl methods` lists them, and groups such as `ablations`."""
+    method: Names = ()
+    """A method of your own beside these: FILE.py:CLASS. Its code is executed."""
     n_folds: int | None = None
     """Folds; min(10, subjects) by default."""
     folds: str = ""
@@ -58,6 +63,10 @@ class StudyOptions:
     """Oulu-CASIA's whole frames, or the faces its authors have cut out."""
     mmi_views: Literal["frontal", "frontal+dual"] = "frontal"
     """MMI's frontal clips alone, or the frontal half of its dual clips too."""
+    publishable: str = ""
+    """CSV (database,subject) of those whom the agreements for Oulu-CASIA and MMI let be printed; none by default."""
+    consent: bool = False
+    """The people on a manifest's pictures have agreed to be shown, in figures and in what `gndl share` makes."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +104,12 @@ class Train(TrainingOptions):
     """Values of λ, such as 0.5,5,50; the profile's λ by default."""
     sweep: bool = False
     """All values of λ that the profile lists for Fig. 7, on the profile's folds for it."""
+    train_on: str = ""
+    """Train on all subjects of this database (several: ckplus+mmi), and test on those of --test-on; no folds."""
+    test_on: str = ""
+    """The database to test on, with --train-on."""
+    across: bool = False
+    """Train on each of the databases and test on each other one; no folds."""
 
 
 @dataclass(frozen=True)
@@ -227,5 +242,10 @@ Command = (
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Methods, tyro.conf.subcommand("methods")]
     | Annotated[FetchWeights, tyro.conf.subcommand("fetch-weights")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[Lab, tyro.conf.subcommand("lab")]
+    | Annotated[Share, tyro.conf.subcommand("share")]
+    | Annotated[ExportData, tyro.conf.subcommand("export-data")]
+    | Annotated[ImportPredictions, tyro.conf.subcommand("import-predictions")]
 )
 """Every command, by its name on the command line."""

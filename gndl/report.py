@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 
 from gndl import comparison, figures, results, score_tables, study_tables, tables
 from gndl.analysis.comparisons import compare_database
+from gndl.cross_table import cross_caption, cross_table, save_cross
 from gndl.errors import GndlError
+from gndl.figures.across import ACROSS_DESCRIPTION
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
 from gndl.figures.variants import VARIANTS_DESCRIPTION
 from gndl.manuscript import study_numbers, write_manuscript
@@ -124,6 +126,19 @@ def report_variants(out: Path, tables_folder: Path, figures_folder: Path) -> lis
     return written
 
 
+def report_across(out: Path, tables_folder: Path, figures_folder: Path) -> pd.DataFrame:
+    """Write table and figure of what was trained on one database and tested on another; return the table."""
+    table = cross_table(out, settings_of(out).lam)
+    if len(table):
+        save_cross(table, tables_folder)
+        source = str(table["source"].iloc[0])
+        figure, caption = figures.across_databases(table), cross_caption(table)
+        figures.save_figure(
+            figure, figures_folder, "across", table, source, caption=caption, description=ACROSS_DESCRIPTION
+        )
+    return table
+
+
 def settings_of(out: Path) -> Profile:
     """Read the settings that a study was asked for."""
     return profile_from_json(read_study_json(out)["asked"]["settings"])
@@ -169,5 +184,6 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
     numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores)
     report_variants(out, folder / "tables", into or out / "figures")
+    report_across(out, folder / "tables", into or out / "figures")
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

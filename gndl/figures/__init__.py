@@ -3,6 +3,7 @@
 Widths are acmart's: 3.33 in for one column, 7.0 in for two. A figure on rendered faces says so in words.
 """
 
+from gndl.figures.across import across_databases
 from gndl.figures.deviation import deviation_map
 from gndl.figures.faces import face_grid, show_face
 from gndl.figures.intensity import intensity_curves
@@ -34,6 +35,7 @@ __all__ = [
     "STAND_IN_NOTE",
     "STYLE",
     "TWO_COLUMNS",
+    "across_databases",
     "add_note",
     "cells_figure",
     "confusion_matrices",

@@ -1,0 +1,102 @@
+"""Across databases: subjects by database, classes by name, nothing on both sides, and what falls out counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from written_runs import predictions, write_run
+
+from gndl import cli
+from gndl.cross import cross_pairs, databases_of, runs_across
+from gndl.cross_table import cross_table, readable_cross
+from gndl.errors import GndlError
+from gndl.files import write_json
+from gndl.pairs import FacePairs
+
+RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
+
+
+def some(expressions: tuple[str, ...], labels: list[int], *, colour: bool = False, value: int = 0) -> FacePairs:
+    """One pair per label, each of a subject of its own, every crop of one value."""
+    count = len(labels)
+    shape = (2 * count, 8, 8, 3) if colour else (2 * count, 8, 8)
+    images = np.full(shape, value, np.uint8)
+    return FacePairs(
+        images, np.arange(count), count + np.arange(count), np.array(labels), [f"S{i}" for i in range(count)],
+        [f"S{i}_1" for i in range(count)], [f"{i}.png" for i in range(count)], expressions,
+    )  # fmt: skip
+
+
+def test_classes_are_matched_by_name_and_what_falls_out_is_counted() -> None:
+    """Contempt is CK+'s alone: its two pairs are left out; the others keep their names under other numbers."""
+    ckplus = some(("anger", "contempt", "fear"), [0, 1, 2, 1, 0])
+    mmi = some(("fear", "anger"), [0, 1, 1])
+    cross = cross_pairs([("ckplus", ckplus)], [("mmi", mmi)])
+    pairs = cross.pairs
+    assert cross.name == "ckplus-to-mmi" and pairs.expressions == ("anger", "fear")
+    assert [pairs.expressions[i] for i in pairs.label] == ["anger", "fear", "anger", "fear", "anger", "anger"]
+    assert pairs.subject == ["ckplus/S0", "ckplus/S2", "ckplus/S4", "mmi/S0", "mmi/S1", "mmi/S2"]
+    assert cross.train_index.tolist() == [0, 1, 2] and cross.test_index.tolist() == [3, 4, 5]
+    assert cross.left_out.to_numpy().tolist() == [["ckplus", "contempt", 2, 2]]
+    assert pairs.neutral_index.tolist() == [5, 7, 9, 13, 14, 15], "the second database's crops lie behind the first's"
+
+
+def test_all_become_grey_where_one_is() -> None:
+    """Pure colours become their luma, grey stays; where all have colour it is kept."""
+    grey, colour = some(("anger", "fear"), [0, 1], value=7), some(("anger", "fear"), [0, 1], colour=True)
+    colour.images[..., 0] = 255
+    mixed = cross_pairs([("ckplus", grey)], [("mmi", colour)]).pairs.images
+    assert mixed.shape == (8, 8, 8) and set(mixed[:4].ravel()) == {7} and set(mixed[4:].ravel()) == {76}
+    both = cross_pairs([("oulu_casia", colour)], [("mmi", colour)]).pairs.images
+    assert both.shape == (8, 8, 8, 3)
+
+
+def test_a_database_on_both_sides_and_too_few_classes_are_refused() -> None:
+    """Its subjects would be in training and test; one class in common is nothing to tell apart."""
+    one, other = some(("anger", "fear"), [0, 1]), some(("anger", "surprise"), [0, 1])
+    with pytest.raises(GndlError, match="MMI is to be trained on and tested on"):
+        cross_pairs([("ckplus", one), ("mmi", one)], [("mmi", one)])
+    with pytest.raises(GndlError, match="1 classes in common"):
+        cross_pairs([("ckplus", one)], [("mmi", other)])
+    with pytest.raises(GndlError, match="no database 'fer'"):
+        databases_of("ckplus+fer", "--train-on")
+    with pytest.raises(GndlError, match="different databases"):
+        databases_of("mmi+mmi", "--train-on")
+
+
+def test_the_table_sets_folds_beside_what_was_run_across(tmp_path: Path) -> None:
+    """By hand: 12 of 20 right across; within the database 10 of 10 in each of two folds."""
+    for fold in (0, 1):
+        frames = [(f"T{fold}{i}", f"T{fold}{i}_1", "anger", RIGHT) for i in range(10)]
+        write_run(tmp_path, "gndl", "5", fold, predictions(frames), database="mmi")
+    frames = [(f"mmi/T{i}", f"mmi/T{i}_1", "anger", RIGHT if i < 12 else WRONG) for i in range(20)]
+    folder = write_run(tmp_path / "across", "gndl", "5", 0, predictions(frames), database="ckplus-to-mmi")
+    for run in (*tmp_path.glob("mmi/*/*/*/*/run.json"), folder / "run.json"):
+        content = pd.read_json(run, typ="series").to_dict()
+        write_json(run, content | {"expressions": ["anger", "happiness", "surprise"], "seed": 0})
+    assert runs_across(tmp_path) == [folder]
+    table = cross_table(tmp_path, 5.0)
+    assert list(zip(table["train_on"], table["test_on"], strict=True)) == [("ckplus", "mmi"), ("mmi", "mmi")]
+    assert table["accuracy"].tolist() == [0.6, 1.0] and table["n_test"].tolist() == [20, 20]
+    assert table["low"].iloc[0] < 0.6 < table["high"].iloc[0] and table["subjects"].tolist() == [20, 20]
+    assert readable_cross(table)["Trained on"].tolist() == ["CK+", "MMI (folds)"]
+
+
+def test_a_study_runs_across_and_reports_it(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """`gndl train --train-on ckplus --test-on mmi`: both methods, a second call trains nothing, the report shows it."""
+    train = cli.Train(
+        profile="smoke", data=str(rendered_trees["ckplus"].parent), out=str(tmp_path / "study"), epochs=1,
+        train_on="ckplus", test_on="mmi",
+    )  # fmt: skip
+    assert cli.run(train) == 0
+    folders = runs_across(tmp_path / "study")
+    assert [folder.parents[2].name for folder in folders] == ["baseline", "gndl"]
+    tested = pd.read_csv(folders[0] / "predictions.csv")
+    assert tested["subject"].str.startswith("mmi/").all() and "p_contempt" not in tested
+    times = [(folder / "run.json").stat().st_mtime_ns for folder in folders]
+    assert cli.run(train) == 0
+    assert [(folder / "run.json").stat().st_mtime_ns for folder in folders] == times
+    assert (tmp_path / "study" / "across" / "ckplus-to-mmi" / "left_out.csv").exists()
