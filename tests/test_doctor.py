@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gndl import gpu_check, machine_commands
+from gndl import gpu_check, machine_commands, sharing_commands
 from gndl.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
 from gndl.doctor_facts import MANAGER, widget_manager
 from gndl.errors import GndlError
@@ -206,3 +206,24 @@ def test_the_kernel_is_registered_by_this_environments_python(monkeypatch: pytes
     monkeypatch.setattr(machine_commands.subprocess, "call", lambda words: called.append(words) or 0)
     assert machine_commands.lab(machine_commands.Lab(register_kernel=True)) == 0
     assert called[0][:8] == [sys.executable, "-m", "ipykernel", "install", "--user", "--name", "gndl", "--display-name"]
+
+
+def test_commands_take_their_options_from_the_command_line() -> None:
+    """As the documentation writes them."""
+    import tyro
+
+    from gndl.options import Command
+
+    def parsed(line: str) -> object:
+        return tyro.cli(Command, args=line.split())  # type: ignore[arg-type]
+
+    assert parsed("doctor --data /data") == machine_commands.Doctor(data="/data")
+    assert parsed("lab --no-browser --port 9999") == machine_commands.Lab(port=9999, browser=False)
+    assert parsed("lab --register-kernel") == machine_commands.Lab(register_kernel=True)
+    assert parsed("share runs/paper --out x.zip") == sharing_commands.Share("runs/paper", "x.zip")
+    assert parsed("export-data runs/mine") == sharing_commands.ExportData("runs/mine")
+    words = "import-predictions p.csv --method my-net --run runs/mine --database mmi --subject-disjoint"
+    expected = sharing_commands.ImportPredictions("p.csv", "my-net", "runs/mine", "mmi", subject_disjoint=True)
+    assert parsed(words) == expected
+    study = parsed("study --publishable may.csv --consent")
+    assert (study.publishable, study.consent) == ("may.csv", True)  # type: ignore[attr-defined]
