@@ -44,9 +44,9 @@ def test_a_reader_that_raises_is_a_finding_with_its_files(tmp_path: Path, monkey
 
 def test_a_reader_that_dies_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As decoders do that are not written in Python."""
-    monkeypatch.setitem(fuzz.TARGETS, "planted", lambda *_: faults.os.kill(faults.os.getpid(), 11))
+    monkeypatch.setitem(fuzz.TARGETS, "planted", lambda *_: faults.os.kill(faults.os.getpid(), 9))
     assert fuzz.fuzz("planted", 0.01, 0, tmp_path)["findings"] == 1
-    assert "died with exit status -11" in (tmp_path / "planted-0.txt").read_text()
+    assert "died with exit status -9" in (tmp_path / "planted-0.txt").read_text()
 
 
 LOSES = "[ -e out ] || { echo half > out; sleep 60; echo whole > out; }"
