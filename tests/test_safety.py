@@ -76,7 +76,7 @@ def test_weights_of_a_larger_network_are_refused_by_name(tmp_path: Path, other: 
     with torch.device("meta"):
         shapes = {key: value.shape for key, value in other().state_dict().items()}
         method = torch.nn.ModuleDict({"backbone": resnet18()})
-    torch.save({key: torch.zeros(1).expand(shape) for key, shape in shapes.items()}, tmp_path / "other.pt")
+    torch.save({key: torch.zeros(()).expand(shape) for key, shape in shapes.items()}, tmp_path / "other.pt")
     with pytest.raises(GndlError, match=r"other\.pt: holds (blocks that a ResNet-18 has not \(layer1\.2|\d+ of the)"):
         load_backbone_weights(method, tmp_path / "other.pt")
 
