@@ -24,7 +24,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev study test lint lab kernel figures bench faults fuzz
+.PHONY: help install install-dev study test lint lab kernel figures bench faults fuzz release
 
 help:
 	@echo "make study   render (or read) the databases, train, write the notebooks, figures and tables"
@@ -36,6 +36,7 @@ help:
 	@echo "make bench   training throughput on this machine"
 	@echo "make faults  kill every stage at random moments, KILLS=30, and compare with an undisturbed run"
 	@echo "make fuzz    give the readers damaged files for MINUTES=10"
+	@echo "make release build the archive of this version, with checksums (a maintainer deposits it)"
 	@echo "Variables: PROFILE=smoke|quick|standard|paper DATABASES=\"ckplus oulu_casia mmi\" DATA=/path"
 	@echo "           CKPLUS=/path OULU_CASIA=/path MMI=/path OUT=runs/NAME JOBS=N"
 
@@ -89,3 +90,6 @@ faults: install-dev
 
 fuzz: install-dev
 	$(BIN)/python campaigns/fuzz.py --minutes $(MINUTES)
+
+release: install-dev
+	@$(BIN)/python -m gndl.release --record "$(RECORD)"

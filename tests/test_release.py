@@ -1,0 +1,82 @@
+"""The archive of a version: whole, checked, the same bytes from the same commit, and free of weights of real faces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gndl import release
+from gndl.errors import GndlError
+from gndl.files import write_json
+from gndl.release import archive_metadata, build_release
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A small repository with one commit, in place of the package's own; the archive takes one database."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    shutil.copy(ROOT / "CITATION.cff", root)
+    (root / "Makefile").write_text("figures:\n")
+    (root / "run.sh").write_text("#!/bin/sh\n")
+    (root / "run.sh").chmod(0o755)
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "All"]):
+        subprocess.run([*git, *arguments], cwd=root, check=True)
+    monkeypatch.setattr(release, "repository_root", lambda: root)
+    monkeypatch.setattr(release, "DATABASES", ("ckplus",))
+    return root
+
+
+def test_the_archive_holds_source_truth_and_weights_with_their_checksums(
+    repository: Path, tiny_study: Path, rendered_trees: dict[str, Path], tmp_path: Path
+) -> None:
+    """Every file has its sum, the weights their card, and a second build gives the same bytes."""
+    built = build_release(tmp_path / "one", tiny_study, rendered_trees["ckplus"].parent)
+    with zipfile.ZipFile(built.archive) as packed:
+        names = {name.partition("/")[2]: name for name in packed.namelist()}
+        assert {"Makefile", "run.sh", "weights/ckplus/weights.safetensors", "weights/ckplus/MODEL-CARD.md"} <= set(
+            names
+        )
+        assert {"standins/ckplus.truth/truth.csv", "SHA256SUMS", ".zenodo.json", "RELEASE.md"} <= set(names)
+        assert packed.getinfo(names["run.sh"]).external_attr >> 16 == 0o755
+        sums = dict(reversed(line.split("  ")) for line in packed.read(names["SHA256SUMS"]).decode().splitlines())
+        assert set(sums) == set(names) - {"SHA256SUMS"} and built.files == len(names)
+        for name, expected in sums.items():
+            assert hashlib.sha256(packed.read(names[name])).hexdigest() == expected
+        assert "rendered stand-in" in packed.read(names["weights/ckplus/MODEL-CARD.md"]).decode()
+    again = build_release(tmp_path / "two", tiny_study, rendered_trees["ckplus"].parent)
+    assert again.sha256 == built.sha256 == hashlib.sha256(built.archive.read_bytes()).hexdigest()
+
+
+def test_changes_that_are_not_committed_and_missing_parts_are_named(
+    repository: Path, tiny_study: Path, tmp_path: Path
+) -> None:
+    """The file that was changed; the ground truth that is not there; weights of real faces."""
+    with pytest.raises(GndlError, match=r"ckplus\.truth is missing"):
+        build_release(tmp_path / "out", tiny_study, tmp_path)
+    study = shutil.copytree(tiny_study, tmp_path / "study")
+    record = study / "ckplus/gndl/lam-5/fold-0/seed-0/run.json"
+    content = json.loads(record.read_text())
+    content["identity"]["extra"]["source"] = "licensed"
+    write_json(record, content)
+    with pytest.raises(GndlError, match="licensed faces; such weights are never released"):
+        release._weights(study, tmp_path / "weights")
+    (repository / "Makefile").write_text("changed")
+    with pytest.raises(GndlError, match=r"not committed \(Makefile\)"):
+        build_release(tmp_path / "out", tiny_study, tmp_path)
+
+
+def test_the_deposit_is_described_from_the_citation_file() -> None:
+    """Title, version, authors and the paper that it supplements."""
+    about = archive_metadata(ROOT / "CITATION.cff")
+    assert about["creators"] == [{"name": "The gndl authors"}] and about["version"] == "0.1.0"
+    assert about["related_identifiers"][0]["identifier"] == "10.1145/3581783.3612014"
