@@ -35,7 +35,7 @@ def ray_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes
     GndlError
         Where Ray is not installed or not reached, or the cluster has no GPU for runs on CUDA.
     """
-    ray = _ray()
+    ray = imported_ray()
     device = choose_device(study.request.device).type
     started_here = not ray.is_initialized()
     if started_here:
@@ -71,7 +71,8 @@ def gpus_of_a_run(runs_per_gpu: int) -> float:
     return 10_000 // runs_per_gpu / 10_000
 
 
-def _ray() -> ModuleType:
+def imported_ray() -> ModuleType:
+    """Return Ray, told to call nobody; where it is not installed `GndlError` says how to install it."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here calls out to the internet
     # Where a run takes no GPU, Ray leaves CUDA_VISIBLE_DEVICES alone; without this it warns about that.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

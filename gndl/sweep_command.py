@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gndl.engine_ray import imported_ray
 from gndl.errors import GndlError
 from gndl.options import TrainingOptions
 from gndl.prepare import Prepared, prepare
@@ -22,6 +23,8 @@ def sweep_asked(options: TrainingOptions) -> Sweep:
     ):
         if number is not None and number < 1:
             raise GndlError(f"{option} takes a number of at least 1; it was given {number}.")
+    if options.engine == "ray":
+        imported_ray()  # that it is missing is said before anything is rendered
     shard = read_shard(options.shard) if options.shard else None
     return Sweep(options.jobs or None, options.engine, options.runs_per_gpu, shard, options.checkpoint_every)
 

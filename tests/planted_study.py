@@ -28,8 +28,8 @@ from gndl.sequences import Database
 class Quick(GNDL):
     """GNDL on one convolution.
 
-    ``pause`` seconds in each step stand for a network that takes its time; in the folder ``seen``, if there is one,
-    every process that trains leaves the GPUs that it sees, in a file named by its id.
+    ``pause`` seconds in each step stand for a network that takes its time. In the folder ``seen``, if there is one,
+    every process that trains leaves the GPUs that it sees, in a file named by its id, and waits for a second process.
     """
 
     def __init__(self, n_classes: int, lam: float, pause: float = 0.0, seen: str = "") -> None:
@@ -39,6 +39,9 @@ class Quick(GNDL):
         self.pause = pause
         if seen:
             (Path(seen) / str(os.getpid())).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
+            end = time.monotonic() + 300
+            while len(list(Path(seen).iterdir())) < 2 and time.monotonic() < end:
+                time.sleep(0.05)
 
     def loss(self, output: Output, label: object) -> Losses:  # type: ignore[override]
         time.sleep(self.pause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -16,7 +16,7 @@ import pytest
 import torch
 from planted_study import EPOCHS, SLOW, after_epochs, epochs_done, planted_study, quick, slow_study, written
 
-from gndl import engine_ray
+from gndl import cli, engine_ray
 from gndl.engine_ray import gpus_of_a_run
 from gndl.errors import GndlError
 from gndl.runs import plan_runs
@@ -91,19 +91,18 @@ def test_a_signal_stops_the_runs_of_a_cluster_between_two_epochs(
     assert written(runs) == reference
 
 
-def test_runs_that_share_a_gpu_reserve_a_fraction_of_it(
+def test_runs_reserve_gpus_and_each_sees_its_own(
     cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One run on each GPU by default: Ray lets each see one of the two."""
+    """Two runs that are at work at once, with a whole GPU each: Ray lets each see one of the two."""
     (tmp_path / "seen").mkdir()
-    method = quick("seeing", pause=0.3, seen=str(tmp_path / "seen"))
+    method = quick("seeing", seen=str(tmp_path / "seen"))
     study = planted_study(tmp_path / "out", method, epochs=1)
     monkeypatch.setattr(engine_ray, "choose_device", lambda _: torch.device("cuda"))
     send = engine_ray._to_send
     monkeypatch.setattr(engine_ray, "_to_send", lambda study, device: send(study, "cpu"))  # GPUs in name only
     train_runs(study, plan_runs(study, [method]), replace(RAY, runs_per_gpu=1))
-    seen = Counter(file.read_text() for file in (tmp_path / "seen").iterdir() if file.name != str(os.getpid()))
-    assert set(seen) == {"0", "1"}
+    assert sorted(file.read_text() for file in (tmp_path / "seen").iterdir()) == ["0", "1"]
 
 
 def test_fractions_of_a_gpu_never_add_up_to_more_than_one() -> None:
@@ -118,13 +117,13 @@ def test_a_cluster_without_a_gpu_is_named_as_the_reason(tmp_path: Path, monkeypa
     study = planted_study(tmp_path, quick())
     fake = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: {"CPU": 2.0})
     monkeypatch.setattr(engine_ray, "choose_device", lambda _: torch.device("cuda"))
-    monkeypatch.setattr(engine_ray, "_ray", lambda: fake)
+    monkeypatch.setattr(engine_ray, "imported_ray", lambda: fake)
     with pytest.raises(GndlError, match="has no GPU: start its nodes with --num-gpus"):
         train_runs(study, plan_runs(study, [quick()]), RAY)
 
 
-def test_without_ray_the_message_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra is named."""
-    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+def test_without_ray_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named before anything else is done."""
+    monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(GndlError, match=r"pip install .*\[ray\]"):
-        engine_ray._ray()
+        cli.run(cli.Train(engine="ray", out="nowhere"))

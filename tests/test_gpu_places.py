@@ -117,12 +117,11 @@ def test_workers_of_a_study_see_one_gpu_each_and_write_the_same_bytes(
 ) -> None:
     """Two GPUs in name, two processes: each trained where it saw one of them, and nothing of it reached a number."""
     (tmp_path / "seen").mkdir()
-    method = quick("seen", pause=0.3, seen=str(tmp_path / "seen"))
-    alone, shared = (planted_study(tmp_path / name, method) for name in ("alone", "shared"))
-    train_runs(alone, plan_runs(alone, [method]), Sweep(jobs=1))
-    for file in (tmp_path / "seen").iterdir():
-        file.unlink()
+    alone = planted_study(tmp_path / "alone", quick())
+    train_runs(alone, plan_runs(alone, [quick()]), Sweep(jobs=1))
+    method = quick("seeing", seen=str(tmp_path / "seen"))
+    side_by_side = planted_study(tmp_path / "side", method)
     monkeypatch.setattr(engine_local, "processes_and_gpus", lambda *_: (2, ("3", "5")))
-    train_runs(shared, plan_runs(shared, [method]), Sweep())
+    train_runs(side_by_side, plan_runs(side_by_side, [method]), Sweep())
     assert sorted(file.read_text() for file in (tmp_path / "seen").iterdir()) == ["3", "5"]
-    assert written(plan_runs(shared, [method])) == written(plan_runs(alone, [method]))
+    assert written(plan_runs(side_by_side, [method])) == written(plan_runs(alone, [quick()]))

@@ -74,7 +74,7 @@ if what == "killed":
     run = plan_runs(study, [SLOW])[0]
     fit_run(study, run, on_epoch=lambda row: row["epoch"] == 3 and os.kill(os.getpid(), signal.SIGKILL))
 else:
-    study = planted_study(out, SLOW, folds=6)
+    study = planted_study(out, SLOW, folds=6, epochs=4)
     print("ready", flush=True)
     sys.stdin.readline()
     train_runs(
@@ -115,7 +115,7 @@ def test_a_process_killed_outright_leaves_no_lock_and_its_run_goes_on(
 
 def test_two_processes_share_a_study_and_train_no_run_twice(tmp_path: Path) -> None:
     """Both are given the whole plan of six runs; each run is trained by one of them, and both see all finished."""
-    study = planted_study(tmp_path, SLOW, folds=6)
+    study = planted_study(tmp_path, SLOW, folds=6, epochs=4)
     runs = plan_runs(study, [SLOW])
     process = child("shares", tmp_path)
     assert process.stdout is not None and process.stdin is not None
