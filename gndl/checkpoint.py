@@ -7,6 +7,7 @@ history), from which more epochs continue. Without it they are trained again fro
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,9 +66,12 @@ class State:
 def save_state(path: Path, state: State, *, with_model: bool = True) -> None:
     """Write ``state`` atomically; ``with_model=False`` leaves out the weights, which lie beside it."""
     content = vars(state) | {"model": dict(state.model) if with_model else {}}
-    # By a file of Python's own, a full disk is an OSError; torch's writer would call it an internal error.
-    with written_aside(path) as aside, aside.open("wb") as file:
-        torch.save(content, file)
+    with written_aside(path) as aside:
+        try:
+            torch.save(content, aside)
+        except RuntimeError as error:  # so torch tells of a full disk
+            reason = str(error).strip().splitlines()[0]
+            raise OSError(errno.ENOSPC, f"torch could not write it: {reason}", str(path)) from error
 
 
 def load_state(folder: Path, identity: Mapping[str, Any]) -> State | None:

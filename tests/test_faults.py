@@ -175,7 +175,12 @@ def test_a_kill_while_a_notebook_runs_leaves_no_half_of_it(tmp_path: Path) -> No
     done = list(execute_missing([task(source, tmp_path / "out", {"marker": str(marker), "seconds": 0})], 1))
     assert [executed.error for executed in done] == [""]
     assert names(tmp_path / "out") == ["1_slow.ipynb"]
-    wait_for(lambda: not psutil.pid_exists(kernel) or psutil.Process(kernel).status() == psutil.STATUS_ZOMBIE)
+    wait_for(lambda: has_ended(kernel))
+
+
+def has_ended(process: int) -> bool:
+    """Whether a process is no more, or waits only to be collected."""
+    return not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
 
 
 def wait_for(there: Callable[[], object], seconds: float = 600) -> None:
@@ -204,7 +209,7 @@ def test_ctrl_c_stops_notebooks_at_once_and_keeps_none_as_failed(tmp_path: Path)
         list(execute_missing([task(source, tmp_path / "out", {"marker": str(marker)})], 1))
     thread.join()
     assert names(tmp_path / "out") == []
-    assert not psutil.pid_exists(int(marker.read_text()))
+    wait_for(lambda: has_ended(int(marker.read_text())))
 
 
 def test_ctrl_c_again_and_again_does_not_cut_the_tidying_short(tmp_path: Path) -> None:
