@@ -73,7 +73,7 @@ def test_a_picture_of_another_subject_is_found_whatever_was_done_to_it(tmp_path:
     ((name, message),) = problems(tmp_path, first, second, leaked)
     assert name == "copy.jpg"
     assert "S1/S1_000_2.png, of another subject (S1 anger, S2 anger)" in message
-    assert "of 255 bits" in message
+    assert "of 63 bits" in message
 
 
 def test_one_picture_under_two_labels_is_a_conflict(tmp_path: Path) -> None:

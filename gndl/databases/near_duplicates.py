@@ -1,7 +1,7 @@
 """Frames that show the same picture twice: across subjects, where folds would leak, and under two labels.
 
-Rule: two frames are near duplicates where their perceptual hashes differ in at most 8 of 255 bits and their
-thumbnails, each with mean 0 and length 1, correlate at 0.995 or more. The hash says which of the 255 lowest frequencies
+Rule: two frames are near duplicates where their perceptual hashes differ in at most 6 of 63 bits and their
+thumbnails, each with mean 0 and length 1, correlate at 0.995 or more. The hash says which of the 63 lowest frequencies
 of a 32 × 32 grey thumbnail lie above their median (a DCT; the mean is left out), so another size, brightness, contrast
 or compression leaves it nearly as it is, and another face does not. Mirrored copies are compared too; a picture with
 less than 4 grey levels between the quartiles of its thumbnail is too plain to be compared.
@@ -27,9 +27,9 @@ from gndl.sequences import Database, FrameRef
 from gndl.sequences import Sequence as FrameSequence
 
 SIDE = 32
-FREQUENCIES = 16
-MOST_BITS = 8
-"""Bits of 255 that the hashes of near duplicates may differ in."""
+FREQUENCIES = 8
+MOST_BITS = 6
+"""Bits of 63 that the hashes of near duplicates may differ in."""
 
 LEAST_CORRELATION = 0.995
 """Correlation of two thumbnails from which on they are near duplicates."""
@@ -51,11 +51,6 @@ class TakenFrame:
     subject: str
     sequence: str
     expression: str
-
-    @property
-    def name(self) -> str:
-        """File, and number in a clip counted from 1."""
-        return self.frame.path.name if not self.frame.is_video else f"{self.frame.path.name}#{self.frame.index + 1}"
 
 
 def check_near_duplicates(database: Database, findings: Findings) -> None:
@@ -104,7 +99,7 @@ def near_duplicates(thumbnails: NDArray[np.float32]) -> Iterator[tuple[int, int,
         own = slice(start, start + _BLOCK)
         near = np.zeros((len(bits[own]), len(bits)), dtype=bool)
         for other_bits, other in ((bits, standard), (mirrored_bits, mirrored)):
-            # ±1 for every bit: the number that differ is (255 - product) / 2.
+            # ±1 for every bit: the number that differ is (63 - product) / 2.
             differing = (bits.shape[1] - bits[own] @ other_bits.T) / 2
             near |= (differing <= MOST_BITS) & (standard[own] @ other.T >= LEAST_CORRELATION)
         for row, second in np.argwhere(near):
@@ -114,7 +109,7 @@ def near_duplicates(thumbnails: NDArray[np.float32]) -> Iterator[tuple[int, int,
 
 
 def perceptual_hash(thumbnails: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Perceptual hash of every thumbnail, array (N, 255) of +1 and −1."""
+    """Perceptual hash of every thumbnail, array (N, 63) of +1 and −1."""
     low = dctn(thumbnails.astype(np.float64), axes=(1, 2), norm="ortho")[:, :FREQUENCIES, :FREQUENCIES]
     low = low.reshape(len(low), -1)[:, 1:]
     return np.where(low > np.median(low, axis=1, keepdims=True), 1, -1).astype(np.float32)
@@ -161,7 +156,7 @@ def _roles(sequence: FrameSequence) -> Sequence[tuple[FrameRef, str]]:
 def _report(database: Database, findings: Findings, pairs: list[tuple[TakenFrame, TakenFrame]], message: str) -> None:
     """Name the pairs one by one, and say how many more there are."""
     root: Path = database.root
-    rule = f"at most {MOST_BITS} of 255 bits of the hash, correlation from {LEAST_CORRELATION}"
+    rule = f"at most {MOST_BITS} of 63 bits of the hash, correlation from {LEAST_CORRELATION}"
     for one, other in pairs[:LISTED]:
         where = relative(one.frame.path, root)
         number = f"#{one.frame.index + 1}" if one.frame.is_video else ""
