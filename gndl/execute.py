@@ -12,7 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,7 +112,8 @@ def execute_missing(tasks: Sequence[Task], jobs: int) -> Iterator[Executed]:
     for task in done:
         yield Executed(task.target, 0.0, there=True)
     _stopping.clear()
-    pool, futures = ThreadPoolExecutor(max(1, jobs)), []
+    pool = ThreadPoolExecutor(max(1, jobs))
+    futures: list[Future[Executed]] = []
     try:
         for task in tasks:
             if task not in done:
