@@ -91,7 +91,9 @@ def near_duplicates(thumbnails: NDArray[np.float32]) -> Iterator[tuple[int, int,
     same : bool
         The thumbnails are equal to the last digit.
     """
-    low, high = np.quantile(thumbnails, (0.25, 0.75), axis=(1, 2)) if len(thumbnails) else np.zeros((2, 0))
+    if not len(thumbnails):
+        return
+    low, high = np.quantile(thumbnails, (0.25, 0.75), axis=(1, 2))
     shows = (high - low >= PLAINEST)[:, None]
     standard, bits = _standardised(thumbnails) * shows, perceptual_hash(thumbnails) * shows
     mirrored_bits, mirrored = perceptual_hash(thumbnails[:, :, ::-1]), _standardised(thumbnails[:, :, ::-1])
