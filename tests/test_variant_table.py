@@ -10,9 +10,13 @@ from scipy import stats
 from written_runs import predictions, write_run
 
 from gndl.figures.variants import variant_differences
+from gndl.files import write_json
+from gndl.further_questions import further_questions
 from gndl.profiles import SMOKE
 from gndl.report import report_variants
-from gndl.request import StudyRequest, save_request
+from gndl.request import StudyRequest, read_study_json, save_request
+from gndl.results import finished_runs
+from gndl.study_report import StudyReport
 from gndl.variant_table import readable_variants, save_variants, variant_table, variants_caption
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
@@ -93,3 +97,17 @@ def study_json(out: Path) -> Path:
     """Write the study.json of a study at λ = 5."""
     save_request(StudyRequest(out=out, settings=SMOKE, data_roots={"ckplus": ""}))
     return out
+
+
+def test_the_report_shows_what_was_asked_and_names_the_command_for_the_rest(study: Path) -> None:
+    """Ablations were run; for the finer grains and for other databases it says what would answer."""
+    folds = {str(fold): [f"S{fold}"] for fold in range(4)}
+    for database in ("ckplus", "mmi"):
+        write_json(study_json(study) / database / "folds.json", folds)
+    report = StudyReport(study, ("ckplus",), read_study_json(study), finished_runs(study), {})
+    shown = further_questions(report)
+    assert len(shown) == 3 and "What each part of GNDL earns" in shown[0].data
+    assert list(shown[1].data["Method"])[:2] == ["baseline", "gndl"]
+    assert "--methods granularity" in shown[2].data and "--across" in shown[2].data
+    nothing = further_questions(StudyReport(study, (), {}, [], {}))
+    assert len(nothing) == 1 and "--methods ablations" in nothing[0].data
