@@ -137,14 +137,11 @@ def _check_hashes(
             problems.append(f"{path}: {what} of {folds_path} (hash {name})")
     if identity["extra"].get("test_subjects") != hash_json(test_subjects):
         problems.append(f"{path}: the hash of its test subjects is not that of fold {run.fold} of {folds_path}")
-    for name, expected in (
-        ("n_train", len(train_index)),
-        ("n_test", len(test_index)),
-        (
-            "images_per_epoch",
-            pairs_per_epoch(len(train_index), identity["train"]["batch_size"]) * identity["method"]["images_per_pair"],
-        ),
-    ):
+    counts = {"n_train": len(train_index), "n_test": len(test_index)}
+    if not run.imported:  # of whose epochs nothing is known
+        pairs = pairs_per_epoch(len(train_index), identity["train"]["batch_size"])
+        counts["images_per_epoch"] = pairs * identity["method"]["images_per_pair"]
+    for name, expected in counts.items():
         if record[name] != expected:
             problems.append(f"{path}: {name} is {record[name]}; folds and crops give {expected}")
     return problems

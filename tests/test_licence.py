@@ -191,6 +191,7 @@ def test_pictures_that_nobody_declared_say_nothing(study: Prepared) -> None:
 def test_smaller_copies_keep_the_declaration() -> None:
     """PNG and JPEG; a copy of what declares nothing declares nothing."""
     figure = figures.new_figure(1, 1)
+    figure.subplots()  # a notebook shows nothing of a figure without axes
     figures.add_note(figure, "licensed")
     declare_faces(figure, "ckplus", ["S055"])
     original = print_figure(figure, "png")
