@@ -32,7 +32,7 @@ class _NotFinite(Exception):
 
     def __init__(self, step: int, losses: Losses) -> None:
         parts = {"total": losses.total, "classification": losses.cls, "neutral": losses.neu}
-        said = [f"{name} {float(value):g}" for name, value in parts.items() if value is not None]
+        said = [f"{name} {float(value.detach()):g}" for name, value in parts.items() if value is not None]
         super().__init__(", ".join(said))
         self.step = step
 
@@ -92,7 +92,7 @@ def _watch(trainer: Trainer) -> list[int]:
     def watched(output: Output, labels: Tensor) -> Losses:
         losses = original(output, labels)
         taken[0] += 1
-        if not math.isfinite(float(losses.total)):
+        if not math.isfinite(float(losses.total.detach())):
             raise _NotFinite(taken[0], losses)
         return losses
 
