@@ -95,6 +95,11 @@ def test_imported_predictions_stand_in_tables_and_tests_with_their_mark(tmp_path
     assert any("imported-svm: predictions were imported, so its training cannot be audited" in one
                for one in audit.unverified)  # fmt: skip
 
+    kept = (folders[0] / "predictions.csv").read_text()
+    (folders[0] / "predictions.csv").write_text(kept.replace("0.6", "0.7", 1) + "\n")
+    assert any("is not what was imported" in one for one in audit_study(out).problems)
+    (folders[0] / "predictions.csv").write_text(kept)
+
     for fold in range(4):
         own = pair_table(study).query("fold == @fold")
         right = own.assign(predicted=own["truth"], **{f"p_{name}": 1.0 * (own["truth"] == name)
@@ -109,9 +114,6 @@ def test_imported_predictions_stand_in_tables_and_tests_with_their_mark(tmp_path
     assert compared["difference"].tolist() == pytest.approx([-1 / 3])
     assert MARK in comparison.in_plain_words(compared)
     assert set(results.read_epochs(out, "ckplus")["method"]) == {"baseline"}
-
-    (folders[0] / "predictions.csv").write_text((folders[1] / "predictions.csv").read_text())
-    assert any("is not what was imported" in one for one in audit_study(out).problems)
 
 
 def test_imported_methods_are_compared_sample_by_sample_and_never_trained(study: Prepared, tmp_path: Path) -> None:

@@ -62,14 +62,14 @@ def marked(picture: bytes, colour: tuple[int, int, int]) -> bool:
 
 
 def pictures_of_pdf(content: bytes) -> list[bytes]:
-    """Every raster picture inside a PDF, as PNG, as poppler takes them out."""
+    """The pages of a PDF as PNG: a picture in a palette of its own keeps its colours only when it is drawn."""
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "figure.pdf").write_bytes(content)
-        subprocess.run(["pdfimages", "-png", "figure.pdf", "picture"], cwd=folder, check=True)
-        return [path.read_bytes() for path in sorted(Path(folder).glob("picture*.png"))]
+        subprocess.run(["pdftoppm", "-r", "100", "-png", "figure.pdf", "page"], cwd=folder, check=True)
+        return [path.read_bytes() for path in sorted(Path(folder).glob("page*.png"))]
 
 
-needs_poppler = pytest.mark.skipif(shutil.which("pdfimages") is None, reason="pdfimages (poppler-utils) is missing")
+needs_poppler = pytest.mark.skipif(shutil.which("pdftoppm") is None, reason="pdftoppm (poppler-utils) is missing")
 
 
 def pictures_in(name: str, content: bytes) -> list[bytes]:
