@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -231,7 +232,8 @@ def test_a_ray_head_and_workers_are_started_and_the_study_runs_beside_them(slurm
     slurm.command("srun", SRUN)
     slurm.command("hostname", "echo 127.0.0.1")
     pids = slurm.folder / "pids"
-    slurm.command("ray", f'echo $$ >>"{pids}"\nexec sleep 600')
+    slurm.command("ray", f'echo "token $RAY_AUTH_MODE $RAY_AUTH_TOKEN" >>"{slurm.calls}"\n'
+                         f'echo $$ >>"{pids}"\nexec sleep 600')  # fmt: skip
     slurm.command("gndl", f'while [ "$(wc -l <"{pids}")" -lt 2 ]; do sleep 0.05; done\n'
                           f'echo "address $RAY_ADDRESS" >>"{slurm.calls}"\nexit {code}')  # fmt: skip
     status, printed = slurm.run(
@@ -244,6 +246,8 @@ def test_a_ray_head_and_workers_are_started_and_the_study_runs_beside_them(slurm
     assert worker.startswith("start --address=127.0.0.1:20077 --num-cpus=8 --num-gpus=2 ") and "--block" in worker
     assert any("--exclude=node1" in line and "--nodes=1" in line for line in slurm.called("srun"))
     assert slurm.called("address") == ["127.0.0.1:20077"]
+    (token,) = set(slurm.called("token"))  # the head's and the workers'
+    assert re.fullmatch("token [0-9a-f]{64}", token)
     (study,) = slurm.called("gndl")
     assert study.startswith("study --profile smoke --databases ckplus oulu_casia mmi ")
     assert study.endswith("--engine ray --runs-per-gpu 3")
