@@ -17,9 +17,10 @@ def stop_once() -> None:
     """Let the first Ctrl-C raise KeyboardInterrupt and every further one only say that the work is being stopped.
 
     A second one would end the tidying up after the first: half-written files and locks would stay. For a command's
-    main thread; a process that must end at once can still be killed, and the next call tidies up after it.
+    main thread; a process that must end at once can still be killed, and the next call tidies up after it. A command
+    that a shell has started in the background, where Ctrl-C is not meant for it, goes on paying no heed to it.
     """
-    if threading.current_thread() is threading.main_thread():
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _first)
 
 

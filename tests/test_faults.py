@@ -194,7 +194,15 @@ def wait_for(there: Callable[[], object], seconds: float = 600) -> None:
 # Interrupted
 
 
-def test_ctrl_c_stops_notebooks_at_once_and_keeps_none_as_failed(tmp_path: Path) -> None:
+@pytest.fixture
+def heeding_ctrl_c() -> Iterator[None]:
+    """Also where the tests run in the background, so that a shell has told them to ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_notebooks_at_once_and_keeps_none_as_failed(tmp_path: Path, heeding_ctrl_c: None) -> None:
     """Their kernels would go on for minutes otherwise."""
     marker = tmp_path / "marker"
     source = write_notebook(tmp_path / "1_slow.ipynb", "marker = ''\nseconds = 3600", SLOW)
@@ -212,7 +220,7 @@ def test_ctrl_c_stops_notebooks_at_once_and_keeps_none_as_failed(tmp_path: Path)
     wait_for(lambda: has_ended(int(marker.read_text())))
 
 
-def test_ctrl_c_again_and_again_does_not_cut_the_tidying_short(tmp_path: Path) -> None:
+def test_ctrl_c_again_and_again_does_not_cut_the_tidying_short(tmp_path: Path, heeding_ctrl_c: None) -> None:
     """One message for the first, one line for each further one, no traceback, no half file, no lock."""
     program = (
         "import sys, time; from pathlib import Path; from gndl import cli, ending; from gndl.files import *\n"
