@@ -17,6 +17,7 @@ from gndl.ablations import (
     WithoutNeutralLoss,
     shuffled_neutral,
 )
+from gndl.by_sequence import GNDLBySequence
 from gndl.granularity import MapGNDL
 from gndl.method_code import method_hash
 from gndl.model import GNDL, Method, ResNetBaseline
@@ -132,6 +133,11 @@ BUILT_IN: tuple[MethodSettings, ...] = (
     MethodSettings(
         "image-difference", "image-difference", ImageDifference, {}, "ResNet-18 on examined minus neutral pixels",
         needs_neutral_at_test=True,
+    ),
+    MethodSettings(
+        "gndl-by-sequence", "gndl", GNDLBySequence, {},
+        "batches of whole sequences, each neutral face once: 4 passes for 6; neutral faces weigh ¼ in batch-norm",
+        uses_lam=True, whole_sequences=True,
     ),
     *(
         MethodSettings(
