@@ -13,6 +13,8 @@ STUDY_OPTIONS ?=
 RECORD ?= record/standard
 FIGURES ?= figures
 PYTEST_OPTIONS ?=
+# Benchmarks and options of `make bench`; all but the long ones by default.
+BENCH ?=
 # Of the campaigns: kills to be tried, and minutes of fuzzing in all.
 KILLS ?= 30
 MINUTES ?= 10
@@ -33,7 +35,7 @@ help:
 	@echo "make kernel  offer this environment's kernel in the JupyterLab of another one"
 	@echo "make figures draw the figures of record again from record/standard; trains nothing"
 	@echo "make lint    ruff and mypy"
-	@echo "make bench   training throughput on this machine"
+	@echo "make bench   throughput, latency and memory on this machine (BENCH=\"throughput gap\" for some)"
 	@echo "make faults  kill every stage at random moments, KILLS=30, and compare with an undisturbed run"
 	@echo "make fuzz    give the readers damaged files for MINUTES=10"
 	@echo "make release build the archive of this version, with checksums (a maintainer deposits it)"
@@ -82,8 +84,8 @@ kernel: install
 figures: install
 	@$(BIN)/gndl figures $(RECORD) --out "$(FIGURES)"
 
-bench: install
-	$(BIN)/python benchmarks/throughput.py
+bench: install-dev
+	@$(BIN)/gndl bench $(BENCH)
 
 faults: install-dev
 	$(BIN)/python campaigns/faults.py --kills $(KILLS)

@@ -8,7 +8,7 @@ import sys
 
 import tyro
 
-from gndl import machine_commands, sharing_commands
+from gndl import bench_commands, machine_commands, sharing_commands
 from gndl.ending import in_words, stop_once
 from gndl.errors import GndlError
 from gndl.options import (
@@ -324,6 +324,10 @@ def run(command: Command) -> int:
             return _methods()
         case FetchWeights():
             return _fetch_weights()
+        case bench_commands.Bench():
+            return bench_commands.bench(command)
+        case bench_commands.Export():
+            return bench_commands.export(command)
         case machine_commands.Doctor():
             return machine_commands.doctor(command)
         case machine_commands.Lab():

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from gndl.bench_commands import Bench, Export
 from gndl.machine_commands import Doctor, Lab
 from gndl.sharing_commands import ExportData, ImportPredictions, Share
 
@@ -242,6 +243,8 @@ Command = (
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Methods, tyro.conf.subcommand("methods")]
     | Annotated[FetchWeights, tyro.conf.subcommand("fetch-weights")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Export, tyro.conf.subcommand("export")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Lab, tyro.conf.subcommand("lab")]
     | Annotated[Share, tyro.conf.subcommand("share")]

@@ -10,7 +10,8 @@ import pytest
 import torch
 from planted import planted_pairs
 
-from gndl import export
+from gndl import cli, export
+from gndl.bench_commands import Export
 from gndl.checkpoint import read_weights
 from gndl.errors import GndlError
 from gndl.export import FromBytes, default_folder, describe, export_run, precision_gap, trial_faces
@@ -36,10 +37,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_onnx_runtime_gives_the_probabilities_of_the_study(run: Path, tmp_path: Path) -> None:
+def test_onnx_runtime_gives_the_probabilities_of_the_study(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """From bytes to probabilities, for any number of faces, within 1e-4 of the study's own evaluation."""
-    done = export_run(run, tmp_path)
-    assert done.difference <= export.TOLERANCE and done.source == "rendered"
+    assert cli.run(Export(str(run), str(tmp_path))) == 0
+    assert "These weights have seen rendered stand-in faces only" in capsys.readouterr().out
     method, record = load_method(run)
     pairs = planted_pairs(18)
     data = pairs.on("cpu", 16)
@@ -51,6 +54,7 @@ def test_onnx_runtime_gives_the_probabilities_of_the_study(run: Path, tmp_path: 
     assert found.shape == (5, 3) and np.abs(found - expected).max() < 1e-4
     assert torch.equal(read_weights(tmp_path)["classifier.weight"], method.state_dict()["classifier.weight"])
     about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert about["largest_difference_to_pytorch"] <= export.TOLERANCE and about["source"] == "rendered"
     assert about["classes"] == record["expressions"] and about["input"]["shape"] == ["batch", 16, 16]
     card = (tmp_path / "MODEL-CARD.md").read_text(encoding="utf-8")
     for words in ("rendered stand-in faces only", "anger, happiness, surprise", "batch × 16 × 16", "## Limits", "grey"):

@@ -1,0 +1,164 @@
+"""What a faster way of training does to accuracy: paired differences on the same folds, with their 95 % interval.
+
+Trainings are long, so each is kept as soon as it is done and a second call goes on from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import Parallel, delayed
+
+from gndl.bench.asked import Asked
+from gndl.bench.faster import REFERENCE, compiler
+from gndl.bench.plots import intervals
+from gndl.bench.repeats import NotMeasured, Result
+from gndl.bench.trainings import Way, WayTrainer, ways
+from gndl.comparison import compare
+from gndl.device import choose_device
+from gndl.errors import GndlError
+from gndl.files import hash_json
+from gndl.identity import run_identity
+from gndl.methods import method_settings
+from gndl.paper import DATABASE_TITLES
+from gndl.paths import resolve
+from gndl.prepare import Prepared
+from gndl.results import write_csv
+from gndl.study import open_study
+
+COLUMNS = ("way", "fold", "made_from", "accuracy_last", "n_train", "n_test", "seconds")
+INSIDE = 1.0
+"""Points: a way whose whole interval lies within is said to be as accurate."""
+
+
+def measure(asked: Asked) -> Result:
+    """Train every way on every fold of one database, and compare each with fp32 as the study trains it."""
+    device = choose_device(asked.device)
+    backend, why_not = compiler(asked, device)
+    named = ways("bf16", backend)
+    for name in asked.ways:
+        if name not in named:
+            raise GndlError(f"There is no way {name!r} of training; choose among {', '.join(named)}. {why_not}")
+    if asked.ways:
+        named = {name: way for name, way in named.items() if name in asked.ways or name == REFERENCE}
+    name = asked.databases[0]
+    root = str(resolve(asked.data) / name) if asked.data else ""
+    out = resolve(f"runs/bench/{asked.profile}" if asked.scratch is None else asked.scratch / "accuracy")
+    study = open_study(name, data_root=root, profile=asked.profile, out=out, device=asked.device, jobs=asked.jobs)
+    if asked.epochs:
+        study = replace(study, train=replace(study.train, epochs=asked.epochs))
+    folds = study.run_folds[: asked.folds]
+    if len(folds) < 2:
+        raise NotMeasured(f"{len(folds)} fold gives no interval; choose a profile with more (--profile).")
+    found = train_missing(study, named, folds, asked, out / f"{name}-accuracies.csv")
+    table = paired(found, len(folds))
+    title = DATABASE_TITLES[name] + (" stand-in (rendered)" if study.database.source == "rendered" else "")
+    settings = study.train
+    return Result(
+        name="accuracy",
+        title=f"Accuracy of faster ways of training, {title}",
+        reading=(
+            f"Accuracy of the last epoch of GNDL (λ = 5) trained in each way, minus that of fp32 as the study trains "
+            f"it, on the same {len(folds)} folds of {title}: profile {asked.profile}, {settings.image_size} pixels, "
+            f"{settings.batch_size} pairs in a batch, {settings.epochs} epochs, seed 0. In points; the 95 % interval "
+            "is that of the corrected t over folds. A way is called as accurate only where its whole interval lies "
+            f"within ± {INSIDE:g} point."
+        ),
+        table=table,
+        repeats=found,
+        notes=(*(_said(row) for row in table.to_dict("records")), *([why_not] if why_not else [])),
+        figure=intervals(table, f"Accuracy against fp32, {title}"),
+    )
+
+
+def train_missing(
+    study: Prepared, named: dict[str, Way], folds: tuple[int, ...], asked: Asked, path: Path
+) -> pd.DataFrame:
+    """Train what ``path`` does not hold yet; return one row for each way and fold, in their order."""
+    known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
+    made_from = {(way, fold): _made_from(study, named[way], fold, asked) for way in named for fold in folds}
+    there = set(known["made_from"])
+    missing = [(way, fold) for fold in folds for way in named if made_from[way, fold] not in there]
+    work = (delayed(_train)(study, way, named[way], fold, asked.device) for way, fold in missing)
+    for row in Parallel(n_jobs=asked.jobs, return_as="generator_unordered")(work):
+        row["made_from"] = made_from[row["way"], row["fold"]]
+        known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
+        write_csv(known, path)
+    places = {made_from[way, fold]: place for place, (way, fold) in enumerate(made_from)}
+    current = known[known["made_from"].isin(list(places))]
+    ordered = current.assign(place=current["made_from"].map(places)).sort_values("place")
+    return ordered.drop(columns=["place", "made_from"]).reset_index(drop=True)
+
+
+def _made_from(study: Prepared, way: Way, fold: int, asked: Asked) -> str:
+    """Hash everything that can change the numbers of one training: a run's identity, its epochs and the way."""
+    train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
+    identity = run_identity(
+        method_settings(way.method), study.pairs, train_index, test_index, study.train,
+        lam=study.request.settings.lam, fold=fold, seed=0, device=choose_device(asked.device),
+    )  # fmt: skip
+    return hash_json([identity, study.train.epochs, asdict(way)])
+
+
+def _train(study: Prepared, name: str, way: Way, fold: int, device: str) -> dict[str, Any]:
+    train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
+    trainer = WayTrainer(
+        way, study.pairs, train_index, test_index, study.train, 0, choose_device(device), study.request.settings.lam
+    )
+    with trainer.settings_hold():
+        for epoch in range(1, study.train.epochs + 1):
+            row = trainer.train_epoch(epoch)
+    return {
+        "way": name,
+        "fold": fold,
+        "accuracy_last": row["accuracy_test"],
+        "n_train": len(train_index),
+        "n_test": len(test_index),
+        "seconds": round(trainer.seconds, 2),
+    }
+
+
+def paired(found: pd.DataFrame, folds: int) -> pd.DataFrame:
+    """Compare every way with the reference, fold by fold (:func:`gndl.comparison.compare`); in points.
+
+    Returns
+    -------
+    DataFrame
+        ``way``, ``reference``, ``folds``, ``accuracy`` (mean, %), ``difference``, ``low``, ``high`` (points) and
+        ``inside`` ("yes" where the whole interval lies within ± 1 point, else "not shown").
+    """
+    accuracies = found.pivot(index="fold", columns="way", values="accuracy_last")
+    sizes = found[found["way"] == REFERENCE]
+    ratio = float((sizes["n_test"] / sizes["n_train"]).mean())
+    rows = []
+    for way in dict.fromkeys(found["way"]):
+        if way == REFERENCE:
+            continue
+        differences = (accuracies[way] - accuracies[REFERENCE]).to_numpy(np.float64)
+        if len(differences) != folds or np.isnan(differences).any():
+            raise GndlError(f"{way} and {REFERENCE} do not have the same {folds} folds.")
+        said = compare(differences, ratio)
+        low, high = 100 * said["low"], 100 * said["high"]
+        rows.append(
+            {
+                "way": way,
+                "reference": REFERENCE,
+                "folds": said["folds"],
+                "accuracy": 100 * float(accuracies[way].mean()),
+                "difference": 100 * said["difference"],
+                "low": low,
+                "high": high,
+                "inside": "yes" if low >= -INSIDE and high <= INSIDE else "not shown",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _said(row: dict[str, object]) -> str:
+    inside = row["inside"] == "yes"
+    verdict = f"inside ± {INSIDE:g} point" if inside else f"not shown to be inside ± {INSIDE:g} point"
+    return f"{row['way']}: {row['difference']:+.2f} points ({row['low']:+.2f} to {row['high']:+.2f}), {verdict}."

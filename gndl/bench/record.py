@@ -1,0 +1,102 @@
+"""Where benchmarks are kept: a folder for each date, commit and machine, with CSV, Markdown and plot of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from gndl.bench.repeats import Result
+from gndl.figures.style import style
+from gndl.files import write_json, write_text, written_aside
+from gndl.provenance import git_state, machine, versions
+from gndl.results import write_csv
+
+MACHINE = "machine.json"
+
+
+def about() -> dict[str, Any]:
+    """Say when and with what is measured: processor, cores, GPU, versions, commit; no machine's name and no path."""
+    this, git = machine(), git_state()
+    return {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+        "commit": git["commit"],
+        "changed": git["changed"],
+        "processor": this["processor"],
+        "cores": this["cores"],
+        "gpu": this["gpu"],
+        "versions": versions(),
+    }
+
+
+def folder_name(about: dict[str, Any]) -> str:
+    """Return ``DATE-COMMIT-MACHINE``, such as ``2026-11-24-4448081-amd-epyc-2-cores``."""
+    processor = re.sub(r"\((r|tm)\)|cpu|processor", " ", str(about["gpu"] or about["processor"]).lower())
+    model = "-".join(re.findall(r"[a-z0-9.]+", processor))
+    commit = (about["commit"] or "no-commit")[:7]
+    return f"{about['date']}-{commit}-{model}-{about['cores']}-cores"
+
+
+def write_result(result: Result, folder: Path, about: dict[str, Any]) -> Path:
+    """Write one benchmark: summary, repeats, Markdown and plot; return the Markdown file."""
+    write_json(folder / MACHINE, about)
+    write_csv(result.table, folder / f"{result.name}.csv")
+    write_csv(result.repeats, folder / f"{result.name}-repeats.csv")
+    for name, table in result.further.items():
+        write_csv(table, folder / f"{result.name}-{name}.csv")
+    for kind, metadata in (("png", {}), ("svg", {"Date": None})):
+        with style(), written_aside(folder / f"{result.name}.{kind}") as aside:
+            result.figure.savefig(aside, format=kind, metadata=metadata, dpi=150)
+    path = folder / f"{result.name}.md"
+    write_text(path, markdown(result, about))
+    return path
+
+
+def markdown(result: Result, about: dict[str, Any]) -> str:
+    """Return a benchmark as a page: how to read it, what it says, table, plot, and where it was measured."""
+    parts = [f"# {result.title}", result.reading]
+    parts.append("\n".join(f"- {note}" for note in result.notes) or "-")
+    parts.append(markdown_table(result.table))
+    parts.append(f"![{result.title}]({result.name}.png)")
+    for name, table in result.further.items():
+        parts += [f"## {name.replace('_', ' ').capitalize()}", markdown_table(table)]
+    changed = ", with changes that were not committed" if about["changed"] else ""
+    where = f"{about['gpu']}, " if about["gpu"] else ""
+    parts.append(
+        f"*{about['date']}, commit {(about['commit'] or 'unknown')[:7]}{changed}; {where}{about['processor']}, "
+        f"{about['cores']} cores; torch {about['versions']['torch']}, Python {about['versions']['python']}. Every "
+        f"repeat: `{result.name}-repeats.csv`.*"
+    )
+    return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """Return a table in Markdown, numbers to three digits."""
+    columns = [name for name in table.columns if not table[name].isna().all()]
+    lines = ["| " + " | ".join(name.replace("_", " ") for name in columns) + " |", "|" + "---|" * len(columns)]
+    for row in table[columns].to_dict("records"):
+        lines.append("| " + " | ".join(_cell(row[name]) for name in columns) + " |")
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        if value != value:
+            return ""
+        return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return str(value).replace("|", "\\|")
+
+
+def write_index(folder: Path, about: dict[str, Any], measured: Iterable[str], left_out: dict[str, str]) -> Path:
+    """Write what a folder holds, and what was asked for and not measured, with the reason."""
+    pages = sorted({*measured, *(path.stem for path in folder.glob("*.md") if path.name != "README.md")})
+    lines = [f"# Benchmarks of {about['date']}, {about['gpu'] or about['processor']}, {about['cores']} cores", ""]
+    lines += [f"- [{name}]({name}.md)" for name in pages]
+    lines += [f"- {name}: **not measured**. {reason}" for name, reason in left_out.items() if name not in pages]
+    path = folder / "README.md"
+    write_text(path, "\n".join([*lines, "", "How to read them: [benchmarks/README.md](../README.md)."]) + "\n")
+    return path

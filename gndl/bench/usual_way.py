@@ -1,0 +1,156 @@
+"""Training throughput beside the usual way: one image file a face, decoded and transformed in a DataLoader's workers.
+
+The usual way is given every advantage that costs its author nothing: files of the training size, so that nothing is
+resized, as small JPEGs that lie in the system's cache; workers that live on between epochs; the best of several
+numbers of workers and threads.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import functional as transforms
+
+from gndl.bench.asked import Asked
+from gndl.bench.plots import ratios
+from gndl.bench.repeats import Result, interleaved, rate, spread, verdicts
+from gndl.bench.trainings import LAM, Way, WayTrainer, batches_of_a_turn
+from gndl.device import autocast, choose_device, computing_on, has_fast_bf16
+from gndl.methods import build_method
+from gndl.model import GNDL, Output
+from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, FacePairs
+from gndl.profiles import Augmentation, Precision, TrainSettings
+
+OURS = "gndl"
+GOAL, GOAL_SIZE = 1.5, 112
+
+
+class FilePairs(Dataset[tuple[Tensor, Tensor, int]]):
+    """Pairs of image files, opened, flipped, made noisy and normalised one by one."""
+
+    def __init__(self, examined: list[Path], neutral: list[Path], label: list[int]) -> None:
+        self.examined, self.neutral, self.label = examined, neutral, label
+        self.augmentation = Augmentation()
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def __getitem__(self, item: int) -> tuple[Tensor, Tensor, int]:
+        """Return both faces (3, S, S) with the same flip and the same noise, and the class."""
+        flipped, noisy = torch.rand(2).tolist()
+        faces = []
+        noise: Tensor | None = None
+        for path in (self.examined[item], self.neutral[item]):
+            with Image.open(path) as file:
+                picture = file.convert("RGB")
+            if flipped < self.augmentation.flip_probability:
+                picture = transforms.hflip(picture)
+            values = transforms.to_tensor(picture)
+            if noisy < self.augmentation.noise_probability:
+                noise = torch.randn(1, *values.shape[1:]) if noise is None else noise
+                values = values + self.augmentation.noise_sigma * noise
+            faces.append(transforms.normalize(values, IMAGENET_MEAN, IMAGENET_STD))
+        return faces[0], faces[1], self.label[item]
+
+
+class UsualTraining:
+    """What people write otherwise: the same network and losses, Adam, two forward passes, batches of a DataLoader."""
+
+    def __init__(self, data: FilePairs, settings: TrainSettings, device: torch.device, workers: int) -> None:
+        self.settings, self.device = settings, device
+        self.network: Any = build_method("gndl", 7, LAM).to(device).train()
+        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=settings.learning_rate)
+        self.loader: DataLoader[tuple[Tensor, Tensor, int]] = DataLoader(
+            data, settings.batch_size, shuffle=True, num_workers=workers, persistent_workers=workers > 0,
+            pin_memory=device.type == "cuda",
+        )  # fmt: skip
+
+    def epoch(self) -> None:
+        """One pass over the files."""
+        settings = self.settings
+        with computing_on(self.device, settings.precision, settings.threads, 0):
+            for examined, neutral, label in self.loader:
+                examined, neutral, label = (one.to(self.device) for one in (examined, neutral, label))
+                self.optimizer.zero_grad()
+                with autocast(self.device, settings.precision):
+                    losses = self.network.loss(two_passes(self.network, examined, neutral), label)
+                losses.total.backward()
+                self.optimizer.step()
+                float(losses.total)  # most print it
+
+
+def two_passes(network: GNDL, examined: Tensor, neutral: Tensor) -> Output:
+    """Run examined and neutral faces through the backbone one after the other."""
+    f_exam, f_neu = network.backbone(examined).float(), network.backbone(neutral).float()
+    f_gen = network.generator(f_exam)
+    return Output(network.classifier(f_exam - f_gen), f_exam, f_neu, f_gen, f_exam - f_gen)
+
+
+def write_faces(folder: Path, count: int, size: int) -> tuple[FacePairs, FilePairs]:
+    """Write smooth pictures as JPEG files, and return the same pairs from memory and from files."""
+    random = np.random.default_rng(0)
+    faces = []
+    for face in range(2 * count):
+        coarse = Image.fromarray(random.integers(0, 256, (12, 12), dtype=np.uint8))
+        smooth = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
+        faces.append(np.clip(smooth + random.normal(0, 3, smooth.shape), 0, 255).astype(np.uint8))
+        Image.fromarray(faces[-1]).save(folder / f"{face:05d}.jpg", quality=95)
+    index, files = np.arange(count), [folder / f"{face:05d}.jpg" for face in range(2 * count)]
+    names = [str(number) for number in index]
+    pairs = FacePairs(np.stack(faces), index, index + count, index % 7, names, names, names, tuple("abcdefg"))
+    return pairs, FilePairs(files[:count], files[count:], [int(label) for label in index % 7])
+
+
+def measure(asked: Asked) -> Result:
+    """Measure at every size, both on the same cores, in bf16 where the device has instructions for it."""
+    device = choose_device(asked.device)
+    precision: Precision = "bf16" if has_fast_bf16(device) else "fp32"
+    tables, best = [], {}
+    for size in asked.image_sizes:
+        with tempfile.TemporaryDirectory(prefix="gndl-faces-", dir=asked.scratch) as folder:
+            count = asked.batch_size * batches_of_a_turn(size)
+            pairs, files = write_faces(Path(folder), count, size)
+            settings = TrainSettings(
+                image_size=size, batch_size=asked.batch_size, threads=asked.cores, precision=precision
+            )
+            ours = WayTrainer(Way(precision), pairs, np.arange(count), np.arange(count), settings, 0, device)
+            turns = {OURS: rate(ours.epoch, 2 * count, device)}
+            for workers in asked.workers:
+                for threads in sorted({asked.cores, max(1, asked.cores - workers)}):
+                    usual = UsualTraining(files, replace(settings, threads=threads), device, workers)
+                    name = f"files, {workers} workers, {threads} threads"
+                    turns[name] = rate(usual.epoch, 2 * count, device)
+            found = interleaved(turns, asked.repeats).assign(pixels=size)
+        medians = found[found["way"] != OURS].groupby("way", sort=False)["value"].median()
+        best[size] = str(medians.idxmax())
+        tables.append(found)
+    repeats = pd.concat(tables, ignore_index=True)
+    table = spread(repeats, best, ["pixels"])
+    goal = (table["way"] == OURS) & (table["pixels"] == GOAL_SIZE)
+    table.loc[goal, "goal"] = GOAL
+    table.loc[goal, "reached"] = ["yes" if ratio >= GOAL else "no" for ratio in table.loc[goal, "ratio"]]
+    return Result(
+        name="usual_way",
+        title="Training throughput beside the usual way",
+        reading=(
+            f"Images a second of training GNDL in {precision} on {asked.cores} cores, {asked.batch_size} pairs in a "
+            "batch, by this package and as it is commonly written: a JPEG file for each face (already of the training "
+            "size, and in the system's cache), PIL, torchvision's transforms, a DataLoader, two forward passes, "
+            "Adam's defaults, contiguous tensors. All numbers of workers and threads tried are listed; the best of "
+            "them at a size stands for 1. Its two passes normalise the two groups apart, which is not what Eq. 4 to 6 "
+            "say; it is compared for its cost."
+        ),
+        table=table,
+        repeats=repeats,
+        notes=tuple(verdicts(table, ["pixels"])),
+        figure=ratios(table, "GNDL's training beside the usual way", "images/s", ["pixels"]),
+    )

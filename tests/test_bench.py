@@ -1,0 +1,244 @@
+"""Every benchmark runs, at the smallest sizes, and says what it is meant to say; no time is tested."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import replace
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from gndl import cli
+from gndl.bench import accuracy, growth, latency, notebook_times, preparation
+from gndl.bench.asked import TINY, Asked
+from gndl.bench.every import MODULES, measure_some
+from gndl.bench.gap import difference_of_operations
+from gndl.bench.memory import peak_memory
+from gndl.bench.plots import ratios
+from gndl.bench.record import folder_name, markdown_table, write_result
+from gndl.bench.repeats import NotMeasured, Result, interleaved, spread, verdicts
+from gndl.bench.trainings import Way, WayTrainer, noise_pairs, ways
+from gndl.bench.usual_way import two_passes
+from gndl.bench_commands import Bench
+from gndl.databases import read_database
+from gndl.errors import GndlError
+from gndl.methods import build_method
+from gndl.model import GNDL
+from gndl.profiles import Augmentation, TrainSettings
+
+ASKED = Asked(**TINY)  # type: ignore[arg-type]
+PLAIN = Augmentation(flip_probability=0.0, noise_probability=0.0)
+
+
+def test_ways_take_turns_in_both_directions_and_the_first_turn_does_not_count() -> None:
+    """Neighbours in time are compared, and nobody always goes first."""
+    order: list[str] = []
+
+    def turn(way: str) -> float:
+        order.append(way)
+        return float(len(order))
+
+    found = interleaved({"a": lambda: turn("a"), "b": lambda: turn("b")}, repeats=2)
+    assert order == ["b", "a", "a", "b", "b", "a"]
+    assert found.to_dict("list") == {"way": ["a", "a", "b", "b"], "repeat": [1, 2, 1, 2], "value": [3, 6, 4, 5]}
+
+
+def test_ratios_are_taken_within_a_repeat_before_their_median() -> None:
+    """Hand-computed: the ratios are 2, 1 and 3, whose median no ratio of medians (20/10) need be."""
+    rows = [("ours", 10.0), ("ours", 20.0), ("ours", 90.0), ("limit", 5.0), ("limit", 20.0), ("limit", 30.0)]
+    repeats = pd.DataFrame([{"way": way, "value": value, "repeat": at % 3} for at, (way, value) in enumerate(rows)])
+    table = spread(repeats, "limit", goals={"ours": 2.5}).set_index("way")
+    ours = table.loc["ours"]
+    assert (ours["median"], ours["low"], ours["high"]) == (20, 10, 90)
+    assert (ours["ratio"], ours["ratio_low"], ours["ratio_high"], ours["repeats"]) == (2, 1, 3, 3)
+    assert ours["reached"] == "no" and table.loc["limit", "ratio"] == 1 and table.loc["limit", "reached"] == ""
+    assert verdicts(table.reset_index()) == ["ours: 2.00 × limit MISSES the goal of 2.5."]
+
+
+def test_trainings_of_all_ways_take_their_steps_on_the_same_pairs() -> None:
+    """Contiguous, unfused and compiled by torch's tracer, a step in fp32 gives the losses of the study's own."""
+    pairs, index = noise_pairs(2, 16), np.arange(6)
+    settings = TrainSettings(image_size=16, batch_size=3, augmentation=PLAIN)
+    rows = {}
+    named = ways("bf16", "eager")
+    for name in ("fp32", "fp32, contiguous", "fp32, Adam not fused", "fp32, compiled", "bf16, by sequence"):
+        trainer = WayTrainer(named[name], pairs, index, index, settings, 0, torch.device("cpu"))
+        with trainer.settings_hold():
+            rows[name] = trainer.optimise()
+    for name in ("fp32, contiguous", "fp32, Adam not fused", "fp32, compiled"):
+        assert rows[name]["loss"] == pytest.approx(rows["fp32"]["loss"], rel=1e-3), name
+    assert np.isfinite(rows["bf16, by sequence"]["loss"])
+    assert named["bf16, by sequence"] == Way("bf16", by_sequence=True)
+
+
+def test_the_usual_way_computes_the_same_equations_in_two_passes() -> None:
+    """In evaluation, where statistics are fixed, one pass and two give the same features and logits."""
+    network = build_method("gndl", 7, 5.0).eval()
+    assert isinstance(network, GNDL)
+    faces = torch.randn(2, 3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        usual, ours = two_passes(network, faces[0], faces[1]), network(faces[0])
+        assert torch.allclose(usual.logits, ours.logits, atol=1e-5)
+        assert usual.f_neu is not None and torch.allclose(usual.f_neu, network.neutral_features(faces[1]), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["throughput", "usual_way", "faster", "gap", "gpu"])
+def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """CSV, every repeat, Markdown and plot lie in one folder; each row has a ratio to something of the same run."""
+    said: list[str] = []
+    if name == "gap":  # one of them by the command line
+        assert cli.run(Bench((name,), tiny=True, out=str(tmp_path))) == 0
+        said = capsys.readouterr().out.splitlines()
+    else:
+        assert measure_some([name], ASKED, tmp_path, said.append) == 0
+    (folder,) = tmp_path.iterdir()
+    table = pd.read_csv(folder / f"{name}.csv")
+    assert (table["ratio"] > 0).all() and {"ratio_low", "ratio_high", "reference", "repeats"} <= set(table.columns)
+    for ending in (".md", ".png", ".svg", "-repeats.csv"):
+        assert (folder / f"{name}{ending}").stat().st_size > 100
+    assert f"[{name}]({name}.md)" in (folder / "README.md").read_text(encoding="utf-8")
+    if name == "gap":
+        assert (folder / "gap-operations.csv").exists() and any("largest remaining gap" in line for line in said)
+    if name == "gpu":
+        assert any("claim nothing about a GPU" in line for line in said)
+
+
+def test_nothing_that_is_kept_names_the_machine(tmp_path: Path) -> None:
+    """Processor and cores are there, the machine's name and the user's paths are not."""
+    about = {
+        "date": "2026-11-24", "commit": "4448081" + "0" * 33, "changed": True, "processor": "AMD EPYC(TM) 9V45 CPU",
+        "cores": 2, "gpu": None, "versions": {"torch": "2.14.1", "python": "3.11.7"},
+    }  # fmt: skip
+    assert folder_name(about) == "2026-11-24-4448081-amd-epyc-9v45-2-cores"
+    repeats = interleaved({"a": lambda: 1.0, "b": lambda: 2.0}, 2)
+    table = spread(repeats, "a")
+    result = Result("one", "One", "Read it so.", table, repeats, ("Said.",), ratios(table, "One", "s"))
+    page = write_result(result, tmp_path / "kept", about).read_text(encoding="utf-8")
+    assert "changes that were not committed" in page and "AMD EPYC" in page and "| b | a | 2 |" in page
+    for file in (tmp_path / "kept").iterdir():
+        text = file.read_bytes().decode("utf-8", "replace")
+        assert str(tmp_path) not in text and (len(platform.node()) < 3 or platform.node() not in text)
+
+
+def test_tables_in_markdown_leave_out_empty_columns() -> None:
+    """A number that is none is a blank; thousands are whole."""
+    table = pd.DataFrame({"way": ["a|b", "c"], "goal": [np.nan, np.nan], "median": [0.01234, 12345.6]})
+    assert markdown_table(table).splitlines() == [
+        "| way | median |",
+        "|---|---|",
+        "| a\\|b | 0.0123 |",
+        "| c | 12,346 |",
+    ]
+
+
+def test_the_largest_gap_is_that_of_the_operations_medians() -> None:
+    """Hand-computed: flips cost 2 ms more in the middle repeat; what the limit does more of comes last."""
+    ours = [{"flip": 3.0, "conv": 9.0}, {"flip": 4.0, "conv": 9.0}, {"flip": 9.0, "conv": 9.0}]
+    limit = [{"flip": 2.0, "conv": 9.5}] * 3
+    table = difference_of_operations(ours, limit)
+    assert table["operation"].tolist() == ["flip", "conv"]
+    assert table.loc[0, ["gndl_ms", "limit_ms", "more_ms", "more_low_ms", "more_high_ms"]].tolist() == [
+        4,
+        2,
+        2,
+        1.5,
+        4.5,
+    ]
+
+
+def test_preparation_and_latency_are_measured_on_a_rendered_tree(
+    rendered_trees: dict[str, Path], tmp_path: Path
+) -> None:
+    """Frames a second of each way, a cached second run, and every stage from a photograph to probabilities."""
+    pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
+    asked = replace(ASKED, databases=("ckplus",), data=str(rendered_trees["ckplus"].parent), scratch=tmp_path)
+    found = preparation.measure(asked)
+    assert found.table["way"].tolist() == [preparation.DETECTOR, preparation.WHOLE, preparation.LANDMARKS]
+    cached = found.further["cached"].set_index("way")
+    assert cached.loc["cached second run", "ratio"] < 1 and "rendered" in cached["database"].iloc[0]
+    stages = latency.measure(asked).table.set_index("way")
+    assert stages.loc[latency.WHOLE, "median"] > stages.loc["network, PyTorch", "median"] > 0
+    database = read_database("ckplus", rendered_trees["ckplus"])
+    assert len(preparation.some_sequences(database, 9)) == 3  # of four frames each
+
+
+def test_growth_is_measured_both_ways_and_its_memory_watched(tmp_path: Path) -> None:
+    """Both numbers of pairs in both ways; time of a pair is compared within a repeat."""
+    found = growth.measure(replace(ASKED, scratch=tmp_path), isolated=lambda do, *arguments: do(*arguments))
+    assert found.table[["way", "pairs"]].to_numpy().tolist() == [[way, n] for way in growth.WAYS for n in (6, 12)]
+    assert (found.table.loc[found.table["pairs"] == 6, "per_pair"] == 1).all()
+    assert len(found.notes) == 2 and not list(tmp_path.iterdir())
+    with peak_memory() as peak:
+        kept = np.ones(30_000_000, np.uint8)
+    assert len(kept) <= peak.anonymous < 20 * len(kept)
+
+
+def test_growth_takes_ratios_within_each_repeat() -> None:
+    """Hand-computed: 10 times the pairs in 12 times the time is 1.2 times the time of a pair."""
+    rows = [
+        {"way": way, "pairs": pairs, "repeat": 1, "seconds": took, "loading": 0.0, "anonymous_mb": 5.0,
+         "files_mb": 0.0, "crops_mb": 1.0}
+        for way, pairs, took in (("on the device", 10, 1.0), ("on the device", 100, 12.0), ("streamed", 10, 2.0),
+                                 ("streamed", 100, 18.0))
+    ]  # fmt: skip
+    table = growth.summary(pd.DataFrame(rows)).set_index(["way", "pairs"])
+    assert table["per_pair"].tolist() == pytest.approx([1, 1.2, 1, 0.9])
+    assert table["against_device"].tolist() == pytest.approx([1, 1, 2, 1.5])
+
+
+def test_notebooks_are_run_on_a_copy_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notebook is given the copy and may write into it; the study itself stays as it was."""
+    study, notebook = tmp_path / "study", nbformat.v4.new_notebook()
+    run = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0"
+    run.mkdir(parents=True)
+    (run / "weights.safetensors").write_bytes(b"weights")
+    asked = {"asked": {"data_roots": {"ckplus": ""}}, "profile": "smoke", "device": "cpu", "seeds": [0]}
+    (study / "study.json").write_text(json.dumps(asked))
+    parameters = nbformat.v4.new_code_cell("out = ''", metadata={"tags": ["parameters"]})
+    write = nbformat.v4.new_code_cell("from pathlib import Path\nPath(out, 'figure').write_text(database)")
+    notebook.cells = [parameters, write]
+    nbformat.write(notebook, tmp_path / "2_own.ipynb")
+    plain = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1", metadata={"tags": ["parameters"]})])
+    nbformat.write(plain, tmp_path / "plain.ipynb")  # in place of the one that imports the package, to be quick
+    monkeypatch.setattr(notebook_times, "empty_notebook", lambda folder: tmp_path / "plain.ipynb")
+    monkeypatch.setattr(notebook_times, "notebook_sources", lambda numbers: [tmp_path / "2_own.ipynb"])
+    monkeypatch.setattr(notebook_times, "finished_runs", lambda out: [1])
+    sized = replace(ASKED, study=str(study), databases=("ckplus",), scratch=tmp_path)
+    table = notebook_times.measure(sized).table
+    assert table["way"].tolist() == [notebook_times.IMPORTS, "2_own, ckplus"]
+    assert not (study / "figure").exists() and (run / "weights.safetensors").read_bytes() == b"weights"
+
+
+def test_accuracies_are_compared_on_the_same_folds_and_said_inside_only_where_the_interval_is() -> None:
+    """Hand-computed: no difference is inside; one of 2.5 points is not shown to be; a fold missing is refused."""
+    rows = [
+        {"way": way, "fold": fold, "accuracy_last": right, "n_train": 90, "n_test": 10}
+        for way, shift in (("fp32", 0.0), ("same", 0.0), ("worse", -0.02))
+        for fold, right in ((0, 0.9 + shift), (1, 0.8 + shift * 1.5))
+    ]
+    table = accuracy.paired(pd.DataFrame(rows), 2).set_index("way")
+    assert table.loc["same", ["difference", "low", "high", "inside"]].tolist() == [0, 0, 0, "yes"]
+    worse = table.loc["worse"]
+    # Differences −2 and −3 points: sd 0.7071; error 0.7071 · sqrt(1/2 + 1/9); t(1) at 97.5 % is 12.706.
+    assert worse["difference"] == pytest.approx(-2.5) and worse["inside"] == "not shown"
+    assert worse["high"] == pytest.approx(-2.5 + 12.706 * 0.70711 * (1 / 2 + 1 / 9) ** 0.5, abs=1e-2)
+    with pytest.raises(GndlError, match="same 2 folds"):
+        accuracy.paired(pd.DataFrame(rows[:-1]), 2)
+
+
+def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(tmp_path: Path) -> None:
+    """Named, it makes the call fail; what would make it run is said."""
+    with pytest.raises(GndlError, match="choose among throughput"):
+        measure_some(["speed"], ASKED, tmp_path)
+    asked = replace(ASKED, study=str(tmp_path / "none"))
+    assert measure_some(["notebooks"], asked, tmp_path / "kept", lambda line: None) == 1
+    (folder,) = (tmp_path / "kept").iterdir()
+    assert "notebooks: **not measured**" in (folder / "README.md").read_text(encoding="utf-8")
+    with pytest.raises(NotMeasured, match="gndl render"):
+        preparation.root_of(replace(ASKED, profile="standard"), "mmi")
+    assert set(MODULES) >= {"throughput", "usual_way", "faster", "accuracy", "growth"}
