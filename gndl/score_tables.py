@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ def readable_scores(table: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _with_interval(row: pd.Series) -> str:
+def _with_interval(row: pd.Series | Mapping[Any, Any]) -> str:
     interval = "" if pd.isna(row["low"]) else f" [{percent(row['low'], 1)}, {percent(row['high'], 1)}]"
     return percent(row["value"], 1) + interval
 
@@ -74,11 +74,11 @@ def readable_classes(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     classes = [name for name in dict.fromkeys(table["class"]) if name != "all"]
     for (method, lam), own in table.groupby(["method", "lam"], sort=False):
-        of = own.set_index(["of", "class", "measure"])
+        cells = {(row["of"], row["class"], row["measure"]): row for row in own.to_dict("records")}
         for name in classes:
             text: dict[str, Any] = {"Method": Variant(str(method), str(lam)).title, "Class": name}
             for unit in ("frames", "sequences"):
-                recall, f1 = of.loc[(unit, name, "recall")], of.loc[(unit, name, "f1")]
+                recall, f1 = cells[unit, name, "recall"], cells[unit, name, "f1"]
                 text[unit.capitalize()] = int(recall["count"])
                 text[f"Recall, {unit} % [95 %]"] = _with_interval(recall)
                 text[f"F1, {unit} %"] = percent(f1["value"], 1)
@@ -135,7 +135,8 @@ def in_words(table: pd.DataFrame, variants: Iterable[Variant]) -> str:
         recall = own[(own["measure"] == "recall") & own["value"].notna()]
         if recall.empty:
             continue
-        best, worst = recall.loc[recall["value"].idxmax()], recall.loc[recall["value"].idxmin()]
+        values = recall["value"].to_numpy(float)
+        best, worst = recall.iloc[int(values.argmax())], recall.iloc[int(values.argmin())]
         f1 = own.loc[(own["class"] == "all") & (own["measure"] == "macro_f1"), "value"].iloc[0]
         lines.append(
             f"- **{variant.title}** finds {best['class']} most surely ({percent(best['value'], 0)} % of "
