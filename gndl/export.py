@@ -41,6 +41,9 @@ class FromBytes(nn.Module):
     The outputs are probabilities and logits. All is computed in float32, whatever the run was trained in.
     """
 
+    scale: Tensor
+    shift: Tensor
+
     def __init__(self, method: Method, settings: dict[str, Any], colour: bool) -> None:
         super().__init__()
         self.method, self.colour = method, colour

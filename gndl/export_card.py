@@ -61,7 +61,9 @@ def card_text(about: dict[str, Any]) -> str:
         else f"a file of weights ({started['name']}) with terms of its own",
         "Accuracy": f"{100 * about['accuracy_last']:.1f} % of {about['n_test']} test samples of the fold, last epoch",
         "Classes": ", ".join(about["classes"]),
-        "Input": f"`faces`, uint8, {shape}: crops, {colour}, 0 to 255; normalisation is part of the graph",
+        "Input": f"`faces`, uint8, {shape}: crops, {colour}, 0 to 255, cut as the study cuts them "
+        "(`gndl.photograph.crop_photograph`) and averaged down to this side (`gndl.pairs.downscale`); normalisation is "
+        "part of the graph",
         "Output": "`probabilities` and `logits`, float32, batch × classes, in the order above",
         "Checked": f"ONNX Runtime against PyTorch: differ by {about['largest_difference_to_pytorch']:.1g} at most",
         "Identity": f"`{about['identity_hash']}`",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import platform
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_ratios_are_taken_within_a_repeat_before_their_median() -> None:
 def test_trainings_of_all_ways_take_their_steps_on_the_same_pairs() -> None:
     """Contiguous, unfused and compiled by torch's tracer, a step in fp32 gives the losses of the study's own."""
     pairs, index = noise_pairs(2, 16), np.arange(6)
-    settings = TrainSettings(image_size=16, batch_size=3, augmentation=PLAIN)
+    settings = TrainSettings(image_size=16, batch_size=6, augmentation=PLAIN)
     rows = {}
     named = ways("bf16", "eager")
     for name in ("fp32", "fp32, contiguous", "fp32, Adam not fused", "fp32, compiled", "bf16, by sequence"):
@@ -100,7 +101,7 @@ def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pyte
     table = pd.read_csv(folder / f"{name}.csv")
     assert (table["ratio"] > 0).all() and {"ratio_low", "ratio_high", "reference", "repeats"} <= set(table.columns)
     for ending in (".md", ".png", ".svg", "-repeats.csv"):
-        assert (folder / f"{name}{ending}").stat().st_size > 100
+        assert (folder / f"{name}{ending}").stat().st_size > 30
     assert f"[{name}]({name}.md)" in (folder / "README.md").read_text(encoding="utf-8")
     if name == "gap":
         assert (folder / "gap-operations.csv").exists() and any("largest remaining gap" in line for line in said)
@@ -173,9 +174,11 @@ def test_growth_is_measured_both_ways_and_its_memory_watched(tmp_path: Path) -> 
     assert found.table[["way", "pairs"]].to_numpy().tolist() == [[way, n] for way in growth.WAYS for n in (6, 12)]
     assert (found.table.loc[found.table["pairs"] == 6, "per_pair"] == 1).all()
     assert len(found.notes) == 2 and not list(tmp_path.iterdir())
-    with peak_memory() as peak:
-        kept = np.ones(30_000_000, np.uint8)
-    assert len(kept) <= peak.anonymous < 20 * len(kept)
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    with mmap.mmap(-1, 4096 * 5000, flags=flags) as kept, peak_memory() as peak:
+        for start in range(0, len(kept), 4096):
+            kept[start] = 1
+    assert 0.9 * 4096 * 5000 < peak.anonymous < 10 * 4096 * 5000
 
 
 def test_growth_takes_ratios_within_each_repeat() -> None:
@@ -193,17 +196,24 @@ def test_growth_takes_ratios_within_each_repeat() -> None:
 
 def test_notebooks_are_run_on_a_copy_of_the_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A notebook is given the copy and may write into it; the study itself stays as it was."""
-    study, notebook = tmp_path / "study", nbformat.v4.new_notebook()
+    study = tmp_path / "study"
+    python = {"language_info": {"name": "python"}}
+    notebook = nbformat.v4.new_notebook(metadata=python)
     run = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0"
     run.mkdir(parents=True)
     (run / "weights.safetensors").write_bytes(b"weights")
-    asked = {"asked": {"data_roots": {"ckplus": ""}}, "profile": "smoke", "device": "cpu", "seeds": [0]}
+    asked = {
+        "asked": {"data_roots": {"ckplus": ""}, "settings": {"train": {"epochs": 1}}},
+        "profile": "smoke",
+        "device": "cpu",
+        "seeds": [0],
+    }
     (study / "study.json").write_text(json.dumps(asked))
     parameters = nbformat.v4.new_code_cell("out = ''", metadata={"tags": ["parameters"]})
     write = nbformat.v4.new_code_cell("from pathlib import Path\nPath(out, 'figure').write_text(database)")
     notebook.cells = [parameters, write]
     nbformat.write(notebook, tmp_path / "2_own.ipynb")
-    plain = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 + 1", metadata={"tags": ["parameters"]})])
+    plain = nbformat.v4.new_notebook(metadata=python, cells=[nbformat.v4.new_code_cell("1 + 1")])
     nbformat.write(plain, tmp_path / "plain.ipynb")  # in place of the one that imports the package, to be quick
     monkeypatch.setattr(notebook_times, "empty_notebook", lambda folder: tmp_path / "plain.ipynb")
     monkeypatch.setattr(notebook_times, "notebook_sources", lambda numbers: [tmp_path / "2_own.ipynb"])

@@ -5,6 +5,7 @@ Trainings are long, so each is kept as soon as it is done and a second call goes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def paired(found: pd.DataFrame, folds: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _said(row: dict[str, object]) -> str:
+def _said(row: Mapping[Any, Any]) -> str:
     inside = row["inside"] == "yes"
     verdict = f"inside ± {INSIDE:g} point" if inside else f"not shown to be inside ± {INSIDE:g} point"
     return f"{row['way']}: {row['difference']:+.2f} points ({row['low']:+.2f} to {row['high']:+.2f}), {verdict}."

@@ -20,6 +20,8 @@ class Asked:
         Sides of the crops in pixels, for training.
     batch_size : int
         Pairs in a batch.
+    batches : int
+        Batches in a turn at most.
     cores : int
         Cores that the comparison with the usual way may use.
     workers : tuple of int
@@ -60,6 +62,7 @@ class Asked:
     repeats: int = 5
     image_sizes: tuple[int, ...] = (64, 112, 224)
     batch_size: int = 16
+    batches: int = 4
     cores: int = 2
     workers: tuple[int, ...] = (0, 1, 2)
     gpu_batch_size: int = 8
@@ -91,6 +94,7 @@ TINY = {
     "repeats": 1,
     "image_sizes": (16,),
     "batch_size": 3,
+    "batches": 1,
     "cores": 1,
     "workers": (0, 1),
     "gpu_batch_size": 3,

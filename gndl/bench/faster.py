@@ -40,7 +40,7 @@ def measure(asked: Asked) -> Result:
     for size in asked.image_sizes:
         # Whole sequences of three: batches that both drawings fill with as many pairs.
         batch = max(3, asked.batch_size - asked.batch_size % 3)
-        count = batch * batches_of_a_turn(size)
+        count = batch * batches_of_a_turn(size, asked.batches)
         settings = TrainSettings(image_size=size, batch_size=batch)
         pairs, index = noise_pairs(count // 3, size), np.arange(count)
         turns = {

@@ -37,7 +37,10 @@ def milliseconds_of_operations(do: Callable[[], None], steps: int, device: torch
 def measure(asked: Asked) -> Result:
     """Profile both at the first size, turn by turn, and compare their operations."""
     device, size = choose_device(asked.device), asked.image_sizes[0]
-    way, steps = Way("bf16" if has_fast_bf16(device) else "fp32"), batches_of_a_turn(asked.image_sizes[0])
+    way, steps = (
+        Way("bf16" if has_fast_bf16(device) else "fp32"),
+        batches_of_a_turn(asked.image_sizes[0], asked.batches),
+    )
     settings = TrainSettings(image_size=size, batch_size=asked.batch_size)
     count = asked.batch_size * steps
     pairs, index = noise_pairs(-(-count // 3), size), np.arange(count)

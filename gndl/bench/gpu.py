@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -71,11 +72,11 @@ def measure(asked: Asked) -> Result:
     pairs, index = noise_pairs(-(-count // 3), size), np.arange(count)
     work = operations_of_a_turn(WayTrainer(Way(), pairs, index, index, settings, 0, device))
     tables, memory = [], []
-    for compiled in ([""], [backend])[: 2 if backend else 1]:
+    for compile_with in ("", backend) if backend else ("",):
         for precision in precisions:
-            name = f"{precision}, {'compiled' if compiled[0] else 'eager'}"
+            name = f"{precision}, {'compiled' if compile_with else 'eager'}"
             # One at a time: several trainings side by side would share the card's memory.
-            trainer = WayTrainer(Way(precision, compiled[0]), pairs, index, index, settings, 0, device)
+            trainer = WayTrainer(Way(precision, compile_with), pairs, index, index, settings, 0, device)
             first = seconds(trainer.epoch, device)()
             memory.append({"way": name, "memory_mb": memory_of(trainer, device), "first_epoch_seconds": first})
 
@@ -86,7 +87,7 @@ def measure(asked: Asked) -> Result:
                 return matmul_peak(asked.gpu_matmul, precision, device)
 
             found = interleaved({name: turn, f"matrix product, {precision}": peak}, asked.repeats)
-            tables.append(found.assign(precision=precision, compiled=bool(compiled[0])))
+            tables.append(found.assign(precision=precision, compiled=bool(compile_with)))
             del trainer
     repeats = pd.concat(tables, ignore_index=True)
     against = {precision: f"matrix product, {precision}" for precision in precisions}
@@ -121,8 +122,8 @@ def measure(asked: Asked) -> Result:
 def main() -> None:
     """Measure on the GPU where there is one, and print the table."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    asked = Asked(device=device)
-    result = measure(replace(asked, **GPU_SIZES) if device == "cuda" else asked)
+    asked, sizes = Asked(device=device), cast(Any, GPU_SIZES)
+    result = measure(replace(asked, **sizes) if device == "cuda" else asked)
     print(result.table.to_string(index=False))
     print(*result.notes, sep="\n", file=sys.stderr)
 

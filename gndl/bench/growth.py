@@ -151,17 +151,17 @@ def summary(repeats: pd.DataFrame) -> pd.DataFrame:
     """Return medians, least and largest of seconds and memory, and ratios within each repeat."""
     key = ["way", "pairs", "repeat"]
     fewest = repeats["pairs"].min()
-    per_pair = repeats.assign(each=repeats["seconds"] / repeats["pairs"]).set_index(key)["each"]
-    seconds = repeats.set_index(key)["seconds"]
+    took = dict(zip(repeats[key].itertuples(index=False, name=None), repeats["seconds"], strict=True))
     rows = []
     for (way, pairs), group in repeats.groupby(["way", "pairs"], sort=False):
         row: dict[str, object] = {"way": way, "pairs": pairs}
         for column in ("seconds", "loading", "anonymous_mb", "files_mb"):
             row |= {column: group[column].median(), f"{column}_low": group[column].min()}
             row[f"{column}_high"] = group[column].max()
-        own = [(repeat, per_pair[way, pairs, repeat] / per_pair[way, fewest, repeat]) for repeat in group["repeat"]]
-        against = [seconds[way, pairs, repeat] / seconds[WAYS[0], pairs, repeat] for repeat in group["repeat"]]
-        row["per_pair"], row["against_device"] = np.median([value for _, value in own]), np.median(against)
+        longer = [took[way, pairs, repeat] / took[way, fewest, repeat] for repeat in group["repeat"]]
+        against = [took[way, pairs, repeat] / took[WAYS[0], pairs, repeat] for repeat in group["repeat"]]
+        more = group["pairs"].iloc[0] / fewest
+        row["per_pair"], row["against_device"] = np.median(longer) / more, np.median(against)
         row["crops_mb"], row["repeats"] = group["crops_mb"].iloc[0], len(group)
         rows.append(row)
     return pd.DataFrame(rows).sort_values(["way", "pairs"], ignore_index=True)

@@ -21,6 +21,7 @@ from gndl.eyes import find_eyes, find_faces
 from gndl.frames_reading import as_grey, read_image
 from gndl.methods import build_method
 from gndl.model import Method
+from gndl.pairs import downscale
 from gndl.paths import resolve
 from gndl.photograph import crop_photograph
 from gndl.profiles import CropSettings, TrainSettings
@@ -68,9 +69,9 @@ def measure(asked: Asked) -> Result:
     found = find_eyes(grey)
     if found is None:
         raise NotMeasured(f"{photograph}: shows no face that the detector finds; name other data (--data)")
-    crop = CropSettings(size=side)
+    crop = CropSettings()
     geometry = geometry_from_eyes(found.eyes, crop)
-    faces = torch.from_numpy(cut(grey, geometry)[None])
+    faces = downscale(cut(grey, geometry)[None], side)
     with tempfile.TemporaryDirectory(prefix="gndl-latency-") as folder:
         graph = Path(folder) / "model.onnx"
         write_onnx(network, faces, graph)
@@ -87,13 +88,13 @@ def measure(asked: Asked) -> Result:
         return np.asarray(session.run(["probabilities"], {"faces": face.numpy()})[0])
 
     def face_of_photograph() -> torch.Tensor:
-        return torch.from_numpy(as_grey(crop_photograph(photograph, crop).image)[None])
+        return downscale(as_grey(crop_photograph(photograph, crop).image)[None], side)
 
     turns = {
         DETECTOR: seconds(lambda: find_faces(grey)),
         "read": seconds(lambda: read_image(photograph)),
         "detect and find eyes": seconds(lambda: find_eyes(grey)),
-        "cut": seconds(lambda: cut(picture, geometry)),
+        "cut and scale": seconds(lambda: downscale(cut(grey, geometry)[None], side)),
         "network, PyTorch": seconds(lambda: by_torch(faces)),
         "network, ONNX Runtime": seconds(lambda: by_onnx(faces)),
         WHOLE: seconds(lambda: by_torch(face_of_photograph())),

@@ -41,7 +41,7 @@ def copy_of_study(study: Path, folder: Path) -> Path:
 
 def empty_notebook(folder: Path) -> Path:
     """Write a notebook that imports what every notebook imports, and does nothing."""
-    notebook = nbformat.v4.new_notebook()
+    notebook = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}})
     parameters = nbformat.v4.new_code_cell("", metadata={"tags": ["parameters"]})
     notebook.cells = [parameters, nbformat.v4.new_code_cell("import gndl.figures\nimport gndl.study")]
     path = folder / "imports.ipynb"
@@ -75,7 +75,7 @@ def measure(asked: Asked) -> Result:
         named: dict[str, Callable[[], float]] = dict(turns)
         repeats = interleaved(named, asked.repeats, warm_ups=0)
     table = spread(repeats, IMPORTS)
-    slowest = table.loc[table["median"].idxmax()]
+    slowest = table.iloc[int(table["median"].to_numpy().argmax())]
     return Result(
         name="notebooks",
         title="The analysis notebooks on a finished study",

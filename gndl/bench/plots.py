@@ -60,7 +60,8 @@ def ratios(table: pd.DataFrame, title: str, unit: str, conditions: Sequence[str]
 
 
 def _label(row: Mapping[Any, Any], conditions: Sequence[str]) -> str:
-    return ", ".join([*(str(row[name]) for name in conditions), str(row["way"])])
+    named = (f"{row[name]} {name}" if isinstance(row[name], int) else str(row[name]) for name in conditions)
+    return ", ".join([*named, str(row["way"])])
 
 
 def growth(table: pd.DataFrame, title: str) -> Figure:

@@ -23,7 +23,7 @@ def measure(asked: Asked) -> Result:
     tables = []
     for size in asked.image_sizes:
         for precision in precisions:
-            batches = batches_of_a_turn(size)
+            batches = batches_of_a_turn(size, asked.batches)
             settings = TrainSettings(image_size=size, batch_size=asked.batch_size)
             pairs = noise_pairs(-(-asked.batch_size * batches // 3), size)
             index = np.arange(asked.batch_size * batches)

@@ -81,7 +81,7 @@ class WayTrainer(Trainer):
         method = method_settings(way.method)
         super().__init__(method, pairs, train_index, test_index, settings, lam, seed, device, None)
         if not way.channels_last:
-            self.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            self.network.to(memory_format=torch.contiguous_format)
             self.network.register_forward_pre_hook(_contiguous)
         if not way.fused:
             self.optimizer = torch.optim.Adam(
@@ -144,6 +144,6 @@ class Limit:
                 trainer.optimizer.step()
 
 
-def batches_of_a_turn(size: int) -> int:
-    """Batches that take about as long at every size: 4 at 64 pixels, 1 at 224."""
-    return max(1, 256 // size)
+def batches_of_a_turn(size: int, most: int = 4) -> int:
+    """Batches that take about as long at every size: 4 at 64 pixels, 1 at 224; at most ``most``."""
+    return min(most, max(1, 256 // size))

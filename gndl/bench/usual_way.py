@@ -85,7 +85,7 @@ class UsualTraining:
                     losses = self.network.loss(two_passes(self.network, examined, neutral), label)
                 losses.total.backward()
                 self.optimizer.step()
-                float(losses.total)  # most print it
+                float(losses.total.detach())  # most print it
 
 
 def two_passes(network: GNDL, examined: Tensor, neutral: Tensor) -> Output:
@@ -117,7 +117,7 @@ def measure(asked: Asked) -> Result:
     tables, best = [], {}
     for size in asked.image_sizes:
         with tempfile.TemporaryDirectory(prefix="gndl-faces-", dir=asked.scratch) as folder:
-            count = asked.batch_size * batches_of_a_turn(size)
+            count = asked.batch_size * batches_of_a_turn(size, asked.batches)
             pairs, files = write_faces(Path(folder), count, size)
             settings = TrainSettings(
                 image_size=size, batch_size=asked.batch_size, threads=asked.cores, precision=precision
