@@ -180,6 +180,7 @@ def _train_across(options: Train) -> int:
 
     if options.across:
         names = _words(options.databases)
+        ways: list[tuple[tuple[str, ...], tuple[str, ...]]]
         ways = [((one,), (other,)) for one in names for other in names if one != other]
     elif not (options.train_on and options.test_on):
         raise GndlError("--train-on and --test-on belong together, such as --train-on ckplus+mmi --test-on oulu_casia.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gndl.gpu_check import SeenGpu, wheel_index, why_unusable
+from gndl.gpu_check import WHERE, SeenGpu, why_unusable
 
 Kind = Literal["fine", "note", "problem"]
 
@@ -170,7 +170,7 @@ def _installed(facts: Facts) -> list[Finding]:
         mend = "install gndl again, or call it from the repository"
         found.append(Finding("problem", "notebooks", "none of the package's notebooks were found", mend))
     if not facts.torch:
-        mend = "pip install torch torchvision; for the build for processors add --index-url " + wheel_index("0.0")
+        mend = "pip install torch torchvision; for the build for processors add --index-url INDEX/cpu, " + WHERE
         found.append(Finding("problem", "torch", f"cannot be imported ({facts.torch_error})", mend))
     return found
 

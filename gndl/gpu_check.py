@@ -93,13 +93,13 @@ def why_unusable(seen: SeenGpu, torch_version: str, torch_cuda: str | None, hidd
     if torch_cuda is None:
         return (
             f"this torch ({torch_version}) is a build for processors. Install a CUDA build: "
-            f"pip install --force-reinstall torch torchvision --index-url {wheel_index(seen.cuda)}"
+            f"pip install --force-reinstall torch torchvision --index-url INDEX/{torch_build(seen.cuda)}, {WHERE}"
         )
     if seen.cuda and _version(seen.cuda)[0] < _version(torch_cuda)[0]:
         return (
             f"the driver {seen.driver or '(version unknown)'} serves CUDA up to {seen.cuda}, and torch {torch_version} "
             f"was built for {torch_cuda}. Update the driver, or install a build for an older CUDA: "
-            f"pip install --force-reinstall torch torchvision --index-url {wheel_index(seen.cuda)}"
+            f"pip install --force-reinstall torch torchvision --index-url INDEX/{torch_build(seen.cuda)}, {WHERE}"
         )
     if not seen.names:
         return "nvidia-smi does not answer, so the driver is not loaded or broken; mend the driver first."
@@ -108,13 +108,16 @@ def why_unusable(seen: SeenGpu, torch_version: str, torch_cuda: str | None, hidd
     )
 
 
-def wheel_index(cuda: str) -> str:
-    """PyTorch's wheel index for the newest CUDA build that a driver serving ``cuda`` can run."""
+WHERE = "where INDEX is PyTorch's own index of wheels (pytorch.org, Get Started, shows its address)"
+
+
+def torch_build(cuda: str) -> str:
+    """Return the newest build of torch that a driver serving ``cuda`` can run, such as ``cu126``; ``cpu`` for none."""
     served = _version(cuda) if cuda else (13, 0)
     builds = [build for build in ((13, 0), (12, 8), (12, 6)) if build <= served or build[0] == served[0]]
     chosen = next((build for build in builds if build <= served), builds[-1] if builds else None)
     name = "cpu" if chosen is None else f"cu{chosen[0]}{chosen[1]}"
-    return f"https://download.pytorch.org/whl/{name}"
+    return name
 
 
 def _version(text: str) -> tuple[int, int]:

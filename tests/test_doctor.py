@@ -13,7 +13,7 @@ from gndl import gpu_check, machine_commands, sharing_commands
 from gndl.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
 from gndl.doctor_facts import MANAGER, widget_manager
 from gndl.errors import GndlError
-from gndl.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, wheel_index, why_unusable
+from gndl.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, torch_build, why_unusable
 
 SOUND = Facts(
     python=(3, 11),
@@ -55,7 +55,7 @@ def test_an_old_driver_is_named_beside_the_build_and_its_mend() -> None:
     facts = replace(SOUND, torch="2.14.1", torch_cuda="13.0", seen=OLD_DRIVER)
     one = only(facts)
     assert one.subject == "device"
-    for words in ("535.54.03", "12.2", "13.0", "whl/cu126", "--device cpu"):
+    for words in ("535.54.03", "12.2", "13.0", "cu126", "--device cpu"):
         assert words in one.mend
     assert "1 problem." in report(examine(facts))
 
@@ -72,7 +72,7 @@ def test_the_build_for_processors_beside_a_gpu_is_a_problem() -> None:
         (OLD_DRIVER, "12.8", True, "CUDA_VISIBLE_DEVICES hides"),
         (SeenGpu("/dev/nvidia0 is there"), "12.8", False, "nvidia-smi does not answer"),
         (OLD_DRIVER, "12.8", False, "the driver answers"),
-        (SeenGpu("x", ("x",), "470.1", "11.4"), "12.8", False, "whl/cpu"),
+        (SeenGpu("x", ("x",), "470.1", "11.4"), "12.8", False, "INDEX/cpu"),
     ],
 )
 def test_why_a_gpu_cannot_be_used(seen: SeenGpu, cuda: str, hidden: bool, words: str) -> None:
@@ -80,9 +80,9 @@ def test_why_a_gpu_cannot_be_used(seen: SeenGpu, cuda: str, hidden: bool, words:
     assert words in why_unusable(seen, "2.14.1", cuda, hidden)
 
 
-def test_wheel_indexes_follow_the_driver() -> None:
+def test_builds_of_torch_follow_the_driver() -> None:
     """The newest build that a driver serves; a driver of CUDA 12 serves every build of CUDA 12."""
-    assert [wheel_index(cuda).rsplit("/", 1)[1] for cuda in ("13.1", "12.9", "12.6", "12.2", "11.8", "", "0.0")] == [
+    assert [torch_build(cuda) for cuda in ("13.1", "12.9", "12.6", "12.2", "11.8", "", "0.0")] == [
         "cu130", "cu128", "cu126", "cu126", "cpu", "cu130", "cpu",
     ]  # fmt: skip
 

@@ -117,12 +117,13 @@ def bias_table(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: int = 0
     if unknown:
         raise GndlError(f"the ground truth knows nothing of subject {unknown[0]} ({len(unknown)} such in all)")
     known = predictions.merge(groups, on="subject", validate="many_to_one")
-    right, subject = (known["truth"] == known["predicted"]).to_numpy(dtype=float), known["subject"].to_numpy()
+    right: NDArray[np.float64] = (known["truth"] == known["predicted"]).to_numpy().astype(np.float64)
+    subject = known["subject"].to_numpy()
     once = np.ones(len(known))
     rows = []
     for attribute, names in (("skin tone", TONES), ("age", AGES), ("gender", GENDERS)):
         for group in names:
-            own = (known[attribute] == group).to_numpy()
+            own = (known[attribute] == group).to_numpy(dtype=bool)
             if not own.any() or own.all():
                 continue
             low, high = between = np.nan, np.nan
