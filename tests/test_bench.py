@@ -7,12 +7,15 @@ import mmap
 import platform
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from planted import planted_pairs
 
 from gndl import cli
 from gndl.bench import accuracy, growth, latency, notebook_times, preparation
@@ -28,6 +31,7 @@ from gndl.bench.usual_way import two_passes
 from gndl.bench_commands import Bench
 from gndl.databases import read_database
 from gndl.errors import GndlError
+from gndl.folds import deal_folds
 from gndl.methods import build_method
 from gndl.model import GNDL
 from gndl.profiles import Augmentation, TrainSettings
@@ -239,6 +243,25 @@ def test_accuracies_are_compared_on_the_same_folds_and_said_inside_only_where_th
     assert worse["high"] == pytest.approx(-2.5 + 12.706 * 0.70711 * (1 / 2 + 1 / 9) ** 0.5, abs=1e-2)
     with pytest.raises(GndlError, match="same 2 folds"):
         accuracy.paired(pd.DataFrame(rows[:-1]), 2)
+
+
+def test_accuracies_are_trained_once_and_kept(tmp_path: Path) -> None:
+    """Every way on every fold; a second call reads them, and more epochs are trained anew."""
+    pairs = planted_pairs(12)
+    few = TrainSettings(image_size=16, batch_size=6, epochs=1, schedule="cosine")
+    request = SimpleNamespace(settings=SimpleNamespace(lam=5.0))
+    folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2)
+    study: Any = SimpleNamespace(pairs=pairs, folds=folds, train=few, request=request)
+    named = {"fp32": Way(), "fp32, by sequence": Way(by_sequence=True)}
+    first = accuracy.train_missing(study, named, (0, 1), ASKED, tmp_path / "kept.csv")
+    assert first[["way", "fold"]].to_numpy().tolist() == [[way, fold] for way in named for fold in (0, 1)]
+    kept = (tmp_path / "kept.csv").read_bytes()
+    again = accuracy.train_missing(study, named, (0, 1), ASKED, tmp_path / "kept.csv")
+    assert again.equals(first) and (tmp_path / "kept.csv").read_bytes() == kept
+    assert accuracy.paired(again, 2)["way"].tolist() == ["fp32, by sequence"]
+    study.train = replace(few, epochs=2)
+    accuracy.train_missing(study, {"fp32": Way()}, (0,), ASKED, tmp_path / "kept.csv")
+    assert len(pd.read_csv(tmp_path / "kept.csv")) == 5
 
 
 def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(tmp_path: Path) -> None:

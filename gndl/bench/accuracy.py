@@ -89,6 +89,7 @@ def train_missing(
         row["made_from"] = made_from[row["way"], row["fold"]]
         known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
         write_csv(known, path)
+    known = pd.read_csv(path)  # as a later call will read it
     places = {made_from[way, fold]: place for place, (way, fold) in enumerate(made_from)}
     current = known[known["made_from"].isin(list(places))]
     ordered = current.assign(place=current["made_from"].map(places)).sort_values("place")

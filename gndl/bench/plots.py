@@ -69,7 +69,7 @@ def growth(table: pd.DataFrame, title: str) -> Figure:
     with style():
         figure = new_figure(TWO_COLUMNS, 2.5)
         panels = figure.subplots(1, 2)
-        columns = (("seconds", "seconds of an epoch"), ("anonymous_mb", "resident memory of its own, MB (largest)"))
+        columns = (("seconds", "seconds of an epoch"), ("anonymous_mb", "resident memory, MB"))
         for axes, (column, label) in zip(panels, columns, strict=True):
             for way, own in table.groupby("way", sort=False):
                 axes.errorbar(
