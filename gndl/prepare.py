@@ -130,8 +130,10 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
         for holder in (request.out, crops.folder):
             label_licensed(holder, database.title)
     pairs = pairs_from_crops(database, crops)
+    dealt_before = (folder / "folds.json").exists()
     folds = _folds(request, folder, pairs)
-    _say_what_is_not_trained(folder / "folds.json", folds, pairs)
+    if not dealt_before:  # said once; every notebook opens the study again
+        _say_what_is_not_trained(folder / "folds.json", folds, pairs)
     write_csv(crops.table, folder / "crops.csv")
     run_folds = _run_folds(request.settings, len(folds))
     fewest = min(len(folds.train_test(fold, pairs.subject)[0]) for fold in range(len(folds)))

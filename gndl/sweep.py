@@ -170,7 +170,10 @@ def checkpoint_every(train: TrainSettings, how: Sweep) -> int:
 
 def with_checkpoints(study: Prepared, how: Sweep) -> Prepared:
     """Return the study with checkpoints as often as ``how`` says; they change no number and no identity."""
-    return replace(study, train=replace(study.train, checkpoint_every=checkpoint_every(study.train, how)))
+    every = checkpoint_every(study.train, how)
+    if every == study.train.checkpoint_every:
+        return study
+    return replace(study, train=replace(study.train, checkpoint_every=every))
 
 
 def shared(plans: Sequence[tuple[Prepared, list[Run]]], shard: Shard) -> list[tuple[Prepared, list[Run]]]:
