@@ -15,6 +15,7 @@ import pandas as pd
 from gndl import comparison, results, score_tables, study_tables, tables
 from gndl.analysis.comparisons import compare_study
 from gndl.describe import SOURCE_TEXTS
+from gndl.drawn import is_drawn, note_drawn
 from gndl.errors import GndlError
 from gndl.execute import FOR_EACH_DATABASE, notebook_sources
 from gndl.figure_album import Shown, album
@@ -62,7 +63,7 @@ class StudyReport:
 
 
 def open_report(out: str | Path, database: str = "") -> StudyReport:
-    """Read a study, and write its tables and the figures that its CSV files give once more.
+    """Read a study; write its tables and the figures that its CSV files give, unless nothing has changed since.
 
     Parameters
     ----------
@@ -86,8 +87,9 @@ def open_report(out: str | Path, database: str = "") -> StudyReport:
     content = read_study_json(out)
     runs = [run for run in finished_runs(out) if database in ("", run.database)]
     names = tuple(dict.fromkeys(run.database for run in runs))
-    if names:
+    if names and not is_drawn(out):
         report_study(out)
+        note_drawn(out)
     lam = settings_of(out).lam
     summaries = {name: results.headline(results.summarise(out, name), lam) for name in names}
     return StudyReport(out, names, content, runs, summaries)
