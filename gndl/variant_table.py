@@ -10,7 +10,7 @@ import pandas as pd
 
 from gndl.comparison import compare
 from gndl.files import write_text
-from gndl.methods import METHOD_GROUPS, is_built_in, method_settings
+from gndl.methods import METHOD_GROUPS, method_settings
 from gndl.paper import DATABASE_TITLES
 from gndl.results import FinishedRun, finished_runs, require_one_configuration, write_csv
 from gndl.study_tables import points
@@ -163,11 +163,6 @@ def save_variants(out: Path, folder: Path, lam: float) -> list[pd.DataFrame]:
         write_text(folder / f"{group}.md", to_markdown(text, caption))
         written.append(table)
     return written
-
-
-def is_variant(method: str) -> bool:
-    """Whether a method is one of this package's variants, and not the paper's two or one's own."""
-    return is_built_in(method) and method not in REFERENCES
 
 
 def _rendered(table: pd.DataFrame) -> bool:
