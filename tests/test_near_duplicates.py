@@ -53,6 +53,19 @@ def test_different_faces_are_no_near_duplicates(tmp_path: Path) -> None:
     assert problems(tmp_path, *found) == []
 
 
+def test_two_pictures_are_named_once_however_many_sequences_take_them(tmp_path: Path) -> None:
+    """One neutral face beside three sequences, and the same picture again under a label."""
+    copy = sequence(tmp_path, "S0", 0, "anger", 1)
+    written(tmp_path / "S0" / "again.png", face(1000))
+    again = FrameRef(tmp_path / "S0" / "again.png")
+    others = [
+        Sequence("S0", f"S0_{k}", "happiness", copy.neutral, (written(tmp_path / f"S0/{k}.png", face(50 + k)),))
+        for k in (1, 2)
+    ]
+    found = problems(tmp_path, copy, *others, Sequence("S0", "S0_3", "happiness", copy.neutral, (again,)))
+    assert [name for name, _ in found] == ["again.png"] and "under another label" in found[0][1]
+
+
 CHANGES = {
     "recompressed": lambda picture: picture,
     "smaller": lambda picture: picture.resize((72, 90)),

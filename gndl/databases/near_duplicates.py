@@ -156,13 +156,19 @@ def _roles(sequence: FrameSequence) -> Sequence[tuple[FrameRef, str]]:
 
 
 def _report(database: Database, findings: Findings, pairs: list[tuple[TakenFrame, TakenFrame]], message: str) -> None:
-    """Name the pairs one by one, and say how many more there are."""
+    """Name the pairs one by one, and say how many more there are.
+
+    A neutral face stands beside every sequence of its subject, so one pair of pictures may come many times: named once.
+    """
     root: Path = database.root
+    once: dict[frozenset[tuple[FrameRef, str, str]], tuple[TakenFrame, TakenFrame]] = {}
+    for pair in pairs:
+        once.setdefault(frozenset((taken.frame, taken.subject, taken.expression) for taken in pair), pair)
     rule = f"at most {MOST_BITS} of 63 bits of the hash, correlation from {LEAST_CORRELATION}"
-    for one, other in pairs[:LISTED]:
+    for one, other in list(once.values())[:LISTED]:
         where = relative(one.frame.path, root)
         number = f"#{one.frame.index + 1}" if one.frame.is_video else ""
         words = f"{one.subject} {one.expression}, {other.subject} {other.expression}"
         findings.problem(other.frame.path, message.format(other=f"{where}{number}", pair=words, rule=rule))
-    if len(pairs) > LISTED:
-        findings.problem(root, f"{len(pairs) - LISTED} more pairs: " + message.split(" (")[0].format(other="another"))
+    if len(once) > LISTED:
+        findings.problem(root, f"{len(once) - LISTED} more pairs: " + message.split(" (")[0].format(other="another"))
