@@ -94,4 +94,4 @@ fuzz: install-dev
 	$(BIN)/python campaigns/fuzz.py --minutes $(MINUTES)
 
 release: install-dev
-	@$(BIN)/python -m gndl.release --record "$(RECORD)"
+	@$(BIN)/python -m gndl.sharing.release --record "$(RECORD)"

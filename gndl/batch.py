@@ -8,9 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from gndl import figures, gallery, results, tables
+from gndl import figures, gallery, results
 from gndl.errors import GndlError
-from gndl.estimate import Estimate, expected_images, expected_size
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
 from gndl.methods import method_settings
 from gndl.paper import DATABASE_TITLES
@@ -22,7 +21,9 @@ from gndl.runs import Run, find_finished, runs_of_study, sweep_folds
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames, preview_sheet
 from gndl.study import train_missing
-from gndl.sweep import Sweep
+from gndl.sweeping.estimate import Estimate, expected_images, expected_size
+from gndl.sweeping.sweep import Sweep
+from gndl.tables import results_table as tables
 from gndl.train import FitResult
 
 

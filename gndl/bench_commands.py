@@ -95,9 +95,9 @@ def bench(options: Bench) -> int:
 
 def export(options: Export) -> int:
     """Export one run and say where it lies, and whose faces it was trained on."""
-    from gndl.export import CARD, export_run
-    from gndl.export_card import warning_line
     from gndl.paths import resolve
+    from gndl.sharing.export import CARD, export_run
+    from gndl.sharing.export_card import warning_line
 
     run = resolve(options.run)
     done = export_run(run, resolve(options.out) if options.out else None)

@@ -8,9 +8,10 @@ import sys
 
 import tyro
 
-from gndl import bench_commands, machine_commands, sharing_commands
+from gndl import bench_commands
 from gndl.ending import in_words, stop_once
 from gndl.errors import GndlError
+from gndl.machine import commands as machine_commands
 from gndl.options import (
     Check,
     Command,
@@ -29,7 +30,8 @@ from gndl.options import (
     Train,
 )
 from gndl.request import StudyRequest
-from gndl.stopping import EXIT_STOPPED, Stopped, heeding_signals
+from gndl.sharing import commands as sharing_commands
+from gndl.sweeping.stopping import EXIT_STOPPED, Stopped, heeding_signals
 
 
 def _words(values: Names) -> tuple[str, ...]:
@@ -122,9 +124,9 @@ def _named_file(option: str, file: str) -> str:
 
 def _study(options: Study) -> int:
     from gndl.batch import run_study
-    from gndl.planning import plan_text
     from gndl.runs import runs_of_study
-    from gndl.sweep_command import sweep_asked, train_plan
+    from gndl.sweeping.commands import sweep_asked, train_plan
+    from gndl.sweeping.planning import plan_text
 
     request, jobs, how = study_request(options), _jobs(options.jobs), sweep_asked(options)
     if options.dry_run:
@@ -139,7 +141,7 @@ def _study(options: Study) -> int:
 
 
 def _prepare(options: Prepare) -> int:
-    from gndl.describe import found_beside_paper
+    from gndl.narrative.describe import found_beside_paper
     from gndl.prepare import prepare
     from gndl.request import save_request
 
@@ -154,7 +156,7 @@ def _prepare(options: Prepare) -> int:
 def _train(options: Train) -> int:
     from gndl.prepare import Prepared
     from gndl.runs import Run, plan_runs, sweep_folds
-    from gndl.sweep_command import sweep_asked, train_plan
+    from gndl.sweeping.commands import sweep_asked, train_plan
 
     if options.across or options.train_on or options.test_on:
         return _train_across(options)
@@ -173,10 +175,10 @@ def _train(options: Train) -> int:
 
 def _train_across(options: Train) -> int:
     from gndl.cross import databases_of, train_across
-    from gndl.cross_table import cross_table, readable_cross
     from gndl.prepare import prepare
     from gndl.request import save_request
     from gndl.study import default_jobs
+    from gndl.tables.across import cross_table, readable_cross
 
     if options.across:
         names = _words(options.databases)
@@ -238,7 +240,7 @@ def _render_counterfactual(options: Render) -> int:
 def _report(options: Report) -> int:
     from gndl.paths import resolve
     from gndl.report import report_study
-    from gndl.tables import readable
+    from gndl.tables.results_table import readable
 
     out = resolve(options.run)
     print(readable(report_study(out)).to_string(index=False))
@@ -308,15 +310,15 @@ def run(command: Command) -> int:
         case Figures():
             return _figures(command)
         case Check():
-            from gndl.check_commands import check
+            from gndl.checking.commands import check
 
             return check(command)
         case Compare():
-            from gndl.check_commands import compare
+            from gndl.checking.commands import compare
 
             return compare(command)
         case ExportFolds():
-            from gndl.check_commands import export_folds
+            from gndl.checking.commands import export_folds
 
             return export_folds(command)
         case Predict():

@@ -7,7 +7,7 @@ Three forms are met, all of names of pictures or sequences rather than of subjec
   followed by the fold's sequences, ``S130/007 Angry``;
 - no list at all: names in some order, of which every class is cut into folds by their order.
 
-Whether such folds can be used is another question, which `gndl.fold_audit` answers.
+Whether such folds can be used is another question, which `gndl.checking.folds` answers.
 """
 
 from __future__ import annotations

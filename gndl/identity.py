@@ -39,7 +39,7 @@ _FUNCTIONS = {
 SHARED_CODE = frozenset({*_MODULES, *_FUNCTIONS})
 
 EQUAL_NUMBERS = Path(__file__).parent / "assets" / "equal_numbers.json"
-"""Versions of the shared code that `python -m gndl.equal_numbers` has shown to give the same bytes, by hash."""
+"""Versions of the shared code that `gndl.checking.equal_numbers` has shown to give the same bytes, by hash."""
 
 
 def run_identity(
@@ -123,7 +123,8 @@ def _code(method: MethodSettings, weights: Path | None) -> dict[str, str]:
     for function in (method.factory, method.rearrange):
         module = str(getattr(function, "__module__", ""))
         if module.startswith("gndl.") and module != "gndl.model":  # a variant of this package in a file of its own
-            hashes[module] = code_hash((folder / f"{module.removeprefix('gndl.')}.py").read_text(encoding="utf-8"))
+            file = folder.parent / Path(*module.split(".")).with_suffix(".py")
+            hashes[module] = code_hash(file.read_text(encoding="utf-8"))
     return hashes
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 
-from gndl.built_in_methods import BUILT_IN, METHOD_GROUPS, MethodSettings
 from gndl.errors import GndlError
 from gndl.imported import is_imported
 from gndl.method_code import is_of_session
 from gndl.model import Method
 from gndl.outside_methods import find_method, installed_methods
+from gndl.variants.built_in import BUILT_IN, METHOD_GROUPS, MethodSettings
 from gndl.weights import load_backbone_weights, weights_name
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}

@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import tyro
 
 from gndl.bench_commands import Bench, Export
-from gndl.machine_commands import Doctor, Lab
-from gndl.sharing_commands import ExportData, ImportPredictions, Share
+from gndl.machine.commands import Doctor, Lab
+from gndl.sharing.commands import ExportData, ImportPredictions, Share
 
 Names = tuple[str, ...]
 

@@ -8,19 +8,22 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from gndl import comparison, figures, results, score_tables, study_tables, tables
+from gndl import comparison, figures, results
 from gndl.analysis.comparisons import compare_database
-from gndl.cross_table import cross_caption, cross_table, save_cross
 from gndl.errors import GndlError
 from gndl.figures.across import ACROSS_DESCRIPTION
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
 from gndl.figures.variants import VARIANTS_DESCRIPTION
-from gndl.manuscript import study_numbers, write_manuscript
+from gndl.manuscript.floats import study_numbers, write_manuscript
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import Profile
 from gndl.request import profile_from_json, read_study_json
 from gndl.sensitivity import sensitivity_of_study
-from gndl.variant_table import save_variants, variants_caption
+from gndl.tables import results_table as tables
+from gndl.tables import scores as score_tables
+from gndl.tables import study as study_tables
+from gndl.tables.across import cross_caption, cross_table, save_cross
+from gndl.tables.variants import save_variants, variants_caption
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class DatabaseReport:
     words : str
         The comparison in plain words, in Markdown.
     scores : DataFrame
-        Frames, sequences and classes, of `gndl.score_tables.score_table`.
+        Frames, sequences and classes, of `gndl.tables.scores.score_table`.
     """
 
     summary: pd.DataFrame

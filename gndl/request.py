@@ -18,8 +18,8 @@ from gndl.databases import ReadOptions
 from gndl.device import check_precision, choose_device
 from gndl.errors import GndlError
 from gndl.files import write_json
-from gndl.gpu_check import require_usable_gpu
 from gndl.licence import enter
+from gndl.machine.gpu_check import require_usable_gpu
 from gndl.paths import resolve
 from gndl.profiles import PROFILES, Augmentation, CropSettings, Precision, Profile, StandInSize, TrainSettings
 from gndl.provenance import git_state, machine, versions
@@ -180,7 +180,7 @@ def save_request(request: StudyRequest) -> StudyRequest:
     ------
     GndlError
         Where the directory holds a study that asked for something else (the setting that differs is named), the
-        device cannot do the precision at speed, or profile paper would leave a GPU unused (`gndl.gpu_check`).
+        device cannot do the precision at speed, or profile paper would leave a GPU unused (`gndl.machine.gpu_check`).
     """
     require_usable_gpu(request.settings.name, request.device)
     check_precision(

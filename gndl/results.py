@@ -57,7 +57,7 @@ class FinishedRun:
 
     @property
     def imported(self) -> bool:
-        """Whether another code base made its predictions (`gndl.import_predictions`); its training was not audited."""
+        """Whether another code base made its predictions (`gndl.imported`); its training was not audited."""
         return bool(self.record.get("imported"))
 
     @property

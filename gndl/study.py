@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from gndl import results
-from gndl.engine_local import processes_and_gpus
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings
 from gndl.paper import DATABASE_TITLES
 from gndl.prepare import Prepared, prepare
 from gndl.request import request_for_notebook
 from gndl.runs import Run, plan_runs
-from gndl.sweep import Sweep, train_runs
+from gndl.sweeping.engine_local import processes_and_gpus
+from gndl.sweeping.sweep import Sweep, train_runs
 from gndl.train import FitResult
 
 
@@ -97,7 +97,7 @@ def train_missing(
     GndlError
         Where runs failed, such as by a loss that is not finite; all others were finished first.
     Stopped
-        Where a signal said so (`gndl.stopping`).
+        Where a signal said so (`gndl.sweeping.stopping`).
     """
     runs = plan_runs(study, methods, lams, folds)
     try:

@@ -12,13 +12,13 @@ from gndl.analysis.comparisons import compare_database
 from gndl.analysis.hard_samples import compare_samples
 from gndl.analysis.paired import paired_differences
 from gndl.analysis.variants import Variant
-from gndl.check_samples import samples_of_crops
+from gndl.checking.samples import samples_of_crops
 from gndl.figures.training import counts_table
 from gndl.files import hash_file, hash_json, write_json
 from gndl.pairs import FacePairs
 from gndl.report import confusion_by_title, settings_of
-from gndl.score_tables import save_scores, score_table
-from gndl.tables import save_table_1, table_1
+from gndl.tables.results_table import save_table_1, table_1
+from gndl.tables.scores import save_scores, score_table
 
 CLASSES = ("anger", "happiness")
 FOLDS = (("S001", "S002"), ("S003", "S004"), ("S005", "S006"))

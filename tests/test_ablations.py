@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gndl.ablations import OracleSwap, OracleTrain, shuffled_neutral
 from gndl.device import choose_device
 from gndl.errors import GndlError
-from gndl.granularity import CHANNELS, MapGNDL
 from gndl.identity import run_identity
 from gndl.methods import METHOD_GROUPS, build_method, method_settings, methods_meant
 from gndl.pairs import FacePairs
 from gndl.profiles import Augmentation, TrainSettings
 from gndl.train import fit, load_method
+from gndl.variants.ablations import OracleSwap, OracleTrain, shuffled_neutral
+from gndl.variants.granularity import CHANNELS, MapGNDL
 
 SETTINGS = TrainSettings(image_size=32, epochs=1, batch_size=4, checkpoint_every=0, augmentation=Augmentation())
 NEW = [
@@ -146,7 +146,8 @@ def test_runs_of_variants_are_told_apart_by_their_code_and_their_pairs(tmp_path:
         )  # fmt: skip
 
     assert (
-        "gndl.ablations" in identity("oracle-train")["code"] and "gndl.granularity" in identity("gndl-layer-1")["code"]
+        "gndl.variants.ablations" in identity("oracle-train")["code"]
+        and "gndl.variants.granularity" in identity("gndl-layer-1")["code"]
     )
     assert not [key for key in identity("gndl")["code"] if key.startswith("gndl.")]
     assert identity("gndl-shuffled-neutral")["pairs"] != identity("gndl")["pairs"]

@@ -17,7 +17,7 @@ import pytest
 import torch
 from planted import planted_pairs
 
-from gndl import background, results
+from gndl import results
 from gndl.explore import watching
 from gndl.files import write_json
 from gndl.folds import deal_folds
@@ -26,6 +26,7 @@ from gndl.prepare import Prepared
 from gndl.profiles import SMOKE
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.study import open_study
+from gndl.sweeping import background
 
 
 def run_in(folder: Path, fold: int = 0) -> Run:

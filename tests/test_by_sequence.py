@@ -11,12 +11,12 @@ import pytest
 import torch
 from planted import planted_pairs
 
-from gndl.by_sequence import GNDLBySequence, first_of_each
 from gndl.errors import GndlError
 from gndl.methods import build_method, method_settings
 from gndl.model import GNDL
 from gndl.profiles import TrainSettings
 from gndl.trainer import Trainer
+from gndl.variants.by_sequence import GNDLBySequence, first_of_each
 
 SEQUENCE = torch.tensor([0, 0, 0, 1, 1, 1])
 

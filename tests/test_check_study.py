@@ -13,8 +13,8 @@ import pytest
 from audited_study import write_audited_study
 
 from gndl import cli, results
-from gndl.check_crops import Looked
-from gndl.check_study import audit_study, check_study
+from gndl.checking.crops import Looked
+from gndl.checking.study import audit_study, check_study
 from gndl.errors import GndlError
 from gndl.files import hash_json, write_json
 
@@ -274,7 +274,7 @@ def test_a_tampered_file_is_found_by_name(base: Path, name: str, monkeypatch: py
     """One line at least names the file and says what is wrong with it."""
     tamper, file, words = TAMPERINGS[name]
     if ".csv, row" not in file:  # deriving figures takes most of an audit's time and has no say here
-        monkeypatch.setattr("gndl.check_study.check_figures", lambda out, database: Looked())
+        monkeypatch.setattr("gndl.checking.study.check_figures", lambda out, database: Looked())
     tamper(base)
     problems = check_study(base / "study")
     assert [line for line in problems if file in line and words in line], problems

@@ -14,7 +14,7 @@ from scipy import stats
 from written_runs import Frame, predictions, write_run
 
 from gndl import cli
-from gndl.compare_studies import CLAIMS, Tolerance, compare_studies, measured_tolerance
+from gndl.checking.two_studies import CLAIMS, Tolerance, compare_studies, measured_tolerance
 from gndl.errors import GndlError
 from gndl.paths import repository_root
 

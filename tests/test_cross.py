@@ -11,10 +11,10 @@ from written_runs import predictions, write_run
 
 from gndl import cli
 from gndl.cross import cross_pairs, databases_of, runs_across
-from gndl.cross_table import cross_table, readable_cross
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.pairs import FacePairs
+from gndl.tables.across import cross_table, readable_cross
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
 

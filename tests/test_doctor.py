@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gndl import gpu_check, machine_commands, sharing_commands
-from gndl.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
-from gndl.doctor_facts import MANAGER, widget_manager
 from gndl.errors import GndlError
-from gndl.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, torch_build, why_unusable
+from gndl.machine import commands as machine_commands
+from gndl.machine import gpu_check
+from gndl.machine.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
+from gndl.machine.facts import MANAGER, widget_manager
+from gndl.machine.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, torch_build, why_unusable
+from gndl.sharing import commands as sharing_commands
 
 SOUND = Facts(
     python=(3, 11),

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gndl import study_report
 from gndl.drawn import is_drawn, note_drawn
+from gndl.narrative import study as study_report
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ import pytest
 import torch
 from planted_study import EPOCHS, SLOW, after_epochs, epochs_done, planted_study, quick, slow_study, written
 
-from gndl import cli, engine_ray
-from gndl.engine_ray import gpus_of_a_run
+from gndl import cli
 from gndl.errors import GndlError
 from gndl.runs import plan_runs
-from gndl.stopping import Stopped, heeding_signals
-from gndl.sweep import Sweep, train_runs
+from gndl.sweeping import engine_ray
+from gndl.sweeping.engine_ray import gpus_of_a_run
+from gndl.sweeping.stopping import Stopped, heeding_signals
+from gndl.sweeping.sweep import Sweep, train_runs
 
 RAY = Sweep(engine="ray", jobs=2)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gndl import equal_numbers, identity
+from gndl import identity
+from gndl.checking import equal_numbers
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.identity import EQUAL_NUMBERS, SHARED_CODE, differences, shared_code_version

@@ -12,16 +12,18 @@ from layouts import write_ckplus
 from PIL import Image
 from written_runs import write_run
 
-from gndl import comparison, report_samples, results, tables
-from gndl.check_study import audit_study
+from gndl import comparison, results
+from gndl.checking.study import audit_study
 from gndl.errors import GndlError
-from gndl.export_data import export_data, pair_table
-from gndl.import_predictions import import_predictions
 from gndl.imported import MARK
 from gndl.licence import LICENSED_FACES
+from gndl.narrative import samples as report_samples
 from gndl.prepare import Prepared
 from gndl.runs import plan_runs
+from gndl.sharing.export_data import export_data, pair_table
+from gndl.sharing.import_predictions import import_predictions
 from gndl.study import open_study
+from gndl.tables import results_table as tables
 
 SUBJECTS = ("S052", "S055", "S074", "S106")
 

@@ -17,9 +17,9 @@ from written_runs import CLASSES, predictions, write_run
 from gndl import execute
 from gndl.batch import Batch
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
-from gndl.notebook_size import keep_small, size_of
+from gndl.narrative.notebook_size import keep_small, size_of
 from gndl.request import StudyRequest, profile_named, save_request
-from gndl.sweep import Sweep
+from gndl.sweeping.sweep import Sweep
 
 
 def write_notebook(path: Path, *cells: str) -> Path:

@@ -10,14 +10,15 @@ import pytest
 import torch
 from planted import planted_pairs
 
-from gndl import cli, export
+from gndl import cli
 from gndl.bench_commands import Export
 from gndl.checkpoint import read_weights
 from gndl.errors import GndlError
-from gndl.export import FromBytes, default_folder, describe, export_run, precision_gap, trial_faces
-from gndl.export_card import card_text, warning_line
 from gndl.methods import build_method
 from gndl.profiles import TrainSettings
+from gndl.sharing import export
+from gndl.sharing.export import FromBytes, default_folder, describe, export_run, precision_gap, trial_faces
+from gndl.sharing.export_card import card_text, warning_line
 from gndl.train import evaluate, fit, load_method
 
 ort = pytest.importorskip("onnxruntime", reason="the extra gndl[export]")

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gndl import figures, paper, tables
+from gndl import figures, paper
 from gndl.results import ACCURACY_COLUMNS
+from gndl.tables import results_table as tables
 
 EXPRESSIONS = paper.EXPRESSIONS["ckplus"]
 

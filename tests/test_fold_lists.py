@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from gndl import cli
+from gndl.checking.folds import audit_folds
 from gndl.errors import GndlError
 from gndl.files import write_json
-from gndl.fold_audit import audit_folds
-from gndl.fold_export import export_folds, headed_list, picture_name
 from gndl.fold_lists import match_subjects, read_lists, subject_of
 from gndl.folds import Folds, read_folds, write_folds
+from gndl.sharing.fold_export import export_folds, headed_list, picture_name
 
 HEADED = """\
 1-fold 3 Angry 1 Sad 1 Happy 1

@@ -13,12 +13,12 @@ import pytest
 import torch
 from planted_study import planted_study, quick, written
 
-from gndl import engine_local
-from gndl.engine_local import processes_and_gpus
 from gndl.errors import GndlError
-from gndl.gpu_places import VISIBLE, places, take_place, visible_gpus
 from gndl.runs import plan_runs
-from gndl.sweep import Sweep, train_runs
+from gndl.sweeping import engine_local
+from gndl.sweeping.engine_local import processes_and_gpus
+from gndl.sweeping.gpu_places import VISIBLE, places, take_place, visible_gpus
+from gndl.sweeping.sweep import Sweep, train_runs
 
 
 def test_every_gpu_has_one_process_before_any_has_two() -> None:

@@ -23,14 +23,14 @@ from PIL import Image
 
 from gndl import figures, gallery, results
 from gndl.errors import GndlError
-from gndl.figure_album import album
 from gndl.figures.shown import declare_faces, declared_like, faces_shown, read_declaration
 from gndl.files import write_json
 from gndl.licence import CKPLUS_SUBJECTS, LICENSED_FACES, enter, publishable, read_publishable
-from gndl.notebook_faces import without_faces
+from gndl.narrative.figure_album import album
 from gndl.prepare import Prepared
 from gndl.request import read_study_json
-from gndl.share import MANIFEST, share
+from gndl.sharing.notebook_faces import without_faces
+from gndl.sharing.share import MANIFEST, share
 from gndl.study import open_study
 
 PRINTED, KEPT = "S055", ("S010", "S011", "S005")

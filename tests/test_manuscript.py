@@ -16,18 +16,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from written_runs import write_simulated_study
 
-from gndl import figures, manuscript, paper, results, tables
-from gndl.analysis_numbers import numbers_of_analyses
-from gndl.bibliography import REFERENCE_KEYS, bibliography
+from gndl import figures, paper, results
 from gndl.errors import GndlError
 from gndl.figures.captions import caption_of, read_caption
 from gndl.figures.redraw import read_figure_csv, redraw
 from gndl.figures_of_record import draw_figures_of_record
 from gndl.files import write_json
+from gndl.manuscript import floats as manuscript
+from gndl.manuscript.analysis_numbers import numbers_of_analyses
+from gndl.manuscript.bibliography import REFERENCE_KEYS, bibliography
+from gndl.manuscript.tex import escape, macro_name
 from gndl.report import report_study, settings_of
 from gndl.request import StudyRequest, fix_source, profile_named, save_request
-from gndl.table_latex import Tex, to_latex
-from gndl.tex import escape, macro_name
+from gndl.tables import results_table as tables
+from gndl.tables.latex import Tex, to_latex
 
 CLASSES = paper.EXPRESSIONS["oulu_casia"]
 KINDS = ("pdf", "svg", "png", "csv", "tex")

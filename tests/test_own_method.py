@@ -14,14 +14,16 @@ import torch.nn.functional as F
 from matplotlib.text import Text
 from planted import EXPRESSIONS, planted_pairs
 
-from gndl import figures, own_method, results, tables
+from gndl import figures, results
 from gndl.errors import GndlError
 from gndl.folds import deal_folds
 from gndl.methods import _REGISTRY, register_method
 from gndl.model import GNDL, Output
+from gndl.narrative import own_method
 from gndl.prepare import Prepared
 from gndl.profiles import SMOKE
 from gndl.study import train_missing
+from gndl.tables import results_table as tables
 
 
 class CosineGNDL(GNDL):

@@ -9,16 +9,16 @@ import pytest
 import torch
 from written_runs import predictions, write_run
 
-from gndl import planning, warm_up
 from gndl.files import write_json
-from gndl.planning import PlannedRun, plan_text, planned_runs, seconds_of, side_by_side
 from gndl.profiles import PROFILES, TrainSettings
 from gndl.request import StudyRequest, save_request
 from gndl.runs import runs_of_study
-from gndl.shard import Shard
 from gndl.study import open_study
-from gndl.sweep import Sweep
-from gndl.warm_up import Pace, pace_of
+from gndl.sweeping import planning, warm_up
+from gndl.sweeping.planning import PlannedRun, plan_text, planned_runs, seconds_of, side_by_side
+from gndl.sweeping.shard import Shard
+from gndl.sweeping.sweep import Sweep
+from gndl.sweeping.warm_up import Pace, pace_of
 
 QUICK = PROFILES["quick"]
 PACES = {"baseline": Pace(0.01, 0.001, 0.5), "gndl": Pace(0.01, 0.002, 0.5)}

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gndl import release
 from gndl.errors import GndlError
 from gndl.files import write_json
-from gndl.release import archive_metadata, build_release
+from gndl.sharing import release
+from gndl.sharing.release import archive_metadata, build_release
 
 ROOT = Path(__file__).parents[1]
 

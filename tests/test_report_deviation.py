@@ -10,7 +10,6 @@ import pytest
 from matplotlib.figure import Figure
 from planted_features import planted_features, planted_study
 
-from gndl import deviation_words as words
 from gndl.analysis import deviation
 from gndl.analysis.deviation import agreement_numbers, deviation_measurements, map_name, measure_features
 from gndl.analysis.embedding import deviation_embedding
@@ -20,8 +19,9 @@ from gndl.analysis.measurement import Measurement, measurements_table, over_fold
 from gndl.figures.deviation import deviation_map
 from gndl.figures.measures import deviation_measures
 from gndl.figures.redraw import redraw
+from gndl.narrative import deviation_words as words
+from gndl.narrative.deviation import report_map, report_numbers
 from gndl.prepare import Prepared
-from gndl.report_deviation import report_map, report_numbers
 from gndl.runs import fit_run, plan_runs
 
 

@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from bright import ALWAYS_ANGER, BRIGHTNESS, open_bright_study
 
-from gndl import report_samples as report
 from gndl.analysis.hard_samples import pair_predictions
 from gndl.analysis.sample_gallery import show_samples
 from gndl.analysis.variants import Variant, variant_of
 from gndl.errors import GndlError
+from gndl.narrative import samples as report
 from gndl.prepare import Prepared
 from gndl.study import train_missing
 

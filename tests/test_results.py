@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from gndl import comparison, results
-from gndl.check_study import check_study
+from gndl.checking.study import check_study
 from gndl.errors import GndlError
-from gndl.estimate import Estimate, expected_images
 from gndl.files import hash_json, write_json
 from gndl.profiles import PAPER
+from gndl.sweeping.estimate import Estimate, expected_images
 
 EXPRESSIONS = ("anger", "happiness")
 

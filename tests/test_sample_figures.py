@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from written_runs import write_simulated_study
 
-from gndl import figures, sample_words
+from gndl import figures
 from gndl.analysis.hard_samples import compare_samples
 from gndl.analysis.paired import paired_differences
 from gndl.analysis.reliability import reliability, reliability_table
 from gndl.analysis.sample_gallery import Answer, ShownSample
 from gndl.analysis.variants import Variant
 from gndl.figures.redraw import redraw
+from gndl.narrative import sample_words
 from gndl.paper import EXPRESSIONS
 from gndl.results import write_csv
 

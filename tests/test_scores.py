@@ -16,7 +16,7 @@ from gndl import results
 from gndl.analysis.comparisons import compare_database, compare_study
 from gndl.analysis.scores import measures, scores, scores_of
 from gndl.analysis.variants import Variant
-from gndl.score_tables import (
+from gndl.tables.scores import (
     OPTIMISTIC,
     error_bars_table,
     in_words,

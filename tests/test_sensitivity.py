@@ -17,12 +17,12 @@ from gndl.errors import GndlError
 from gndl.figures.redraw import redraw
 from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences, sensitivity_figures
 from gndl.figures.sensitivity_captions import differences_caption, sensitivity_caption
+from gndl.narrative.sensitivity_words import in_plain_words, readable
 from gndl.prepare import Prepared
 from gndl.profiles import PROFILES, STANDARD, Profile
 from gndl.request import MAY_GROW, profile_from_json
 from gndl.runs import sweep_folds
 from gndl.sensitivity import holm, sensitivity_of_study, sensitivity_table
-from gndl.sensitivity_words import in_plain_words, readable
 
 Row = tuple[str, str, int, int, float]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gndl.errors import GndlError
-from gndl.shard import Shard, read_shard, share_of
+from gndl.sweeping.shard import Shard, read_shard, share_of
 
 
 @settings(deadline=None)

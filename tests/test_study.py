@@ -17,7 +17,7 @@ from conftest import TREE_SIZES
 
 from gndl import cli, results
 from gndl.batch import Batch
-from gndl.check_study import check_study
+from gndl.checking.study import check_study
 from gndl.errors import GndlError
 from gndl.execute import FOR_EACH_DATABASE, notebook_sources
 from gndl.prepare import database_root, prepare, write_frames_for_correction
@@ -25,7 +25,7 @@ from gndl.request import StudyRequest, joined, profile_named, read_study_json, r
 from gndl.runs import find_finished, plan_runs
 from gndl.sequences import STAND_IN_LABEL
 from gndl.study import open_study, train_missing
-from gndl.sweep import Sweep
+from gndl.sweeping.sweep import Sweep
 
 DATABASES = ("ckplus", "oulu_casia", "mmi")
 EACH = notebook_sources(FOR_EACH_DATABASE)

@@ -11,12 +11,14 @@ import pytest
 from PIL import Image
 from written_runs import write_simulated_study
 
-from gndl import figures, provenance_tables, study_report
+from gndl import figures
 from gndl.errors import GndlError
-from gndl.figure_album import SMALLEST, album, small_copy
+from gndl.narrative import study as study_report
+from gndl.narrative.figure_album import SMALLEST, album, small_copy
 from gndl.paper import EXPRESSIONS
 from gndl.request import StudyRequest, changing_study_json, profile_named, save_request
-from gndl.study_tables import readable_comparisons
+from gndl.tables import provenance as provenance_tables
+from gndl.tables.study import readable_comparisons
 
 
 @pytest.fixture(scope="module")

@@ -18,10 +18,10 @@ from planted_study import EPOCHS, SLOW, after_epochs, epochs_done, planted_study
 from gndl.errors import GndlError
 from gndl.files import is_locked, locked
 from gndl.runs import Run, find_finished, plan_runs
-from gndl.shard import Shard
-from gndl.stopping import SIGNALS, Stopped, heeding_signals
 from gndl.study import train_missing
-from gndl.sweep import Sweep, shared, train_runs
+from gndl.sweeping.shard import Shard
+from gndl.sweeping.stopping import SIGNALS, Stopped, heeding_signals
+from gndl.sweeping.sweep import Sweep, shared, train_runs
 from gndl.train import FitResult
 
 QUICK = quick()
@@ -67,7 +67,7 @@ import os, signal, sys
 from pathlib import Path
 from planted_study import SLOW, planted_study, slow_study
 from gndl.runs import fit_run, plan_runs
-from gndl.sweep import Sweep, train_runs, with_checkpoints
+from gndl.sweeping.sweep import Sweep, train_runs, with_checkpoints
 what, out = sys.argv[1], Path(sys.argv[2])
 if what == "killed":
     study = with_checkpoints(slow_study(out), Sweep(checkpoint_every=1))

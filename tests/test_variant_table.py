@@ -11,13 +11,13 @@ from written_runs import predictions, write_run
 
 from gndl.figures.variants import variant_differences
 from gndl.files import write_json
-from gndl.further_questions import further_questions
+from gndl.narrative.further_questions import further_questions
+from gndl.narrative.study import StudyReport
 from gndl.profiles import SMOKE
 from gndl.report import report_variants
 from gndl.request import StudyRequest, read_study_json, save_request
 from gndl.results import finished_runs
-from gndl.study_report import StudyReport
-from gndl.variant_table import readable_variants, save_variants, variant_table, variants_caption
+from gndl.tables.variants import readable_variants, save_variants, variant_table, variants_caption
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
 

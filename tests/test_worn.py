@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gndl import sample_words
 from gndl.analysis import worn
 from gndl.analysis.variants import Variant
 from gndl.analysis.worn import right_by_trait, traits_of
 from gndl.databases import read_database
+from gndl.narrative import sample_words
 from gndl.sequences import Database
 
 TRAITS = pd.DataFrame({"subject": ["S1", "S2", "S3"], "glasses": [True, False, False], "beard": [False] * 3})

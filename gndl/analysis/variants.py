@@ -35,7 +35,7 @@ class Variant:
 def variant_of(study: Prepared, method: str | MethodSettings, lam: float | None = None) -> Variant:
     """Name the variant that a study makes of a method; λ is the profile's by default (ledger L19).
 
-    Of an imported method (`gndl.import_predictions`) its name is all that there is.
+    Of an imported method (`gndl.sharing.import_predictions`) its name is all that there is.
     """
     if is_imported(method):
         return Variant(method if isinstance(method, str) else method.name)

@@ -16,7 +16,6 @@ from gndl.bench.repeats import NotMeasured, Result, interleaved, seconds, spread
 from gndl.bench.trainings import LAM
 from gndl.databases import read_database
 from gndl.device import choose_device, computing_on
-from gndl.export import FromBytes, write_onnx
 from gndl.eyes import find_eyes, find_faces
 from gndl.frames_reading import as_grey, read_image
 from gndl.methods import build_method
@@ -25,6 +24,7 @@ from gndl.pairs import downscale
 from gndl.paths import resolve
 from gndl.photograph import crop_photograph
 from gndl.profiles import CropSettings, TrainSettings
+from gndl.sharing.export import FromBytes, write_onnx
 from gndl.train import load_method
 
 DETECTOR, WHOLE = "detector alone", "photograph to probabilities"

@@ -33,7 +33,7 @@ class Way:
     channels_last, fused : bool
         Memory format of network and batches, and Adam in one kernel.
     by_sequence : bool
-        Batches of whole sequences, each neutral face once (:mod:`gndl.by_sequence`).
+        Batches of whole sequences, each neutral face once (:mod:`gndl.variants.by_sequence`).
     """
 
     precision: Precision = "fp32"

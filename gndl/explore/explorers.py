@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from IPython.display import Markdown, display
 
-from gndl.background import someone_is_there
 from gndl.errors import GndlError
 from gndl.explore.exploration import Exploration
 from gndl.explore.feature_map import feature_map, feature_map_figure
@@ -20,6 +19,7 @@ from gndl.explore.own_photograph import (
 )
 from gndl.explore.photograph_explorer import PhotographExplorer
 from gndl.explore.samples import SampleExplorer, first_sample, sample_figure
+from gndl.sweeping.background import someone_is_there
 
 NOTHING = Markdown("*Nothing to look into yet: the beginning of this part says what to run first.*")
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import display
 
-from gndl.background import someone_is_there
 from gndl.explore.live import LiveReader, has_weights, live_reader
 from gndl.explore.markup import as_html
 from gndl.explore.panel import StudioPanel
@@ -23,6 +22,7 @@ from gndl.request import read_study_json
 from gndl.results import finished_runs
 from gndl.standins.box import what_a_render_can_tell
 from gndl.study import open_study
+from gndl.sweeping.background import someone_is_there
 
 POLL = 0.7
 """Seconds between two looks at how far the training has come."""

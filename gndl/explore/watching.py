@@ -8,7 +8,7 @@ import time
 import ipywidgets as widgets
 from IPython.display import Markdown, display
 
-from gndl.background import Progress, Standing, progress_of, stop
+from gndl.sweeping.background import Progress, Standing, progress_of, stop
 
 POLL = 3.0
 """Seconds between two looks at the files."""

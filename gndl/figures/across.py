@@ -10,8 +10,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
-from gndl.cross_table import title_of
 from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.tables.across import title_of
 
 ACROSS_DESCRIPTION = (
     "One square of cells for each method, a row for each database trained on and a column for each tested on; darker "
@@ -25,7 +25,7 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
     Parameters
     ----------
     table : DataFrame
-        Of :func:`gndl.cross_table.cross_table`.
+        Of :func:`gndl.tables.across.cross_table`.
     width : float, optional
         In inches; default one column for one method, two for more.
     """

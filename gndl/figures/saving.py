@@ -12,8 +12,8 @@ from gndl.figures.captions import caption_of, label_of, path_in_study
 from gndl.figures.shown import write_declaration
 from gndl.figures.style import ONE_COLUMN, style
 from gndl.files import write_text, written_aside
+from gndl.manuscript.tex import figure_environment
 from gndl.results import write_csv
-from gndl.tex import figure_environment
 
 
 def save_figure(

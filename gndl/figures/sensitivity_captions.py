@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from gndl.comparison import FEWEST_FOLDS
+from gndl.narrative.sensitivity_words import listed
 from gndl.paper import DATABASE_TITLES
-from gndl.sensitivity_words import listed
 
 
 def sensitivity_caption(table: pd.DataFrame) -> str:

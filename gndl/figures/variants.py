@@ -26,7 +26,7 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
     Parameters
     ----------
     table : DataFrame
-        Of :func:`gndl.variant_table.variant_table`, of one group.
+        Of :func:`gndl.tables.variants.variant_table`, of one group.
     width : float, optional
         In inches; default one column for one database, two for more.
     """

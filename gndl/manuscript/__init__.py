@@ -1,0 +1,1 @@
+"""What a manuscript takes from a study: macros for numbers, references, text that compiles."""

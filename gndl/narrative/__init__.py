@@ -1,0 +1,1 @@
+"""What the notebooks show and say: the logic behind their cells."""

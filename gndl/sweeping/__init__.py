@@ -1,0 +1,1 @@
+"""Many runs at once: shared among processes, GPUs and nodes, planned, watched and stopped."""

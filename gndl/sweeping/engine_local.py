@@ -1,0 +1,96 @@
+"""Runs shared among processes of this machine (joblib), each with a GPU of its own where there are any."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import torch
+from joblib import Parallel, delayed
+from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
+
+from gndl.device import choose_device
+from gndl.errors import GndlError
+from gndl.prepare import Prepared
+from gndl.runs import Run
+from gndl.sweeping.gpu_places import places, take_place, visible_gpus
+from gndl.sweeping.stopping import StopSign, heed_signals_in_worker
+from gndl.sweeping.sweep import Outcome, Outcomes, Sweep, train_one
+
+RETRIES: Final = 3
+"""How often runs whose worker process was killed are taken up again, from their checkpoints."""
+
+
+@contextmanager
+def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes]:
+    """Yield the function that trains runs in processes of this machine.
+
+    Raises
+    ------
+    GndlError
+        Where workers are killed again and again; what they finished stays.
+    """
+    processes, gpus = processes_and_gpus(study.request.device, how)
+    side_by_side = False
+    with tempfile.TemporaryDirectory(prefix="gndl-places-") as folder:
+
+        def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
+            nonlocal side_by_side
+            jobs = min(processes, len(runs))
+            side_by_side = side_by_side or jobs > 1
+            own_gpus = gpus if jobs > 1 else ()  # one at a time is trained in this very process
+            left = {run.folder: run for run in runs}
+            for attempt in range(RETRIES + 1):
+                train = delayed(_in_worker)
+                tasks = (
+                    train(study, run, stop, wait, os.getpid(), own_gpus, Path(folder)) for run in list(left.values())
+                )
+                try:
+                    for outcome in Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks):
+                        # joblib replaces a worker that has grown, says so, and goes on: nothing to act on.
+                        warnings.filterwarnings("ignore", message="A worker stopped while some", category=UserWarning)
+                        del left[outcome.run.folder]
+                        yield outcome
+                    return
+                except BrokenProcessPool as error:
+                    if stop.is_up():  # the signal reached a worker that was not yet, or no longer, training
+                        yield from [Outcome(run, stopped=True) for run in left.values()]
+                        return
+                    if attempt == RETRIES:
+                        raise GndlError(
+                            f"Worker processes were killed {RETRIES + 1} times, as where memory runs out: use fewer "
+                            "--jobs. The same call goes on from the checkpoints."
+                        ) from error
+                    print("A worker process was killed; its run goes on from its checkpoint.", file=sys.stderr)
+
+        try:
+            yield outcomes
+        finally:
+            if side_by_side:
+                get_reusable_executor().shutdown()  # idle workers would keep a gigabyte each while the notebooks run
+
+
+def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
+    """Return how many runs go on at once, and the GPU of each; no GPUs on a CPU, or where one is named (``cuda:1``)."""
+    chosen = choose_device(device)
+    if chosen.type != "cuda":
+        return how.jobs or os.cpu_count() or 1, ()
+    if chosen.index is not None:
+        return len(places((device,), how.runs_per_gpu, how.jobs)), ()
+    gpus = places(visible_gpus(), how.runs_per_gpu, how.jobs)
+    return len(gpus), gpus
+
+
+def _in_worker(
+    study: Prepared, run: Run, stop: StopSign, wait: bool, caller: int, gpus: tuple[str, ...], folder: Path
+) -> Outcome:
+    heed_signals_in_worker(caller)
+    take_place(gpus, folder)
+    torch.set_num_threads(study.train.threads)
+    return train_one(study, run, stop, wait)

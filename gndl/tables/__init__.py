@@ -1,0 +1,1 @@
+"""Tables, from results to LaTeX (booktabs), Markdown and CSV."""

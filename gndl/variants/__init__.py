@@ -1,0 +1,1 @@
+"""Methods beside the paper's two: ablations, finer grains, batches by sequence."""
