@@ -80,6 +80,7 @@ def study_request(options: StudyOptions) -> StudyRequest:
         n_folds=options.n_folds,
         only_folds=None if only is None else tuple(int(fold) for fold in only),
         methods=methods,
+        select_on=options.select_on,
     )
     for option, file in (("--weights", options.weights), ("--folds", options.folds)):
         if file and not (resolve(file).is_file() or (option == "--folds" and resolve(file).is_dir())):

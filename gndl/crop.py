@@ -30,6 +30,7 @@ from gndl.profiles import CropSettings
 from gndl.progress import progress
 from gndl.sequences import Database, FrameRef, Sequence
 from gndl.source_hashes import hash_sources
+from gndl.streaming import StreamedPairs
 
 BYTES_OF_NAMES: Final = "surrogateescape"
 """A file's name that is no UTF-8 keeps its bytes in crops.csv."""
@@ -153,6 +154,8 @@ def prepare_crops(
 def pairs_from_crops(database: Database, crops: Crops) -> FacePairs:
     """Pair every examined crop with the neutral crop of its sequence; sequences without a face are left out.
 
+    Crops that do not fit into the training device's memory are streamed to it, which changes no number.
+
     Raises
     ------
     GndlError
@@ -160,7 +163,7 @@ def pairs_from_crops(database: Database, crops: Crops) -> FacePairs:
     """
     taken = [sequence for sequence in database.sequences if sequence.sequence not in crops.faceless]
     pairs = [(sequence, frame) for sequence in taken for frame in sequence.examined]
-    return FacePairs(
+    return StreamedPairs(
         images=crops.images,
         examined_index=np.array([crops.key(frame) for _, frame in pairs], dtype=np.int64),
         neutral_index=np.array([crops.key(sequence.neutral) for sequence, _ in pairs], dtype=np.int64),

@@ -18,12 +18,13 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from gndl.errors import GndlError
-from gndl.methods import MethodSettings, lam_folder, method_settings
+from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
 from gndl.prepare import Prepared
 from gndl.progress import progress
-from gndl.results import write_csv
+from gndl.results import FinishedRun, finished_runs, write_csv
+from gndl.runs import weights_path
 from gndl.train import FitResult, fit, raise_epochs
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -177,6 +178,7 @@ def train_across(
     folder = request.out / "across" / cross.name
     write_csv(cross.left_out, folder / "left_out.csv")
     settings = raise_epochs(request.settings.train, len(cross.train_index))
+    weights = weights_path(train[0])
     identity: dict[str, Any] = {"database": cross.name, "source": train[0].database.source}
 
     def one(method: MethodSettings, seed: int) -> FitResult:
@@ -188,10 +190,11 @@ def train_across(
             cross.train_index,
             cross.test_index,
             settings,
-            run_folder=folder / method.name / lam_folder(lam) / "fold-0" / f"seed-{seed}",
+            run_folder=folder / variant_name(method, weights) / lam_folder(lam) / "fold-0" / f"seed-{seed}",
             lam=lam,
             seed=seed,
             device=request.device,
+            weights=weights,
             identity=identity,
             show_progress=False,
         )
@@ -202,6 +205,6 @@ def train_across(
     return list(progress(finished, f"Training across: {cross.name}", total=len(tasks), unit="run"))
 
 
-def runs_across(out: Path) -> list[Path]:
-    """Find the folders of a study's finished runs across databases, sorted."""
-    return sorted(path.parent for path in out.glob("across/*-to-*/*/lam-*/fold-*/seed-*/run.json"))
+def finished_across(out: Path) -> list[FinishedRun]:
+    """Find a study's finished runs across databases, sorted; the ``database`` of each is ``TRAIN-to-TEST``."""
+    return [run for run in finished_runs(out / "across") if "-to-" in run.database]

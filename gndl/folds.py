@@ -26,10 +26,14 @@ class Folds:
     Parameters
     ----------
     test_subjects : tuple of tuple of str
-        For each fold its test subjects, sorted; every other subject trains.
+        For each fold its test subjects, sorted; every other subject trains, but for those of ``dev_subjects``.
+    dev_subjects : tuple of tuple of str
+        For each fold its development subjects, sorted: they neither train nor are tested, and what is chosen is chosen
+        on them. Empty where no fold holds any.
     """
 
     test_subjects: tuple[tuple[str, ...], ...]
+    dev_subjects: tuple[tuple[str, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.test_subjects)
@@ -47,7 +51,7 @@ class Folds:
         Returns
         -------
         train_index, test_index : int arrays
-            Positions in ``subjects``, ascending, together every sample once.
+            Positions in ``subjects``, ascending; together with :meth:`development` every sample once.
 
         Raises
         ------
@@ -61,15 +65,52 @@ class Folds:
         unknown = sorted({str(subject) for subject in subjects} - known)
         if unknown:
             raise GndlError(f"Subject {unknown[0]} is in no fold; deal the folds again for these samples.")
-        tested = set(self.test_subjects[fold])
-        is_test = np.array([str(subject) in tested for subject in subjects], dtype=bool)
-        train_index, test_index = np.flatnonzero(~is_test), np.flatnonzero(is_test)
+        test_index, dev_index = _positions(self.test_subjects[fold], subjects), self.development(fold, subjects)
+        is_train = np.ones(len(subjects), dtype=bool)
+        is_train[test_index] = is_train[dev_index] = False
+        train_index = np.flatnonzero(is_train)
         train_subjects, test_subjects = ({str(subjects[int(i)]) for i in index} for index in (train_index, test_index))
         _require_disjoint(fold, train_subjects, test_subjects)
         if not len(train_index) or not len(test_index):
             side = "test" if len(train_index) else "train on"
             raise GndlError(f"Fold {fold} has nothing to {side}.")
         return train_index, test_index
+
+    def development(self, fold: int, subjects: Sequence[str]) -> NDArray[np.int64]:
+        """Return the samples of ``fold`` that choices are made on, ascending; none where no subject is held out so.
+
+        Raises
+        ------
+        GndlError
+            Where a development subject is tested in the same fold.
+        """
+        if not self.dev_subjects:
+            return np.zeros(0, dtype=np.int64)
+        held = set(self.dev_subjects[fold])
+        both = sorted(held & set(self.test_subjects[fold]))
+        if both:
+            raise GndlError(f"Fold {fold} has {both[0]} among its development and its test subjects.")
+        return _positions(tuple(held), subjects)
+
+
+def _positions(chosen: Sequence[str], subjects: Sequence[str]) -> NDArray[np.int64]:
+    wanted = set(chosen)
+    return np.flatnonzero(np.array([str(subject) in wanted for subject in subjects], dtype=bool))
+
+
+def with_development(folds: Folds) -> Folds:
+    """Hold development subjects out of every fold: those who are tested in the next one.
+
+    Every subject is one once, so that choices rest on everybody alike, and nobody is one in the fold that tests them.
+
+    Raises
+    ------
+    GndlError
+        Where there are fewer than three folds, so that nobody would be left to train on.
+    """
+    if len(folds) < 3:
+        raise GndlError(f"Development subjects take at least three folds; there are {len(folds)}.")
+    return Folds(folds.test_subjects, (*folds.test_subjects[1:], folds.test_subjects[0]))
 
 
 def _require_disjoint(fold: int, train_subjects: set[str], test_subjects: set[str]) -> None:
@@ -146,8 +187,15 @@ def classes_without_training(folds: Folds, subjects: Sequence[str], labels: Sequ
 
 
 def write_folds(path: Path, folds: Folds) -> None:
-    """Write ``folds`` to ``path`` as JSON, ``{"0": [test subjects], …}``, for :func:`read_folds` and for others."""
-    write_json(path, {str(fold): list(tested) for fold, tested in enumerate(folds.test_subjects)})
+    """Write ``folds`` to ``path`` as JSON, for :func:`read_folds` and for others.
+
+    ``{"0": [test subjects], …}``; with development subjects ``{"0": {"test": […], "dev": […]}, …}``.
+    """
+    if folds.dev_subjects:
+        sides = zip(folds.test_subjects, folds.dev_subjects, strict=True)
+        write_json(path, {str(fold): {"test": list(test), "dev": list(dev)} for fold, (test, dev) in enumerate(sides)})
+    else:
+        write_json(path, {str(fold): list(tested) for fold, tested in enumerate(folds.test_subjects)})
 
 
 def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
@@ -185,7 +233,33 @@ def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
         raise GndlError(f"{path}: subject {unknown[0]} is not in the database ({len(unknown)} such in the file).")
     if missing:
         raise GndlError(f"{path}: subject {missing[0]} is in no fold ({len(missing)} such in the database).")
-    return Folds(tuple(tuple(sorted(tested[fold])) for fold in range(len(tested))))
+    return Folds(
+        tuple(tuple(sorted(tested[fold])) for fold in range(len(tested))), _development(path, tested, expected)
+    )
+
+
+def _development(path: Path, tested: dict[int, list[str]], known: set[str]) -> tuple[tuple[str, ...], ...]:
+    """Development subjects of each fold of a file, checked; empty where it lists none."""
+    listed = listed_development(path)
+    if not listed:
+        return ()
+    for fold, own in sorted(listed.items()):
+        unknown, both = sorted(set(own) - known), sorted(set(own) & set(tested[fold]))
+        if unknown:
+            raise GndlError(f"{path}: development subject {unknown[0]} of fold {fold} is not in the database.")
+        if both:
+            raise GndlError(f"{path}: fold {fold} has {both[0]} among its development and its test subjects.")
+        if not own:
+            raise GndlError(f"{path}: fold {fold} has no development subject, and other folds have some.")
+    return tuple(tuple(sorted(set(listed[fold]))) for fold in range(len(tested)))
+
+
+def listed_development(path: Path) -> dict[int, list[str]]:
+    """Development subjects of each fold as a JSON file lists them; no entry at all where it lists none."""
+    if path.suffix.lower() != ".json":
+        return {}
+    dev = {fold: own for fold, (_, own) in _sides_of_json(path).items()}
+    return dev if any(dev.values()) else {}
 
 
 def listed_subjects(path: Path) -> dict[int, list[str]]:
@@ -211,19 +285,40 @@ def _folds_of_lists(path: Path, subjects: Sequence[str]) -> dict[int, list[str]]
 
 
 def _folds_of_json(path: Path) -> dict[int, list[str]]:
+    return {fold: test for fold, (test, _) in _sides_of_json(path).items()}
+
+
+def _sides_of_json(path: Path) -> dict[int, tuple[list[str], list[str]]]:
+    """Test and development subjects of each fold."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {int(fold): [str(subject) for subject in _list(tested)] for fold, tested in content.items()}
+        return {int(fold): fold_sides(own) for fold, own in content.items()}
     except OSError as error:
         raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, AttributeError, TypeError, RecursionError) as error:
-        raise GndlError(f'{path}: is no fold file; expected JSON {{"0": ["subject", …], …}}.') from error
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
+        raise GndlError(
+            f'{path}: is no fold file; expected JSON {{"0": ["subject", …], …}}, or with development subjects '
+            '{"0": {"test": […], "dev": […]}, …}.'
+        ) from error
 
 
-def _list(value: object) -> list[object]:
+def fold_sides(value: object) -> tuple[list[str], list[str]]:
+    """Test and development subjects of one fold, as JSON holds them: a list, or an object of two lists.
+
+    Raises
+    ------
+    TypeError, KeyError
+        Where it is neither.
+    """
+    if isinstance(value, dict):
+        return _names(value["test"]), _names(value.get("dev", []))
+    return _names(value), []
+
+
+def _names(value: object) -> list[str]:
     if not isinstance(value, list):
         raise TypeError
-    return value
+    return [str(name) for name in value]
 
 
 def _folds_of_csv(path: Path) -> dict[int, list[str]]:

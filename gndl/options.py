@@ -52,6 +52,8 @@ class StudyOptions:
     """Folds to use instead of dealing them: folds.json, a CSV, or another form that `gndl check --folds` reads."""
     only_folds: Names | None = None
     """Run these folds only, such as 0,1."""
+    select_on: Literal["nothing", "dev"] | None = None
+    """dev: hold development subjects out of every fold and choose λ and epoch on them; by default both are fixed."""
     weights: str = ""
     """Backbone weights to start from: torchvision's ResNet-18, or those trained on MS-Celeb-1M."""
     allow_missing_faces: bool = False

@@ -11,7 +11,7 @@ from gndl.crop import Crops, pairs_from_crops, prepare_crops
 from gndl.databases import read_database, write_frames_csv
 from gndl.errors import GndlError
 from gndl.files import hash_file, hash_json, naming
-from gndl.folds import Folds, classes_without_training, deal_folds, read_folds, write_folds
+from gndl.folds import Folds, classes_without_training, deal_folds, read_folds, with_development, write_folds
 from gndl.licence import label_licensed
 from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
@@ -64,10 +64,13 @@ class Prepared:
 
     def identity(self, fold: int) -> dict[str, Any]:
         """What a run of one fold is told apart by, beside its pairs, whose hash covers every pixel and label."""
+        folds = self.folds
+        held = {"dev_subjects": hash_json(sorted(folds.dev_subjects[fold]))} if folds.dev_subjects else {}
         return {
             "database": self.database.name,
             "source": self.database.source,
-            "test_subjects": hash_json(sorted(self.folds.test_subjects[fold])),
+            "test_subjects": hash_json(sorted(folds.test_subjects[fold])),
+            **held,
         }
 
 
@@ -142,14 +145,25 @@ def prepare(request: StudyRequest, name: str, jobs: int = 1) -> Prepared:
 
 
 def _folds(request: StudyRequest, folder: Path, pairs: FacePairs) -> Folds:
-    """The folds that lie in the study, else those of the file that was named, else new ones (ledger L13)."""
+    """The folds that lie in the study, else those of the file that was named, else new ones (ledger L13).
+
+    Where choices are to be made on development subjects, each fold gets some, unless the file names its own.
+    """
     path = folder / "folds.json"
     asked = request.settings.n_folds
+    select = request.settings.select_on == "dev"
     given = read_folds(resolve(request.folds_file), pairs.subject) if request.folds_file else None
+    if given is not None and select and not given.dev_subjects:
+        given = with_development(given)
     kept = read_folds(path, pairs.subject) if path.exists() else None
     if kept is not None and given is not None and kept != given:
         raise GndlError(f"{request.folds_file} holds other folds than {path}; choose another OUT directory.")
-    folds = kept or given or deal_folds(pairs.subject, pairs.label.tolist(), n_folds=asked, seed=FOLD_SEED)
+    folds = kept or given
+    if folds is None:
+        dealt = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=asked, seed=FOLD_SEED)
+        folds = with_development(dealt) if select else dealt
+    if select and not folds.dev_subjects:
+        raise GndlError(f"{path}: holds no development subjects to choose on; choose another OUT directory.")
     if asked is not None and asked != len(folds):
         raise GndlError(f"{path if kept else request.folds_file} has {len(folds)} folds and {asked} are asked for.")
     if kept is None:

@@ -137,6 +137,9 @@ class Profile:
         Size of each rendered database.
     sweep_folds : tuple of int or None
         Of the folds that are run, those of the sensitivity sweep; None for all of them.
+    select_on : {"nothing", "dev"}
+        What λ and the epoch are chosen on: nothing, both are fixed beforehand; or development subjects, who are held
+        out of training and test of every fold (`gndl.selection`).
     """
 
     name: str
@@ -150,6 +153,7 @@ class Profile:
     crop: CropSettings = field(default_factory=CropSettings)
     standins: dict[str, StandInSize] = field(default_factory=lambda: dict(FULL_SIZE))
     sweep_folds: tuple[int, ...] | None = None
+    select_on: Literal["nothing", "dev"] = "nothing"
 
 
 PAPER = Profile(

@@ -18,16 +18,20 @@ from gndl.pairs import FacePairs
 EPOCHS = "epochs.csv"
 PREDICTIONS = "predictions.csv"
 EPOCH_COLUMNS = ("epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")
+DEV_COLUMN = "accuracy_dev"
+"""A last column of epochs.csv where the folds hold development subjects."""
 
 
 def write_epochs(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
     """Write one row per epoch; ``loss_neu`` is empty for methods without a reconstruction loss.
 
     Losses are means over the epoch's pairs, ``accuracy_train`` counts the predictions made while training (on augmented
-    faces, by weights that still moved), ``accuracy_test`` is taken after the epoch. Accuracies lie in [0, 1].
+    faces, by weights that still moved), ``accuracy_test`` and, where there are development subjects, ``accuracy_dev``
+    are taken after the epoch. Accuracies lie in [0, 1].
     """
-    rows = [["" if row[name] is None else repr(row[name]) for name in EPOCH_COLUMNS] for row in history]
-    write_text(folder / EPOCHS, _csv([list(EPOCH_COLUMNS), *rows]))
+    columns = [*EPOCH_COLUMNS, *([DEV_COLUMN] if history and DEV_COLUMN in history[0] else [])]
+    rows = [["" if row[name] is None else repr(row[name]) for name in columns] for row in history]
+    write_text(folder / EPOCHS, _csv([columns, *rows]))
 
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:
@@ -41,9 +45,11 @@ def read_epochs(folder: Path) -> list[dict[str, Any]]:
     path = folder / EPOCHS
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+            reader = csv.DictReader(file)
+            rows = list(reader)
+        columns = [*EPOCH_COLUMNS[1:], *([DEV_COLUMN] if DEV_COLUMN in (reader.fieldnames or ()) else [])]
         return [
-            {"epoch": int(row["epoch"])} | {name: float(row[name]) if row[name] else None for name in EPOCH_COLUMNS[1:]}
+            {"epoch": int(row["epoch"])} | {name: float(row[name]) if row[name] else None for name in columns}
             for row in rows
         ]
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -23,6 +23,7 @@ from gndl.tables import results_table as tables
 from gndl.tables import scores as score_tables
 from gndl.tables import study as study_tables
 from gndl.tables.across import cross_caption, cross_table, save_cross
+from gndl.tables.choices import save_choices
 from gndl.tables.variants import save_variants, variants_caption
 
 
@@ -88,6 +89,7 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     score_tables.save_scores(scores, summary, table_folder, database)
     compared = compare_database(out, database, summary)
     results.write_csv(compared, table_folder / "comparison.csv")
+    save_choices(out, database, table_folder)
     return DatabaseReport(summary, table, matrices, curves, compared, comparison.in_plain_words(compared), scores)
 
 

@@ -92,6 +92,7 @@ def with_overrides(
     n_folds: int | None = None,
     only_folds: tuple[int, ...] | None = None,
     methods: tuple[str, ...] | None = None,
+    select_on: str | None = None,
 ) -> Profile:
     """Replace what the user named; explicit epochs are taken as they are, whatever number of steps they make.
 
@@ -111,7 +112,7 @@ def with_overrides(
         train = dataclasses.replace(train, epochs=epochs, min_steps=0)
     if precision is not None:
         train = dataclasses.replace(train, precision=precision)
-    given = {"n_folds": n_folds, "only_folds": only_folds, "methods": methods}
+    given = {"n_folds": n_folds, "only_folds": only_folds, "methods": methods, "select_on": select_on}
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     return dataclasses.replace(profile, train=train, **changes)
 
@@ -232,7 +233,9 @@ def joined(request: StudyRequest, kept: dict[str, Any]) -> StudyRequest:
         "allow_missing_faces": request.allow_missing_faces,
         "read_options": dataclasses.asdict(request.read_options),
     }
-    difference = _difference({name: kept[name] for name in asked}, asked)
+    before = {name: kept[name] for name in asked}
+    before["settings"] = _as_json(dataclasses.asdict(profile_from_json(kept["settings"])))  # an older one lacks some
+    difference = _difference(before, asked)
     if difference is not None:
         raise GndlError(
             f"{path} belongs to another study: {difference}. "

@@ -64,7 +64,7 @@ class FinishedRun:
     def configuration(self) -> dict[str, Any]:
         """The run's identity without what tells the runs of one variant apart: fold, seed and who is in which part."""
         identity = {key: value for key, value in self.record["identity"].items() if key not in _OF_ONE_RUN}
-        extra = {key: value for key, value in identity["extra"].items() if key != "test_subjects"}
+        extra = {key: value for key, value in identity["extra"].items() if key not in ("test_subjects", "dev_subjects")}
         name = str(self.record["method"]["name"])
         if name in method_names() and method_settings(name).rearrange is not None:
             identity["pairs"] = "rearranged within each fold's training samples"

@@ -132,6 +132,8 @@ def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None) -> FitRe
     """
     train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
     pairs = run.method.pairs_for(study.pairs, train_index)
+    held = study.folds.development(run.fold, study.pairs.subject)
+    development = held if len(held) else None
     device, weights = choose_device(study.request.device), weights_path(study)
     try:
         result = fit(
@@ -149,6 +151,7 @@ def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None) -> FitRe
             identity=study.identity(run.fold),
             on_epoch=on_epoch,
             show_progress=False,
+            dev_index=development,
         )
     except GndlError as error:
         if "the loss became" not in str(error):

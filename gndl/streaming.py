@@ -10,7 +10,7 @@ import math
 import mmap
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -109,11 +109,6 @@ class StreamedPairs(FacePairs):
         if fits(self.images, size, torch.device(device)):
             return super().on(device, image_size, mean=mean, std=std)
         return streamed(self, device, image_size, mean=mean, std=std)
-
-
-def streaming_where_needed(pairs: FacePairs) -> StreamedPairs:
-    """Return the same pairs, of the same hash, that stream where they have to."""
-    return StreamedPairs(**{field.name: getattr(pairs, field.name) for field in fields(FacePairs)})
 
 
 def fits(images: NDArray[np.uint8], size: int, device: torch.device) -> bool:

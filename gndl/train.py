@@ -125,6 +125,7 @@ def fit(
     identity: Mapping[str, Any] | None = None,
     on_epoch: OnEpoch | None = None,
     show_progress: bool = True,
+    dev_index: NDArray[np.int64] | None = None,
 ) -> FitResult:
     """Train one run to the end, from where it stands, and evaluate it on its test fold.
 
@@ -157,6 +158,9 @@ def fit(
         Called after every epoch, and after its checkpoint, with that epoch's row of epochs.csv.
     show_progress : bool
         Show a progress bar over the epochs.
+    dev_index : int array, optional
+        Pairs of development subjects, who are in neither of the two: their accuracy after every epoch stands in
+        epochs.csv, for choices to be made on (`gndl.selection`).
 
     Returns
     -------
@@ -169,7 +173,7 @@ def fit(
     """
     method, device = method_settings(method), choose_device(str(device))
     train_index, test_index = np.asarray(train_index, dtype=np.int64), np.asarray(test_index, dtype=np.int64)
-    _check_split(pairs, train_index, test_index, settings)
+    _check_split(pairs, train_index, test_index, settings, dev_index)
     full_identity = run_identity(
         method, pairs, train_index, test_index, settings,
         lam=lam, fold=fold, seed=seed, device=device, weights=weights, extra=identity,
@@ -181,7 +185,7 @@ def fit(
         finished = find_run(run_folder, full_identity, settings.epochs)  # by the process that had the lock
         if finished is not None:
             return finished
-        run = Trainer(method, pairs, train_index, test_index, settings, lam, seed, device, weights)
+        run = Trainer(method, pairs, train_index, test_index, settings, lam, seed, device, weights, dev_index)
         _restore(run, run_folder, full_identity)
         epochs = range(len(run.history) + 1, settings.epochs + 1)
         title = f"{variant_name(method, weights)} fold {fold}"
@@ -211,11 +215,23 @@ def load_method(folder: Path) -> tuple[Method, dict[str, Any]]:
 
 
 def _check_split(
-    pairs: FacePairs, train_index: NDArray[np.int64], test_index: NDArray[np.int64], settings: TrainSettings
+    pairs: FacePairs,
+    train_index: NDArray[np.int64],
+    test_index: NDArray[np.int64],
+    settings: TrainSettings,
+    dev_index: NDArray[np.int64] | None,
 ) -> None:
-    shared = {str(pairs.subject[int(i)]) for i in train_index} & {str(pairs.subject[int(i)]) for i in test_index}
-    if shared:
-        raise GndlError(f"Subject {min(shared)} is in training and in test: this fold's accuracy would mean nothing.")
+    train, test = ({str(pairs.subject[int(i)]) for i in index} for index in (train_index, test_index))
+    if train & test:
+        raise GndlError(
+            f"Subject {min(train & test)} is in training and in test: this fold's accuracy would mean nothing."
+        )
+    held = set() if dev_index is None else {str(pairs.subject[int(i)]) for i in dev_index}
+    if held & (train | test):
+        raise GndlError(
+            f"Subject {min(held & (train | test))} is a development subject and in training or in test as well: what "
+            "is chosen on such a fold says nothing."
+        )
     if not len(test_index):
         raise GndlError("There is no pair to test on.")
     if not steps_per_epoch(len(train_index), settings.batch_size):
@@ -271,6 +287,7 @@ def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]
         "epoch_best": best["epoch"],
         "n_train": n_train,
         "n_test": len(run.test_index),
+        **({} if run.dev_index is None else {"n_dev": len(run.dev_index)}),
         "steps": None if method.whole_sequences else steps * len(run.history),  # how many differs by their lengths
         "parameters": sum(parameter.numel() for parameter in run.network.parameters()),
         "images_per_epoch": images,
@@ -300,7 +317,7 @@ def _write_run(folder: Path, run: Trainer, record: dict[str, Any], identity: dic
     (folder / RECORD).unlink(missing_ok=True)
     (folder / CONTINUE).unlink(missing_ok=True)
     write_weights(folder, run.network.state_dict())
-    probabilities = run.test_logits().softmax(1).cpu().numpy()
+    probabilities = run.logits(run.test_index).softmax(1).cpu().numpy()
     write_predictions(folder, run.pairs, run.test_index, probabilities)
     write_epochs(folder, run.history)
     if run.settings.keep_state:

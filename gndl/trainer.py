@@ -95,10 +95,11 @@ class Trainer:
         seed: int,
         device: torch.device,
         weights: Path | None,
+        dev_index: NDArray[np.int64] | None = None,
     ) -> None:
         self.method_settings, self.pairs, self.settings, self.lam, self.seed = method, pairs, settings, lam, seed
         self.device, self.weights = device, weights
-        self.train_index, self.test_index = train_index, test_index
+        self.train_index, self.test_index, self.dev_index = train_index, test_index, dev_index
         self.network = build_method(method, len(pairs.expressions), lam, seed=seed)
         self.report: WeightsReport | None = load_backbone_weights(self.network, weights) if weights else None
         self.network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -122,9 +123,9 @@ class Trainer:
             group["lr"] = learning_rate(self.settings, epoch) * ratio
         self.network.on_epoch(epoch, self.settings.epochs)
         losses = self.optimise()
-        logits = self.test_logits()
-        correct = logits.argmax(1) == self.data.label[torch.from_numpy(self.test_index).to(self.device)]
-        row = {"epoch": epoch, **losses, "accuracy_test": float(correct.double().mean())}
+        row = {"epoch": epoch, **losses, "accuracy_test": self.accuracy(self.test_index)}
+        if self.dev_index is not None:
+            row["accuracy_dev"] = self.accuracy(self.dev_index)
         self.history.append(row)
         self.seconds += time.perf_counter() - start
         return row
@@ -160,11 +161,16 @@ class Trainer:
             )
         return {"loss": total, "loss_cls": cls, "loss_neu": neu_mean if has_neu else None, "accuracy_train": accuracy}
 
-    def test_logits(self) -> Tensor:
-        """Return the logits (T, K) of the test fold."""
+    def accuracy(self, index: NDArray[np.int64]) -> float:
+        """Return the share of the pairs in ``index`` that are recognised, in [0, 1]."""
+        correct = self.logits(index).argmax(1) == self.data.label[torch.from_numpy(index).to(self.device)]
+        return float(correct.double().mean())
+
+    def logits(self, index: NDArray[np.int64]) -> Tensor:
+        """Return the logits (T, K) of the pairs in ``index``."""
         needs = self.method_settings
         return evaluate(
-            self.network, self.data, self.test_index, self.settings.precision,
+            self.network, self.data, index, self.settings.precision,
             with_neutral=needs.needs_neutral_at_test, whole_sequences=needs.whole_sequences,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from written_runs import predictions, write_run
 
 from gndl import cli
-from gndl.cross import cross_pairs, databases_of, runs_across
+from gndl.cross import cross_pairs, databases_of, finished_across
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.pairs import FacePairs
@@ -77,7 +77,7 @@ def test_the_table_sets_folds_beside_what_was_run_across(tmp_path: Path) -> None
     for run in (*tmp_path.glob("mmi/*/*/*/*/run.json"), folder / "run.json"):
         content = pd.read_json(run, typ="series").to_dict()
         write_json(run, content | {"expressions": ["anger", "happiness", "surprise"], "seed": 0})
-    assert runs_across(tmp_path) == [folder]
+    assert [run.folder for run in finished_across(tmp_path)] == [folder]
     table = cross_table(tmp_path, 5.0)
     assert list(zip(table["train_on"], table["test_on"], strict=True)) == [("ckplus", "mmi"), ("mmi", "mmi")]
     assert table["accuracy"].tolist() == [0.6, 1.0] and table["n_test"].tolist() == [20, 20]
@@ -92,7 +92,7 @@ def test_a_study_runs_across_and_reports_it(rendered_trees: dict[str, Path], tmp
         train_on="ckplus", test_on="mmi",
     )  # fmt: skip
     assert cli.run(train) == 0
-    folders = runs_across(tmp_path / "study")
+    folders = [run.folder for run in finished_across(tmp_path / "study")]
     assert [folder.parents[2].name for folder in folders] == ["baseline", "gndl"]
     tested = pd.read_csv(folders[0] / "predictions.csv")
     assert tested["subject"].str.startswith("mmi/").all() and "p_contempt" not in tested

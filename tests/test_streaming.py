@@ -17,8 +17,13 @@ from gndl.errors import GndlError
 from gndl.methods import method_settings
 from gndl.pairs import FacePairs
 from gndl.profiles import Augmentation, TrainSettings
-from gndl.streaming import Mapped, StreamedPairs, scaled_into_file, streamed, streaming_where_needed
+from gndl.streaming import Mapped, StreamedPairs, scaled_into_file, streamed
 from gndl.trainer import Trainer
+
+
+def streaming_where_needed(pairs: FacePairs) -> StreamedPairs:
+    """The same pairs, as a study has them."""
+    return StreamedPairs(**{field.name: getattr(pairs, field.name) for field in fields(FacePairs)})
 
 
 def in_a_file(pairs: FacePairs, folder: Path) -> FacePairs:

@@ -112,7 +112,7 @@ def check_cached_crops(
     path = out / database / "crops.csv"
     if not all(run.record["identity"].get("pairs") for run in runs):
         return Looked(unverified=(f"{title}: a run keeps no hash of them",))
-    candidates = _cached(database, crops)
+    candidates = cached_crops(database, crops)
     if not candidates:
         return Looked(unverified=(f"{title}: they are not cached here ({crops_folder()})",))
     if unknown := set(crops["sequence"]) - set(labels):
@@ -122,7 +122,7 @@ def check_cached_crops(
     wrong: list[FinishedRun] = []
     for folder in candidates:
         cached = read_crops_csv(folder / "crops.csv")
-        pairs = _pairs(folder, samples_of_crops(cached), labels, classes)
+        pairs = pairs_of_crops(folder, samples_of_crops(cached), labels, classes)
         wrong = runs if pairs is None else _trained_on_others(runs, pairs)
         if not wrong:
             if cached.equals(crops):
@@ -151,8 +151,8 @@ def _trained_on_others(runs: list[FinishedRun], pairs: FacePairs) -> list[Finish
     return wrong
 
 
-def _cached(database: str, crops: pd.DataFrame) -> list[Path]:
-    """Cached sets that may be those of the study: same database, same number of rows; the likeliest first."""
+def cached_crops(database: str, crops: pd.DataFrame) -> list[Path]:
+    """Find cached sets that may be those of a study: same database, same number of rows; the likeliest first."""
     found = []
     for file in sorted(crops_folder().glob("*/crops.csv")):
         try:
@@ -167,8 +167,10 @@ def _cached(database: str, crops: pd.DataFrame) -> list[Path]:
     return [folder for *_, folder in sorted(found)]
 
 
-def _pairs(folder: Path, samples: pd.DataFrame, labels: dict[str, str], classes: tuple[str, ...]) -> FacePairs | None:
-    """The pairs of a cached set of crops; None where they cannot be put together."""
+def pairs_of_crops(
+    folder: Path, samples: pd.DataFrame, labels: dict[str, str], classes: tuple[str, ...]
+) -> FacePairs | None:
+    """Put pairs together from a cached set of crops; None where that is not possible."""
     try:
         return FacePairs(
             images=np.load(folder / "images.npy", mmap_mode="r"),

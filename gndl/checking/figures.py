@@ -21,6 +21,7 @@ from gndl.figures.redraw import CSV_FOLDERS, has_rows
 from gndl.figures.training import counts_table
 from gndl.licence import publishable
 from gndl.report import confusion_by_title, settings_of
+from gndl.selection import choices, summarise_choices
 from gndl.sensitivity import sensitivity_of_study
 from gndl.tables import results_table as tables
 from gndl.tables.scores import score_table
@@ -140,7 +141,22 @@ FIGURES: dict[str, Derive] = {
 }
 """Figures whose CSV follows from predictions.csv and epochs.csv alone."""
 
-TABLES: dict[str, Derive] = {"table1": _table_1, "comparison": _comparison, "scores": _scores}
+
+def _choices(out: Path, database: str, written: pd.DataFrame) -> pd.DataFrame:
+    return choices(out, database)
+
+
+def _choices_summary(out: Path, database: str, written: pd.DataFrame) -> pd.DataFrame:
+    return summarise_choices(choices(out, database))
+
+
+TABLES: dict[str, Derive] = {
+    "table1": _table_1,
+    "comparison": _comparison,
+    "scores": _scores,
+    "choices": _choices,
+    "choices_summary": _choices_summary,
+}
 
 
 def check_figures(out: Path, database: str) -> Looked:

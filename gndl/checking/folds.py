@@ -10,7 +10,7 @@ import pandas as pd
 
 from gndl.errors import GndlError
 from gndl.fold_lists import FoldLists, Listed, cut_by_order, has_list_form, read_lists
-from gndl.folds import listed_subjects
+from gndl.folds import listed_development, listed_subjects
 
 SHOWN = 5
 """Subjects named in a line of the report at most."""
@@ -144,10 +144,18 @@ def _problems(lists: FoldLists, table: pd.DataFrame, everything: set[Listed]) ->
 
 
 def _of_subjects(path: Path) -> FoldLists:
-    """Our own forms, which list subjects: each stands for all its samples."""
-    tested = listed_subjects(path)
-    test = tuple(tuple(Listed(name, name, name) for name in tested[fold]) for fold in sorted(tested))
+    """Our own forms, which list subjects: each stands for all its samples; development subjects do not train."""
+    tested, held = listed_subjects(path), listed_development(path)
+    numbers = tuple(sorted(tested))
+    test = tuple(tuple(Listed(name, name, name) for name in tested[fold]) for fold in numbers)
     train = tuple(
-        tuple(one for other, own in enumerate(test) if other != place for one in own) for place in range(len(test))
-    )
-    return FoldLists(path, "subjects of each fold", tuple(sorted(tested)), train, test)
+        tuple(
+            one for other in numbers if other != fold for one in test[numbers.index(other)]
+            if one.name not in held.get(fold, ())
+        )
+        for fold in numbers
+    )  # fmt: skip
+    both = [(fold, name) for fold in numbers for name in held.get(fold, ()) if name in tested[fold]]
+    remarks = tuple(f"fold {fold} has {name} among its development and its test subjects" for fold, name in both)
+    form = "subjects of each fold, development subjects apart" if held else "subjects of each fold"
+    return FoldLists(path, form, numbers, train, test, remarks)

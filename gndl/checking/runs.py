@@ -9,6 +9,7 @@ import pandas as pd
 
 from gndl.errors import GndlError
 from gndl.files import hash_file, hash_json
+from gndl.record import DEV_COLUMN
 from gndl.results import FinishedRun, read_csv
 
 TOLERANCE = 1e-9
@@ -82,6 +83,8 @@ def check_epochs(run: FinishedRun) -> list[str]:
         problems.append(f"{path}: the best epoch is {first_best}, run.json says {record['epoch_best']}")
     if abs(tested[-1] - record["accuracy_last"]) > TOLERANCE:
         problems.append(f"{path}: ends at {tested[-1]:.6f}, run.json says {record['accuracy_last']:.6f}")
+    if ("n_dev" in record) != (DEV_COLUMN in epochs):
+        problems.append(f"{path}: {'lacks' if 'n_dev' in record else 'has'} a column {DEV_COLUMN}, unlike run.json")
     if len(epochs) != record["epochs"] or epochs["epoch"].tolist() != list(range(1, len(epochs) + 1)):
         problems.append(f"{path}: does not hold the epochs 1 to {record['epochs']} of run.json, one each")
     return problems

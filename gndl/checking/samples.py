@@ -10,7 +10,7 @@ import pandas as pd
 
 from gndl.errors import GndlError
 from gndl.files import hash_json
-from gndl.folds import Folds
+from gndl.folds import Folds, fold_sides
 from gndl.results import FinishedRun, read_csv
 from gndl.train import pairs_per_epoch
 
@@ -63,7 +63,9 @@ def read_folds_json(path: Path) -> Folds:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Folds(tuple(tuple(map(str, content[str(fold)])) for fold in range(len(content))))
+        sides = [fold_sides(content[str(fold)]) for fold in range(len(content))]
+        dev = tuple(tuple(own) for _, own in sides)
+        return Folds(tuple(tuple(own) for own, _ in sides), dev if any(dev) else ())
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise GndlError(f"{path}: cannot be read as folds ({error})") from error
 
@@ -83,6 +85,9 @@ def check_folds(path: Path, folds: Folds, samples: pd.DataFrame) -> list[str]:
             if subject in seen:
                 problems.append(f"{path}: {subject} is tested in fold {seen[subject]} and in fold {fold}")
             seen.setdefault(subject, fold)
+    for fold, held in enumerate(folds.dev_subjects):
+        for subject in sorted(set(held) & set(folds.test_subjects[fold])):
+            problems.append(f"{path}: {subject} is a development subject of fold {fold} and tested in it")
     missing = sorted(set(samples["subject"]) - set(seen))
     if missing:
         problems.append(f"{path}: {missing[0]} is in no fold ({len(missing)} such subjects)")
@@ -94,8 +99,8 @@ def check_training_set(
 ) -> list[str]:
     """Verify that no subject tested was trained on, and that the hashes of the run's two sets say the same.
 
-    The run keeps a hash of the numbers of the samples it trained on. The samples of all subjects outside the fold have
-    that hash, or the run trained on something else.
+    The run keeps a hash of the numbers of the samples it trained on. The samples of all subjects outside the fold, but
+    for its development subjects, have that hash, or the run trained on something else.
     """
     path = run.folder / "predictions.csv"
     tested = predictions["sample"].to_numpy(int)
@@ -114,18 +119,20 @@ def check_training_set(
             f"{', '.join(known.iloc[row].tolist())} ({int(differs.sum())} such rows)"
         )
     own = set(folds.test_subjects[run.fold])
+    held = set(folds.dev_subjects[run.fold]) if folds.dev_subjects else set()
     strangers = sorted(set(predictions["subject"]) - own)
     if strangers:
         problems.append(f"{path}: tests {strangers[0]}, who is not in fold {run.fold} of {folds_path}")
     subject = samples["subject"].to_numpy(str)
-    test_index, train_index = (np.flatnonzero(np.isin(subject, list(own), invert=invert)) for invert in (False, True))
+    test_index = np.flatnonzero(np.isin(subject, list(own)))
+    train_index = np.flatnonzero(np.isin(subject, list(own | held), invert=True))
     if sorted(tested.tolist()) != test_index.tolist():
         problems.append(f"{path}: does not hold the {len(test_index)} samples of fold {run.fold}, each once")
-    return problems + _check_hashes(run, test_index, train_index, sorted(own), folds_path)
+    return problems + _check_hashes(run, test_index, train_index, folds, folds_path)
 
 
 def _check_hashes(
-    run: FinishedRun, test_index: np.ndarray, train_index: np.ndarray, test_subjects: list[str], folds_path: Path
+    run: FinishedRun, test_index: np.ndarray, train_index: np.ndarray, folds: Folds, folds_path: Path
 ) -> list[str]:
     path, record, identity = run.folder / "run.json", run.record, run.record["identity"]
     problems = []
@@ -135,8 +142,13 @@ def _check_hashes(
     ):
         if identity[name] != hash_json(index.tolist()):
             problems.append(f"{path}: {what} of {folds_path} (hash {name})")
-    if identity["extra"].get("test_subjects") != hash_json(test_subjects):
-        problems.append(f"{path}: the hash of its test subjects is not that of fold {run.fold} of {folds_path}")
+    for name, sides, who in (
+        ("test_subjects", folds.test_subjects, "test"),
+        ("dev_subjects", folds.dev_subjects, "development"),
+    ):
+        known = hash_json(sorted(sides[run.fold])) if sides else None
+        if identity["extra"].get(name) != known:
+            problems.append(f"{path}: the hash of its {who} subjects is not that of fold {run.fold} of {folds_path}")
     counts = {"n_train": len(train_index), "n_test": len(test_index)}
     if not run.imported:  # of whose epochs nothing is known
         pairs = pairs_per_epoch(len(train_index), identity["train"]["batch_size"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.checking.across import check_across
 from gndl.checking.crops import Looked, check_cached_crops, check_sources, labels_of
 from gndl.checking.figures import check_figures
 from gndl.checking.runs import (
@@ -19,6 +20,7 @@ from gndl.checking.runs import (
     check_same_samples,
 )
 from gndl.checking.samples import check_folds, check_training_set, read_crops_csv, read_folds_json, samples_of_crops
+from gndl.cross import finished_across
 from gndl.errors import GndlError
 from gndl.request import read_study_json
 from gndl.results import (
@@ -72,6 +74,7 @@ def audit_study(out: Path) -> StudyAudit:
       files, where they are there, have the hashes in crops.csv.
     - accuracy.csv and the CSV files of figures and tables are what the runs give.
     - The runs of one variant were trained alike, and study.json says how.
+    - The runs across databases (OUT/across): all of these for each pair of databases.
 
     Parameters
     ----------
@@ -83,19 +86,23 @@ def audit_study(out: Path) -> StudyAudit:
     GndlError
         Where ``out`` holds no finished run.
     """
-    runs = finished_runs(out)
-    if not runs:
+    runs, across = finished_runs(out), finished_across(out)
+    if not runs and not across:
         raise GndlError(f"{out} holds no finished run; to audit a copy of a database, say which with --database.")
-    parts = [check_study_json(out, runs)]
+    parts = [check_study_json(out, [*runs, *across])]
     for database in dict.fromkeys(run.database for run in runs):
         parts += _check_database(out, database, [run for run in runs if run.database == database])
     try:
         require_one_configuration(runs)
     except GndlError as error:
         parts.append(Looked((str(error),)))
-    parts.append(Looked(tuple(_check_accuracy_csv(out))))
+    if runs:
+        parts.append(Looked(tuple(_check_accuracy_csv(out))))
+    parts += check_across(out, runs, _content(out))
     imported = sum(run.imported for run in runs)
-    verified: tuple[str, ...] = (f"accuracies, best epochs, folds and training sets of {len(runs) - imported} runs",)
+    verified: tuple[str, ...] = ()
+    if len(runs) > imported:
+        verified = (f"accuracies, best epochs, folds and training sets of {len(runs) - imported} runs",)
     if imported:
         verified = (*verified, f"accuracies and folds of {imported} imported runs")
     return StudyAudit(

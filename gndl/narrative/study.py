@@ -196,6 +196,14 @@ def choices_table(report: StudyReport) -> pd.DataFrame:
             ),
             ("every method, here", "which epoch is reported", "none: the last one"),
         ]
+        if any("n_dev" in run.record for run in report.runs):
+            rows.append(
+                (
+                    "every method, in the table of choices",
+                    "λ and epoch, fold by fold",
+                    "development subjects, who are held out of training and test of each fold",
+                )
+            )
         if report.source == "rendered":
             rows.append(
                 (

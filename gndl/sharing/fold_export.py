@@ -101,7 +101,9 @@ def _write_ids(folds: Folds, samples: pd.DataFrame, folder: Path) -> list[Path]:
     written = []
     for fold, own in enumerate(folds.test_subjects):
         tested = samples["subject"].isin(own)
-        for side, chosen in (("train", ~tested), ("test", tested)):
+        held = samples["subject"].isin(folds.dev_subjects[fold] if folds.dev_subjects else ())
+        sides = {"train": ~tested & ~held, "test": tested, **({"dev": held} if folds.dev_subjects else {})}
+        for side, chosen in sides.items():
             path = folder / f"{side}_ids_{fold}.csv"
             write_text(path, "".join(f"{name}\n" for name in names[chosen]))
             written.append(path)

@@ -76,7 +76,8 @@ def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
     n_folds = settings.n_folds or min(10, subjects)
     folds = [fold for fold in range(n_folds) if settings.only_folds is None or fold in settings.only_folds]
     swept = [fold for fold in folds if settings.sweep_folds is None or fold in settings.sweep_folds] or folds
-    pairs = 3 * sequences * (1 - 1 / n_folds)
+    held = 2 if settings.select_on == "dev" else 1  # folds that do not train
+    pairs = 3 * sequences * (1 - held / n_folds)
     steps = max(1, steps_per_epoch(int(pairs), settings.train.batch_size))
     epochs = max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
     methods = [method_settings(name) for name in settings.methods]

@@ -75,7 +75,8 @@ def planned_runs(request: StudyRequest) -> list[PlannedRun]:
         n_folds = _folds_dealt(request.out / name / "folds.json") or settings.n_folds or min(10, subjects)
         folds = [fold for fold in range(n_folds) if settings.only_folds is None or fold in settings.only_folds]
         swept = [fold for fold in folds if settings.sweep_folds is None or fold in settings.sweep_folds] or folds
-        pairs = 3 * sequences * (1 - 1 / n_folds)
+        held = 2 if settings.select_on == "dev" else 1  # folds that do not train
+        pairs = 3 * sequences * (1 - held / n_folds)
         epochs = max(train.epochs, math.ceil(train.min_steps / max(1, steps_per_epoch(int(pairs), train.batch_size))))
         others = [lam for lam in settings.lams if lam != settings.lam]
         for method in (method_settings(method) for method in settings.methods):

@@ -89,13 +89,13 @@ def pace_of(name: str, settings: TrainSettings, lam: float, device: torch.device
     with computing_on(device, settings.precision, settings.threads, seed=0), tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(method, pairs, index, index, settings, lam if method.uses_lam else None, 0, device, None)
         trainer.optimise()
-        trainer.test_logits()
+        trainer.logits(trainer.test_index)
 
         def step() -> None:
             trainer.optimise()  # reads its losses, and so waits for the device
 
         def test() -> None:
-            float(trainer.test_logits().sum())
+            float(trainer.logits(trainer.test_index).sum())
 
         trained = _seconds(step, SECONDS) / (size * method.images_per_pair)
         tested = _seconds(test, SECONDS / 5) / size

@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gndl.analysis.resampling import interval_over_subjects
-from gndl.checkpoint import read_record
-from gndl.cross import runs_across
+from gndl.cross import finished_across
 from gndl.errors import GndlError
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES
@@ -46,14 +45,9 @@ def cross_table(out: Path, lam: float) -> pd.DataFrame:
     """
     rows: list[dict[str, Any]] = []
     groups: dict[tuple[str, str, str, str], list[tuple[pd.DataFrame, dict[str, Any]]]] = {}
-    for folder in runs_across(out):
-        pair, method, lam_name = folder.parents[3].name, folder.parents[2].name, folder.parents[1].name
-        train_on, _, test_on = pair.partition("-to-")
-        record = read_record(folder)
-        if record is not None:
-            groups.setdefault((train_on, test_on, method, lam_name.removeprefix("lam-")), []).append(
-                (_predictions(folder), record)
-            )
+    for run in finished_across(out):
+        train_on, _, test_on = run.database.partition("-to-")
+        groups.setdefault((train_on, test_on, run.method, run.lam), []).append((_predictions(run.folder), run.record))
     if not groups:
         return pd.DataFrame(columns=list(CROSS_COLUMNS))
     methods = {(method, lam_name) for _, _, method, lam_name in groups}
