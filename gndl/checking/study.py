@@ -99,15 +99,9 @@ def audit_study(out: Path) -> StudyAudit:
     if runs:
         parts.append(Looked(tuple(_check_accuracy_csv(out))))
     parts += check_across(out, runs, _content(out))
-    imported = sum(run.imported for run in runs)
-    verified: tuple[str, ...] = ()
-    if len(runs) > imported:
-        verified = (f"accuracies, best epochs, folds and training sets of {len(runs) - imported} runs",)
-    if imported:
-        verified = (*verified, f"accuracies and folds of {imported} imported runs")
     return StudyAudit(
         tuple(line for part in parts for line in part.problems),
-        (*verified, *(line for part in parts for line in part.verified)),
+        tuple(line for part in parts for line in part.verified),
         tuple(line for part in parts for line in part.unverified),
     )
 
@@ -144,8 +138,8 @@ def _check_database(out: Path, database: str, runs: list[FinishedRun]) -> list[L
     tested: list[tuple[FinishedRun, pd.DataFrame]] = []
     for run in runs:
         predictions, wrong = check_predictions(run)
-        trained = check_imported(run) if run.imported else check_epochs(run)
-        problems += [*check_record(run), *trained, *wrong]
+        others = check_imported(run) if run.imported else check_epochs(run)
+        problems += [*check_record(run), *others, *wrong]
         if predictions is not None:
             tested.append((run, predictions))
     problems += check_same_samples(tested)
@@ -159,13 +153,17 @@ def _check_database(out: Path, database: str, runs: list[FinishedRun]) -> list[L
     problems += check_folds(folds_path, folds, samples)
     for run, predictions in tested:
         problems += check_training_set(run, predictions, folds, samples, folds_path)
-    imported = sorted({run.method for run in runs if run.imported})
+    trained, imported = [run for run in runs if not run.imported], sorted({run.method for run in runs if run.imported})
     unaudited = tuple(
         f"{out / database / name}: predictions were imported, so its training cannot be audited; that its folds are "
         "subject-disjoint is what the importer declared"
         for name in imported
     )
-    parts = [Looked(tuple(problems), unverified=unaudited)]
+    verified = (
+        [f"{database}: accuracies, best epochs, folds and training sets of {len(trained)} runs"] if trained else []
+    )
+    verified += [f"{database}: accuracies and folds of {len(runs) - len(trained)} imported runs"] if imported else []
+    parts = [Looked(tuple(problems), () if problems else tuple(verified), unaudited)]
     content = _content(out)
     if content:
         parts.append(check_sources(database, crops, content))
