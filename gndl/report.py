@@ -152,7 +152,8 @@ def settings_of(out: Path) -> Profile:
 def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     """Write every table and figure of a study that its CSV files give; return the headline's rows of Table 1.
 
-    Beside them stand what a manuscript takes: ``tables/numbers.tex``, ``tables/references.bib`` and ``preview.tex``.
+    Beside them stands what a manuscript takes: ``tables/numbers.tex``, ``tables/references.bib`` and ``preview.tex``.
+    A study that was run across databases alone has none of these; its table and figure are written, no row is returned.
 
     Parameters
     ----------
@@ -167,10 +168,14 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     GndlError
         Where there is no finished run.
     """
-    accuracy = results.accuracy_table(out) if into else results.write_accuracy(out)
-    names = [name for name in DATABASE_TITLES if name in set(accuracy["database"])]
+    trained = set(results.accuracy_table(out)["database"])
+    names = [name for name in DATABASE_TITLES if name in trained]
     if not names:
-        raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
+        if report_across(out, (into or out) / "tables", into or out / "figures").empty:
+            raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
+        return pd.DataFrame()
+    if not into:
+        results.write_accuracy(out)
     reports = {name: report_database(out, name, into / name if into else None) for name in names}
     figure_folders = {name: into / name if into else out / name / "figures" for name in names}
     for name, target in figure_folders.items():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gndl import cli
+from gndl.asked import study_request
 from gndl.errors import GndlError
 
 
@@ -45,13 +46,13 @@ def test_methods_lists_baseline_and_gndl() -> None:
 @pytest.mark.parametrize("words", [("0,1",), ("0", "1"), ("0, 1",)])
 def test_folds_are_split_at_commas_and_blanks(words: tuple[str, ...]) -> None:
     """However the list is typed, it means the same."""
-    request = cli.study_request(cli.Study(only_folds=words))
+    request = study_request(cli.Study(only_folds=words))
     assert request.settings.only_folds == (0, 1)
 
 
 def test_explicit_epochs_are_taken_as_they_are() -> None:
     """--epochs switches off the profile's least number of steps."""
-    request = cli.study_request(cli.Study(epochs=3))
+    request = study_request(cli.Study(epochs=3))
     assert (request.settings.train.epochs, request.settings.train.min_steps) == (3, 0)
 
 
@@ -82,4 +83,4 @@ def test_a_database_missing_under_data_names_the_command_to_use(tmp_path: Path) 
     """Asked for two and given one, the error prints the DATABASES= that would work."""
     (tmp_path / "ckplus" / "cohn-kanade-images").mkdir(parents=True)
     with pytest.raises(GndlError, match='DATABASES="ckplus"'):
-        cli.study_request(cli.Study(databases=("ckplus", "mmi"), data=str(tmp_path)))
+        study_request(cli.Study(databases=("ckplus", "mmi"), data=str(tmp_path)))

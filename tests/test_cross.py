@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,13 @@ import pytest
 from written_runs import predictions, write_run
 
 from gndl import cli
-from gndl.cross import cross_pairs, databases_of, finished_across
+from gndl.checking.study import audit_study
+from gndl.cross import cross_pairs, databases_of, finished_across, train_across
 from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.pairs import FacePairs
+from gndl.request import profile_named
+from gndl.study_commands import ways_asked
 from gndl.tables.across import cross_table, readable_cross
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
@@ -85,6 +89,39 @@ def test_the_table_sets_folds_beside_what_was_run_across(tmp_path: Path) -> None
     assert readable_cross(table)["Trained on"].tolist() == ["CK+", "MMI (folds)"]
 
 
+def test_options_that_mean_nothing_across_are_refused_and_the_pairs_are_listed() -> None:
+    """Nothing that was asked for is passed over in silence."""
+    for option in ({"sweep": True}, {"lams": ("5",)}, {"only_folds": ("0",)}, {"shard": "1/2"}, {"engine": "ray"}):
+        with pytest.raises(GndlError, match="not for runs across databases"):
+            ways_asked(cli.Train(across=True, **option))
+    with pytest.raises(GndlError, match="belong together"):
+        ways_asked(cli.Train(train_on="ckplus"))
+    with pytest.raises(GndlError, match="at least two"):
+        ways_asked(cli.Train(across=True, databases=("mmi",)))
+    assert ways_asked(cli.Train(across=True, databases=("ckplus,mmi",))) == [
+        (("ckplus",), ("mmi",)),
+        (("mmi",), ("ckplus",)),
+    ]
+    assert ways_asked(cli.Train(train_on="ckplus+mmi", test_on="oulu_casia")) == [(("ckplus", "mmi"), ("oulu_casia",))]
+
+
+def test_weights_that_are_asked_for_are_started_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are given to every run, and part of its folder's name as within a database."""
+    weights, asked = tmp_path / "face.pt", []
+    weights.write_bytes(b"")
+    settings = profile_named("smoke")
+    request = SimpleNamespace(out=tmp_path, settings=settings, weights=str(weights), seeds=(0,), device="cpu")
+    sides = [
+        SimpleNamespace(database=SimpleNamespace(name=name, source="rendered"), pairs=pairs, request=request)
+        for name, pairs in (("ckplus", some(("anger", "fear"), [0, 1, 0])), ("mmi", some(("anger", "fear"), [0, 1])))
+    ]
+    monkeypatch.setattr("gndl.cross.fit", lambda method, *_, **options: asked.append((method.name, options)))
+    train_across(sides[:1], sides[1:], methods=("gndl",))  # type: ignore[arg-type]
+    name, options = asked[0]
+    assert (name, options["weights"], options["lam"]) == ("gndl", weights, settings.lam)
+    assert options["run_folder"] == tmp_path / "across/ckplus-to-mmi/gndl-face/lam-5/fold-0/seed-0"
+
+
 def test_a_study_runs_across_and_reports_it(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
     """`gndl train --train-on ckplus --test-on mmi`: both methods, a second call trains nothing, the report shows it."""
     train = cli.Train(
@@ -100,3 +137,9 @@ def test_a_study_runs_across_and_reports_it(rendered_trees: dict[str, Path], tmp
     assert cli.run(train) == 0
     assert [(folder / "run.json").stat().st_mtime_ns for folder in folders] == times
     assert (tmp_path / "study" / "across" / "ckplus-to-mmi" / "left_out.csv").exists()
+    audit = audit_study(tmp_path / "study")
+    assert audit.problems == () and any("training and test sets of 2 runs" in line for line in audit.verified)
+    assert any("ckplus-to-mmi: pixels of the cached crops" in line for line in audit.verified)
+    assert cli.run(cli.Report(run=str(tmp_path / "study"))) == 0
+    assert (tmp_path / "study" / "figures" / "across.pdf").exists()
+    assert audit_study(tmp_path / "study").problems == ()

@@ -16,6 +16,7 @@ import pytest
 from conftest import TREE_SIZES
 
 from gndl import cli, results
+from gndl.asked import study_request
 from gndl.batch import Batch
 from gndl.checking.study import check_study
 from gndl.errors import GndlError
@@ -97,7 +98,7 @@ def test_notebooks_ran_whole_and_show_their_figures(tiny_study: Path) -> None:
 
 def test_a_second_batch_would_run_no_notebook(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
     """Nothing that a notebook was made from has changed; with another seed all would be run."""
-    request = cli.study_request(options(tiny_study, rendered_trees["ckplus"].parent))
+    request = study_request(options(tiny_study, rendered_trees["ckplus"].parent))
     request = joined(request, read_study_json(tiny_study)["asked"])
     batch, other = (Batch(asked, 1, Sweep()) for asked in (request, dataclasses.replace(request, seeds=(1,))))
     for database in (*DATABASES, ""):
@@ -126,7 +127,7 @@ def test_the_audit_finds_nothing_wrong(tiny_study: Path) -> None:
 
 def test_a_second_call_trains_nothing(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
     """Every run that is planned is found finished, with the very identity that is asked for."""
-    request = cli.study_request(options(tiny_study, rendered_trees["ckplus"].parent))
+    request = study_request(options(tiny_study, rendered_trees["ckplus"].parent))
     for database in DATABASES:
         study = prepare(request, database)
         assert [find_finished(study, run) is not None for run in plan_runs(study)] == [True, True]
@@ -195,14 +196,14 @@ def test_licensed_and_rendered_faces_never_mix(rendered_trees: dict[str, Path], 
 def test_folds_that_do_not_exist_or_disagree_are_refused(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
     """--only-folds 99 and another fold file than the study's are errors, not silently ignored."""
     trees = rendered_trees["ckplus"].parent
-    request = cli.study_request(options(tiny_study, trees, only_folds=("0", "99")))
+    request = study_request(options(tiny_study, trees, only_folds=("0", "99")))
     with pytest.raises(GndlError, match="no fold 99"):
         prepare(request, "ckplus")
     folds = json.loads((tiny_study / "ckplus" / "folds.json").read_text())
     swapped = {**folds, "0": folds["1"], "1": folds["0"]}
     other = tiny_study.parent / "other_folds.json"
     other.write_text(json.dumps(swapped))
-    request = cli.study_request(options(tiny_study, trees, folds=str(other)))
+    request = study_request(options(tiny_study, trees, folds=str(other)))
     with pytest.raises(GndlError, match="other folds"):
         prepare(request, "ckplus")
 
