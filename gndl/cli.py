@@ -12,6 +12,7 @@ from gndl.ending import in_words, stop_once
 from gndl.errors import GndlError
 from gndl.machine import commands as machine_commands
 from gndl.options import (
+    Bias,
     Check,
     Command,
     Compare,
@@ -122,6 +123,10 @@ def run(command: Command) -> int:
             from gndl.checking.commands import compare
 
             return compare(command)
+        case Bias():
+            from gndl.analysis.commands import bias
+
+            return bias(command)
         case ExportFolds():
             from gndl.checking.commands import export_folds
 

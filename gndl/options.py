@@ -196,6 +196,22 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Bias:
+    """Measure accuracy by skin tone, age and gender, where a stand-in's ground truth knows them."""
+
+    study: Annotated[str, tyro.conf.Positional]
+    """The study's directory, on rendered stand-ins."""
+    databases: Names = ()
+    """Which of the study's; all by default."""
+    methods: Names = ()
+    """Which methods, at the fixed λ; those that the study was asked for by default."""
+    truth: str = ""
+    """Folder of the ground truth, such as data/standins/standard/ckplus.truth; beside the study's tree by default."""
+    out: str = ""
+    """Folder for DATABASE/bias.csv and bias.md; DATABASE/tables in the study by default."""
+
+
+@dataclass(frozen=True)
 class ExportFolds:
     """Write a study's folds in the forms that public code reads: CSV, a headed list, and id files."""
 
@@ -241,6 +257,7 @@ Command = (
     | Annotated[Figures, tyro.conf.subcommand("figures")]
     | Annotated[Check, tyro.conf.subcommand("check")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Bias, tyro.conf.subcommand("bias")]
     | Annotated[ExportFolds, tyro.conf.subcommand("export-folds")]
     | Annotated[Predict, tyro.conf.subcommand("predict")]
     | Annotated[Methods, tyro.conf.subcommand("methods")]

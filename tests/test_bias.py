@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ import pandas as pd
 import pytest
 from written_runs import predictions, write_run
 
-from gndl.analysis.bias import bias_table, groups_of, study_bias, typology_angle
+from gndl import cli
+from gndl.analysis.bias import bias_table, groups_of, require_same_people, study_bias, typology_angle
 from gndl.errors import GndlError
+from gndl.files import hash_file, write_json
+from gndl.profiles import PROFILES
+from gndl.results import write_csv
 
 PALE, TAN, DARK = (0.60, 0.40, 0.30), (0.34, 0.21, 0.13), (0.05, 0.025, 0.015)
 RIGHT, WRONG = (0.1, 0.8, 0.1), (0.8, 0.1, 0.1)
@@ -82,6 +87,53 @@ def test_where_drawing_anew_shows_no_doubt_there_is_no_interval() -> None:
     sure = bias_table(frames({"S001": 1}), groups_of(people(20))).set_index("group")
     assert np.isnan(sure.loc["light", "low"]) and np.isnan(sure.loc["dark", "difference_low"])
     assert sure.loc["dark", "low"] < 39 / 40 <= sure.loc["dark", "high"]
+
+
+def test_the_people_of_another_tree_are_refused_though_they_have_the_same_names(tmp_path: Path) -> None:
+    """One picture a subject is compared with the study's crops.csv; a tree that is gone proves nothing."""
+    study, tree = tmp_path / "study", tmp_path / "mmi"
+    tree.mkdir()
+    names = [f"S{n}.png" for n in range(3)]
+    for name in names:
+        (tree / name).write_bytes(name.encode())
+    rows = {"subject": ["S0", "S1", "S2"], "source_file": names, "source_sha256": [hash_file(tree / n) for n in names]}
+    write_csv(pd.DataFrame(rows), study / "mmi/crops.csv")
+    require_same_people(study, "mmi", tmp_path / "mmi.truth")
+    (tree / "S1.png").write_bytes(b"somebody else")
+    with pytest.raises(GndlError, match=r"S1\.png: is not the picture.*of other people"):
+        require_same_people(study, "mmi", tmp_path / "mmi.truth")
+    (tree / "S1.png").unlink()
+    with pytest.raises(GndlError, match=r"S1\.png: is missing"):
+        require_same_people(study, "mmi", tmp_path / "mmi.truth")
+
+
+def test_the_command_finds_the_truth_beside_the_tree_that_the_study_has_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`gndl bias STUDY` alone: other values of λ and methods that were not asked for stay out."""
+    study, tree, truth = tmp_path / "study", tmp_path / "tree", tmp_path / "tree.truth"
+    for folder in (tree, truth):
+        folder.mkdir()
+    (tree / "a.png").write_bytes(b"a")
+    people(20).to_csv(truth / "subjects.csv", index=False)
+    row = {"subject": "S000", "source_file": "a.png", "source_sha256": hash_file(tree / "a.png")}
+    write_csv(pd.DataFrame([row]), study / "ckplus/crops.csv")
+    settings = asdict(PROFILES["smoke"])
+    asked = {"settings": settings, "data_roots": {"ckplus": str(tree)}}
+    write_json(study / "study.json", {"profile": "smoke", "asked": asked})
+    fixed = f"{settings['lam']:g}"
+    for method, lam in (("baseline", "none"), ("gndl", fixed), ("gndl", "50"), ("gndl-channel-sum", fixed)):
+        write_run(study, method, lam, 0, frames({"S001": 3}))
+    assert cli.run(cli.Bias(study=str(study))) == 0
+    printed = capsys.readouterr().out
+    assert "Rendered stand-in of CK+" in printed
+    written = pd.read_csv(study / "ckplus/tables/bias.csv", dtype={"lam": str})
+    assert set(zip(written["method"], written["lam"], strict=True)) == {("baseline", "none"), ("gndl", fixed)}
+    table = (study / "ckplus/tables/bias.md").read_text()
+    assert f"| Group | People | Frames | baseline, % | baseline: difference | gndl, λ = {fixed}, % |" in table
+    assert "| dark skin | 10 | 40 | 92.5 | −7.5 (no interval) |" in table
+    with pytest.raises(GndlError, match="no method 'nonsense'"):
+        cli.run(cli.Bias(study=str(study), methods=("nonsense",)))
 
 
 def test_a_study_is_measured_by_method_and_only_read(tmp_path: Path) -> None:

@@ -3,25 +3,22 @@
 What is found here holds for rendered people whose groups differ in what the renderer draws, and in nothing that history
 has put into photographs. It can show a method at fault; it can acquit none.
 
-``python -m gndl.analysis.bias STUDY --database ckplus --truth data/standins/standard/ckplus.truth --out bias.csv``
+``gndl bias STUDY`` makes the tables of a study.
 """
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pandas as pd
-import tyro
 from numpy.typing import ArrayLike, NDArray
 
 from gndl.analysis.resampling import interval_of_difference, interval_over_subjects
 from gndl.errors import GndlError
-from gndl.results import finished_runs, require_one_configuration, write_csv
+from gndl.files import hash_file
+from gndl.results import FinishedRun, finished_runs, read_csv, require_one_configuration
 
 TONES = {"dark": (-90.0, 10.0), "medium": (10.0, 41.0), "light": (41.0, 90.0)}
 """Individual typology angles in degrees; the six classes of Chardon et al. 1991 (Int. J. Cosmet. Sci. 13) in pairs."""
@@ -154,7 +151,33 @@ def _varies(right: NDArray[np.float64], subject: NDArray[np.object_]) -> bool:
     return pd.Series(right).groupby(subject).mean().nunique() > 1
 
 
-def study_bias(study: Path, database: str, truth: Path, *, seed: int = 0) -> pd.DataFrame:
+def require_rendered(study: Path, runs: Iterable[FinishedRun]) -> None:
+    """Raise `GndlError` where a run has seen faces of real people: databases say little of who they are."""
+    if any(run.source != "rendered" for run in runs):
+        raise GndlError(f"{study}: its faces are not rendered, so nobody knows the groups of its subjects")
+
+
+def require_same_people(study: Path, database: str, truth: Path) -> None:
+    """Raise `GndlError` where the tree beside a ground truth is not the one that the study has read.
+
+    Another seed, or another version of the renderer, draws other people under the same names. One picture of each
+    subject is compared with its hash in the study's crops.csv.
+    """
+    tree = truth.with_name(truth.name.removesuffix(".truth"))
+    crops = read_csv(study / database / "crops.csv", ("subject", "source_file", "source_sha256"))
+    for own in crops.drop_duplicates("subject").to_dict("records"):
+        file = tree / str(own["source_file"])
+        if not file.is_file():
+            raise GndlError(
+                f"{file}: is missing, so nobody can say that {truth} is of the people whom {study} has seen"
+            )
+        if hash_file(file) != own["source_sha256"]:
+            raise GndlError(f"{file}: is not the picture that {study} has seen; {truth} is of other people")
+
+
+def study_bias(
+    study: Path, database: str, truth: Path, *, variants: Collection[tuple[str, str]] | None = None, seed: int = 0
+) -> pd.DataFrame:
     """Measure every method of a study on one rendered database; the columns are `BIAS_COLUMNS`.
 
     Parameters
@@ -164,6 +187,10 @@ def study_bias(study: Path, database: str, truth: Path, *, seed: int = 0) -> pd.
     database : str
     truth : Path
         Folder of the stand-in's ground truth, ``DATABASE.truth``.
+    variants : collection of (method, λ), optional
+        Which methods at which λ (``none`` for methods without one); by default all that were run.
+    seed : int
+        Of the bootstrap over subjects.
 
     Raises
     ------
@@ -175,11 +202,11 @@ def study_bias(study: Path, database: str, truth: Path, *, seed: int = 0) -> pd.
         raise GndlError(f"{file}: no ground truth here; it lies beside the rendered tree, in DATABASE.truth")
     groups = groups_of(pd.read_csv(file, keep_default_na=False, dtype={"name": str}))
     runs = [run for run in finished_runs(study) if run.database == database]
+    runs = [run for run in runs if variants is None or (run.method, run.lam) in variants]
     if not runs:
         raise GndlError(f"{study / database}: holds no finished run")
     require_one_configuration(runs)
-    if any(run.source != "rendered" for run in runs):
-        raise GndlError(f"{study}: its faces are not rendered, so nobody knows the groups of its subjects")
+    require_rendered(study, runs)
     tables = []
     for method, lam in dict.fromkeys((run.method, run.lam) for run in runs):
         own = [run for run in runs if (run.method, run.lam) == (method, lam)]
@@ -190,32 +217,3 @@ def study_bias(study: Path, database: str, truth: Path, *, seed: int = 0) -> pd.
             raise GndlError(f"{file}: {error}; give the truth of the tree that the study has read") from error
         tables.append(table.assign(database=database, source="rendered", method=method, lam=lam))
     return pd.concat(tables, ignore_index=True)[list(BIAS_COLUMNS)]
-
-
-@dataclass(frozen=True)
-class Options:
-    """Accuracy of a study's methods by skin tone, age and gender of the rendered people."""
-
-    study: Annotated[Path, tyro.conf.Positional]
-    """The study's directory; it is only read."""
-    truth: Path
-    """Folder of the stand-in's ground truth, such as data/standins/standard/ckplus.truth."""
-    out: Path
-    """CSV file to write."""
-    database: str = "ckplus"
-    """ckplus, oulu_casia or mmi."""
-
-
-def main(options: Options) -> None:
-    """Measure, write the table, and print it."""
-    table = study_bias(options.study, options.database, options.truth)
-    write_csv(table, options.out)
-    print("Rendered stand-in. 95 % intervals over subjects, not corrected for the number of groups.")
-    print(table.drop(columns=["database", "source"]).to_string(index=False, float_format=lambda value: f"{value:.3f}"))
-
-
-if __name__ == "__main__":
-    try:
-        main(tyro.cli(Options))
-    except GndlError as failure:
-        sys.exit(f"gndl: {failure}")
