@@ -13,12 +13,15 @@ from gndl.analysis.hard_samples import compare_samples
 from gndl.analysis.paired import paired_differences
 from gndl.analysis.variants import Variant
 from gndl.checking.samples import samples_of_crops
+from gndl.comparison import with_holm
 from gndl.figures.training import counts_table
-from gndl.files import hash_file, hash_json, write_json
+from gndl.files import hash_file, hash_json, write_json, write_text
+from gndl.manuscript.floats import numbers_tex, study_numbers
 from gndl.pairs import FacePairs
 from gndl.report import confusion_by_title, settings_of
 from gndl.tables.results_table import save_table_1, table_1
 from gndl.tables.scores import save_scores, score_table
+from gndl.tables.study import save_comparisons, save_study_table, study_table_1
 
 CLASSES = ("anger", "happiness")
 FOLDS = (("S001", "S002"), ("S003", "S004"), ("S005", "S006"))
@@ -207,4 +210,17 @@ def _figures(out: Path, folder: Path) -> None:
         results.write_csv(table.assign(source="rendered"), folder / "figures" / f"{name}.csv")
     save_table_1(table_1(summary, "ckplus"), folder / "tables", "ckplus")
     results.write_csv(compare_database(out, "ckplus", summary), folder / "tables" / "comparison.csv")
-    save_scores(score_table(out, "ckplus", summary), summary, folder / "tables", "ckplus")
+    scores = score_table(out, "ckplus", summary)
+    save_scores(scores, summary, folder / "tables", "ckplus")
+    _tables_of_the_study(out, summary, scores)
+
+
+def _tables_of_the_study(out: Path, summary: pd.DataFrame, scores: pd.DataFrame) -> None:
+    """What `gndl report` writes beside them for all databases together."""
+    summaries, figures = {"ckplus": summary}, {"ckplus": out / "ckplus" / "figures"}
+    comparisons = with_holm(compare_database(out, "ckplus", summary))
+    save_study_table(study_table_1(summaries), out / "tables")
+    save_comparisons(comparisons, out / "tables")
+    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figures, [scores])
+    results.write_csv(numbers.assign(source="rendered"), out / "tables" / "numbers.csv")
+    write_text(out / "tables" / "numbers.tex", numbers_tex(numbers, "rendered"))

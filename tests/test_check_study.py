@@ -60,6 +60,8 @@ def test_an_honest_study_passes_and_says_what_was_verified(base: Path, capsys: p
         "table1",
     ):
         assert name in said
+    spanning = "tables and figures that span the databases: tables/table1, tables/comparisons, tables/numbers, tables/n"
+    assert f"{spanning}umbers.tex" in said
     assert any("mean_faces" in line for line in audit.unverified)
     assert cli.run(cli.Check(path=str(base / "study"))) == 0
     assert capsys.readouterr().out.strip().endswith("everything agrees")
@@ -247,6 +249,27 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
             ("tables/scores", 0, "value", 0.999),
         )
     },
+    **{
+        f"the CSV behind {name} of the whole study": (
+            lambda base, name=name, row=row, column=column, value=value: change_csv(
+                base, f"study/tables/{name}.csv", put(row, column, value)
+            ),
+            f"study/tables/{name}.csv, row",
+            column,
+        )
+        for name, row, column, value in (
+            ("table1", -1, "accuracy_ckplus", 0.999),
+            ("comparisons", 0, "difference", 0.5),
+            ("numbers", 3, "text", "99.9"),
+        )
+    },
+    "a number that a manuscript quotes": (
+        lambda base: (base / "study/tables/numbers.tex").write_text(
+            (base / "study/tables/numbers.tex").read_text().replace("Lam}{5}", "Lam}{7}")
+        ),
+        "study/tables/numbers.tex",
+        "does not say what numbers.csv",
+    ),
     "a number of the paper in Table 1": (
         lambda base: change_csv(base, "study/ckplus/tables/table1.csv", put(0, "accuracy", 0.5)),
         "table1.csv, row 2",
@@ -273,8 +296,11 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
 def test_a_tampered_file_is_found_by_name(base: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line at least names the file and says what is wrong with it."""
     tamper, file, words = TAMPERINGS[name]
-    if ".csv, row" not in file:  # deriving figures takes most of an audit's time and has no say here
+    # Deriving figures and tables takes most of an audit's time and has no say elsewhere.
+    if ".csv, row" not in file or "study/tables" in file:
         monkeypatch.setattr("gndl.checking.study.check_figures", lambda out, database: Looked())
+    if "study/tables" not in file:
+        monkeypatch.setattr("gndl.checking.study.check_study_tables", lambda out: Looked())
     tamper(base)
     problems = check_study(base / "study")
     assert [line for line in problems if file in line and words in line], problems

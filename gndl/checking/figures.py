@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -175,13 +176,13 @@ def check_figures(out: Path, database: str) -> Looked:
             if derive is None:
                 others.append(file.stem)
             elif has_rows(file):
-                problem = _differs(out, database, file, derive)
+                problem = differs_from_runs(file, partial(derive, out, database))
                 found += [problem] if problem else []
                 verified += [] if problem else [file.stem]
     for name, derive in TABLES.items():
         file = folder / "tables" / f"{name}.csv"
         if has_rows(file):
-            problem = _differs(out, database, file, derive)
+            problem = differs_from_runs(file, partial(derive, out, database))
             found += [problem] if problem else []
             verified += [] if problem else [name]
     named = sorted(set(verified))
@@ -193,12 +194,15 @@ def check_figures(out: Path, database: str) -> Looked:
     )
 
 
-def _differs(out: Path, database: str, file: Path, derive: Derive) -> str:
-    """Say where a CSV file differs from what the runs give; "" where it does not."""
+def differs_from_runs(file: Path, derive: Callable[[pd.DataFrame], pd.DataFrame]) -> str:
+    """Say where a CSV file differs from what the runs give; "" where it does not.
+
+    ``derive`` takes the table as written, and returns it as the runs give it.
+    """
     again = "it was changed, or runs were added since: draw it again with its notebook, or `gndl report`"
     try:
         written = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=TEXT, engine="python")
-        derived = derive(out, database, written)
+        derived = derive(written)
     except (GndlError, ValueError, KeyError, IndexError) as error:
         return f"{file}: cannot be derived from the runs ({error}); {again}"
     if len(written) != len(derived):

@@ -20,6 +20,7 @@ from gndl.checking.runs import (
     check_same_samples,
 )
 from gndl.checking.samples import check_folds, check_training_set, read_crops_csv, read_folds_json, samples_of_crops
+from gndl.checking.study_tables import check_study_tables
 from gndl.cross import finished_across
 from gndl.errors import GndlError
 from gndl.request import read_study_json
@@ -99,6 +100,8 @@ def audit_study(out: Path) -> StudyAudit:
     if runs:
         parts.append(Looked(tuple(_check_accuracy_csv(out))))
     parts += check_across(out, runs, _content(out))
+    if _content(out):
+        parts.append(check_study_tables(out))
     return StudyAudit(
         tuple(line for part in parts for line in part.problems),
         tuple(line for part in parts for line in part.verified),
