@@ -23,6 +23,7 @@ from scipy import stats
 
 from gndl.checking.study import check_study
 from gndl.comparison import CONFIDENCE, sd_between_seeds
+from gndl.cross import finished_across
 from gndl.errors import GndlError
 from gndl.figures.redraw import CSV_FOLDERS
 from gndl.files import hash_file
@@ -123,7 +124,9 @@ class StudiesCompared:
 
 
 def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCompared:
-    """Match the runs of two studies and judge every claim of ARTIFACT.md; both are only read.
+    """Match the runs of two studies, within and across databases, and judge every claim of ARTIFACT.md.
+
+    Both are only read.
 
     Parameters
     ----------
@@ -153,7 +156,7 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
     claims = [
         _claim_1(a, b, set(of_a), set(of_b)),
         ClaimCompared(2, CLAIMS[2], "not in these studies", "`make test` says it."),
-        _claim_3(a, b),
+        _claim_3(a, b, set(of_a) == set(of_b) and _all_alike(runs)),
         _claim_4(a, b),
         *_accuracies(runs, of_a, tolerances),
     ]
@@ -162,7 +165,7 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
 
 def measured_tolerance(out: Path, database: str) -> Tolerance | None:
     """Measure how far another seed moves a fold's last accuracy; None where no fold has two seeds."""
-    runs = [run for run in finished_runs(out) if run.database == database]
+    runs = [run for run in (*finished_runs(out), *finished_across(out)) if run.database == database]
     rows = [
         {"fold": f"{run.method} {run.lam} {run.fold}", "seed": run.seed, "accuracy": run.record["accuracy_last"]}
         for run in runs
@@ -180,7 +183,7 @@ def measured_tolerance(out: Path, database: str) -> Tolerance | None:
 
 
 def _runs(out: Path) -> list[FinishedRun]:
-    runs = finished_runs(out)
+    runs = [*finished_runs(out), *finished_across(out)]
     if not runs:
         raise GndlError(f"{out} holds no finished run, so there is nothing to compare.")
     return runs
@@ -199,6 +202,11 @@ def _matched(a: FinishedRun, b: FinishedRun) -> dict[str, Any]:
     return row
 
 
+def _all_alike(runs: pd.DataFrame) -> bool:
+    """Whether every matched run has the same predictions, epochs and, where both keep them, weights."""
+    return all(bool(runs[name].dropna().all()) for name in runs.columns if name.startswith("same_"))
+
+
 def _same_bytes(a: Path, b: Path) -> bool | None:
     return hash_file(a) == hash_file(b) if a.exists() and b.exists() else None
 
@@ -213,20 +221,19 @@ def _trained_differently(a: FinishedRun, b: FinishedRun) -> list[str]:
 
 
 def _claim_1(a: Path, b: Path, of_a: set[Any], of_b: set[Any]) -> ClaimCompared:
-    """The same runs finished, the same notebooks executed."""
+    """The same runs finished, the same notebooks executed; what only one was asked for proves nothing of the other."""
     notebooks = [{file.relative_to(out).as_posix() for file in out.glob("**/notebooks/*.ipynb")} for out in (a, b)]
     failed = sorted(name for names in notebooks for name in names if name.endswith(".failed.ipynb"))
-    same = of_a == of_b and notebooks[0] == notebooks[1] and not failed
-    words = (
-        f"{len(of_a)} and {len(of_b)} finished runs, {len(notebooks[0])} and {len(notebooks[1])} executed notebooks"
-        + (f"; {failed[0]} failed" if failed else "")
-        + "."
-    )
-    return ClaimCompared(1, CLAIMS[1], "equal" if same else "different", words)
+    words = f"{len(of_a)} and {len(of_b)} finished runs, {len(notebooks[0])} and {len(notebooks[1])} executed notebooks"
+    if failed:
+        return ClaimCompared(1, CLAIMS[1], "different", f"{words}; {failed[0]} failed.")
+    if of_a == of_b and notebooks[0] == notebooks[1]:
+        return ClaimCompared(1, CLAIMS[1], "equal", f"{words}.")
+    return ClaimCompared(1, CLAIMS[1], "not judged", f"{words}; one holds what the other was perhaps never asked for.")
 
 
-def _claim_3(a: Path, b: Path) -> ClaimCompared:
-    """The CSV files behind figures and tables, byte for byte."""
+def _claim_3(a: Path, b: Path, same_runs: bool) -> ClaimCompared:
+    """The CSV files behind figures and tables, byte for byte, where the runs that they follow from are the same."""
     files = [
         {
             file.relative_to(out).as_posix(): file
@@ -240,8 +247,12 @@ def _claim_3(a: Path, b: Path) -> ClaimCompared:
         return ClaimCompared(3, CLAIMS[3], "not in these studies", "No CSV file of a figure or table is in both.")
     differ = [name for name in shared if not _same_bytes(files[0][name], files[1][name])]
     words = f"{len(shared) - len(differ)} of {len(shared)} CSV files that both have are the same to the byte"
-    words += f"; the first that is not: {differ[0]}. They follow from the runs, see claim 5." if differ else "."
-    return ClaimCompared(3, CLAIMS[3], "different" if differ else "equal", words)
+    if not differ:
+        return ClaimCompared(3, CLAIMS[3], "equal", f"{words}.")
+    words += f"; the first that is not: {differ[0]}"
+    if same_runs:
+        return ClaimCompared(3, CLAIMS[3], "different", f"{words}, though the runs are the same.")
+    return ClaimCompared(3, CLAIMS[3], "not judged", f"{words}. They follow from runs that differ, see claim 5.")
 
 
 def _claim_4(a: Path, b: Path) -> ClaimCompared:
