@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from gndl.errors import GndlError
 from gndl.files import write_json
+from gndl.profiles import PROFILES
 from gndl.sharing import release
 from gndl.sharing.release import archive_metadata, build_release
 
@@ -73,6 +75,27 @@ def test_changes_that_are_not_committed_and_missing_parts_are_named(
     (repository / "Makefile").write_text("changed")
     with pytest.raises(GndlError, match=r"not committed \(Makefile\)"):
         build_release(tmp_path / "out", tiny_study, tmp_path)
+
+
+def test_weights_are_those_of_the_fixed_λ_though_a_sweep_lies_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders of smaller values come first by name."""
+    study = tmp_path / "study"
+    write_json(study / "study.json", {"asked": {"settings": asdict(PROFILES["standard"])}})
+    for lam in ("0.1", "5", "50"):
+        run = study / f"ckplus/gndl/lam-{lam}/fold-0/seed-0"
+        write_json(run / "run.json", {"identity": {"extra": {"source": "rendered"}}, "lam": lam})
+        (run / release.WEIGHTS).touch()
+
+    def export(run: Path, into: Path) -> None:
+        for name in (release.WEIGHTS, release.CARD, release.DESCRIPTION):
+            (into / name).write_text(str(json.loads((run / "run.json").read_text())["lam"]))
+
+    monkeypatch.setattr(release, "DATABASES", ("ckplus",))
+    monkeypatch.setattr(release, "export_run", export)
+    release._weights(study, tmp_path / "weights")
+    assert (tmp_path / "weights/ckplus" / release.WEIGHTS).read_text() == "5"
 
 
 def test_the_deposit_is_described_from_the_citation_file() -> None:

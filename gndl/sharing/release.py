@@ -24,8 +24,10 @@ from gndl import __version__
 from gndl.checkpoint import WEIGHTS, read_record
 from gndl.errors import GndlError
 from gndl.files import hash_file, written_aside
+from gndl.methods import lam_folder
 from gndl.paper import DATABASES
 from gndl.paths import data_folder, repository_root, resolve
+from gndl.request import profile_from_json, read_study_json
 from gndl.sharing.export import CARD, DESCRIPTION, export_run
 from gndl.standins.truth import truth_folder
 
@@ -133,8 +135,10 @@ def _truth(standins: Path, into: Path) -> None:
 
 
 def _weights(record: Path, into: Path) -> None:
+    """Weights at the λ that was fixed beforehand, whatever the sweep has left beside them."""
+    lam = profile_from_json(read_study_json(record)["asked"]["settings"]).lam
     for name in DATABASES:
-        runs = sorted(record.glob(f"{name}/gndl/lam-*/fold-0/seed-*"))
+        runs = sorted(record.glob(f"{name}/gndl/{lam_folder(lam)}/fold-0/seed-*"))
         run = next((run for run in runs if (run / WEIGHTS).exists()), None)
         if run is None:
             raise GndlError(f"{record / name}: no weights of GNDL on fold 0 lie there; `gndl train` makes them.")
