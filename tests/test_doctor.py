@@ -13,7 +13,7 @@ from gndl.errors import GndlError
 from gndl.machine import commands as machine_commands
 from gndl.machine import gpu_check
 from gndl.machine.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
-from gndl.machine.facts import MANAGER, widget_manager
+from gndl.machine.facts import MANAGER, _databases, widget_manager
 from gndl.machine.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, torch_build, why_unusable
 from gndl.sharing import commands as sharing_commands
 
@@ -186,6 +186,13 @@ def test_a_study_of_profile_paper_stops_before_it_writes(monkeypatch: pytest.Mon
     assert not (tmp_path / "a").exists()
     save_request(StudyRequest(tmp_path / "a", profile_named("paper"), {"ckplus": ""}, device="cpu"))
     assert (tmp_path / "a" / "study.json").exists()
+
+
+def test_a_database_that_no_stand_in_replaces_is_not_said_to_be_rendered() -> None:
+    """Neither one that does not exist nor faces of one's own."""
+    fer, own, mmi = _databases({"fer": "", "manifest": "", "mmi": ""}, "")
+    assert "no such database" in fer.error and "--data MANIFEST.csv" in own.error
+    assert mmi.error == "" and "stand-in" in mmi.place
 
 
 def test_installed_notebooks_are_copied_once(tmp_path: Path) -> None:

@@ -159,10 +159,17 @@ def _free(folder: Path) -> int:
 
 def _databases(databases: dict[str, str], data: str) -> Iterator[DatabaseFound]:
     from gndl.databases import inspect_database, locate_databases
+    from gndl.paper import DATABASE_TITLES, DATABASES
     from gndl.paths import data_folder, resolve
     from gndl.sequences import STAND_IN_LABEL
 
     for name, folder in databases.items():
+        if name not in DATABASE_TITLES:
+            yield DatabaseFound(name, "", f"there is no such database; choose among {', '.join(DATABASE_TITLES)}")
+            continue
+        if name not in DATABASES and not data:
+            yield DatabaseFound(name, "", "faces of your own need --data MANIFEST.csv; no stand-in takes their place")
+            continue
         if not data and not folder:
             there = sorted(path.parts[-3] for path in (data_folder() / "standins").glob(f"*/{name}/{STAND_IN_LABEL}"))
             state = f"rendered already for {', '.join(there)}" if there else "rendered when a study asks for it"
