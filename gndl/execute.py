@@ -93,11 +93,11 @@ def notebook_sources(numbers: str = "") -> list[Path]:
 def inputs_of(out: Path, database: str = "") -> dict[str, str]:
     """Name what the notebooks of a study read, each with a hash: runs, folds and crops, of one database or of all.
 
-    Those that span the databases read the figures on disk too.
+    Those that span the databases read the runs across them, and the figures on disk too.
     """
     found = {
         run.folder.relative_to(out).as_posix(): f"{run.record['identity_hash']} {run.record['epochs']}"
-        for run in finished_runs(out)
+        for run in (*finished_runs(out), *(() if database else finished_runs(out / "across")))
         if database in ("", run.database)
     }
     patterns = [f"{database or '*'}/folds.json", f"{database or '*'}/crops.csv"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -186,6 +187,15 @@ def test_a_study_of_profile_paper_stops_before_it_writes(monkeypatch: pytest.Mon
     assert not (tmp_path / "a").exists()
     save_request(StudyRequest(tmp_path / "a", profile_named("paper"), {"ckplus": ""}, device="cpu"))
     assert (tmp_path / "a" / "study.json").exists()
+
+
+def test_a_broken_torch_is_a_finding_and_no_traceback(tmp_path: Path) -> None:
+    """What asks for torch is imported by nothing that the doctor needs: it is called where torch does not work."""
+    program = "import sys; sys.modules['torch'] = None; from gndl import cli; cli.main()"
+    words = [sys.executable, "-c", program, "doctor", "--databases", "mmi", "--out", str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "PROBLEM torch: cannot be imported" in done.stdout and "mmi: no copy was named" in done.stdout
 
 
 def test_a_database_that_no_stand_in_replaces_is_not_said_to_be_rendered() -> None:

@@ -125,7 +125,7 @@ def test_one_failed_notebook_makes_the_batch_fail(
 
 
 def test_the_inputs_are_the_runs_folds_and_crops(tmp_path: Path) -> None:
-    """A run more, or one of another identity, changes them; another database's does not."""
+    """A run more, or one of another identity, changes them; another database's or one across does not."""
     table = predictions([("S1", "S1_1", "anger", (0.8, 0.1, 0.1))], CLASSES)
     write_run(tmp_path, "baseline", "none", 0, table)
     first = inputs_of(tmp_path, "ckplus")
@@ -140,6 +140,10 @@ def test_the_inputs_are_the_runs_folds_and_crops(tmp_path: Path) -> None:
     assert "ckplus/figures/a.png" not in inputs_of(tmp_path, "ckplus")
     pd.DataFrame().to_csv(tmp_path / "ckplus" / "baseline" / "x.csv")
     assert "mmi/baseline/lam-none/fold-0/seed-0" in inputs_of(tmp_path)
+    own = inputs_of(tmp_path, "mmi")
+    write_run(tmp_path / "across", "baseline", "none", 0, table, database="ckplus-to-mmi")
+    assert "across/ckplus-to-mmi/baseline/lam-none/fold-0/seed-0" in inputs_of(tmp_path)
+    assert inputs_of(tmp_path, "mmi") == own
 
 
 def test_an_executed_notebook_stays_small() -> None:

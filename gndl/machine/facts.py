@@ -31,9 +31,9 @@ def gather(databases: dict[str, str], data: str, out: Path) -> Facts:
     out : Path
         Where a study would be written.
     """
-    from gndl.execute import notebook_sources
-    from gndl.paths import data_folder
+    from gndl.paths import data_folder, notebooks_folder
 
+    missing = tuple(_missing())
     return Facts(
         python=sys.version_info[:2],
         **_torch(),
@@ -46,9 +46,9 @@ def gather(databases: dict[str, str], data: str, out: Path) -> Facts:
         kernels=_kernels(),
         executable=sys.executable,
         disk={str(folder): _free(folder) for folder in dict.fromkeys((data_folder(), out))},
-        databases=tuple(_databases(databases, data)),
-        notebooks=len(notebook_sources()),
-        missing=tuple(_missing()),
+        databases=() if missing else tuple(_databases(databases, data)),  # what reads them may be among the missing
+        notebooks=len(list(notebooks_folder().glob("[0-9]_*.ipynb"))),
+        missing=missing,
     )
 
 
