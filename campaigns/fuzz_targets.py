@@ -6,7 +6,9 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 from damaging import TEXT, Draw, damaged, damaged_copy, made, write
 from hypothesis import strategies as st
 
@@ -20,8 +22,12 @@ from gndl.databases.frames_csv import choose_frames
 from gndl.databases.mmi_metadata import MetadataError, read_action_units, read_emotion, read_view
 from gndl.databases.pictures import open_whole
 from gndl.errors import GndlError
-from gndl.folds import read_folds
+from gndl.fold_lists import cut_by_order, read_lists
+from gndl.folds import Folds, read_folds
 from gndl.frames_reading import iterate_clip, picture_size, read_eyes, read_image
+from gndl.licence import read_publishable
+from gndl.pairs import FacePairs
+from gndl.sharing.import_predictions import read_probabilities
 
 ACCEPTED = (GndlError, MetadataError, UnreadableClip)
 """How a reader may refuse."""
@@ -121,6 +127,50 @@ def folds(draw: Draw, folder: Path) -> None:
             continue
 
 
+def fold_lists(draw: Draw, folder: Path) -> None:
+    """Fold lists as public code keeps them: id files, a headed list, names to be cut by their order."""
+    word = st.one_of(st.sampled_from(["S130", "S130_007_00000019.png", "P001/Anger/000.jpeg", "Angry", "3"]), TEXT)
+    line = st.lists(word, max_size=4).flatmap(
+        lambda words: st.sampled_from([" ", "", "_"]).map(lambda by: by.join(words))
+    )
+    lines = "\n".join(draw(st.lists(line, max_size=5)))
+    headed = f"1-fold 1 Angry 1\nS130/007 Angry\n2-fold {draw(word)} Sad 1\n{lines}\n"
+    for name in ("train_ids_0.csv", "test_ids_0.csv"):
+        write(folder / "ids" / name, draw(st.one_of(st.just(lines), damaged(lines.encode("utf-8", "surrogateescape")))))
+    write(folder / "headed.txt", draw(st.one_of(st.just(headed), damaged(headed.encode("utf-8", "surrogateescape")))))
+    write(folder / "order.txt", lines)
+    for read in (
+        lambda: read_lists(folder / "ids"),
+        lambda: read_lists(folder / "headed.txt"),
+        lambda: cut_by_order(folder / "order.txt", 3),
+    ):
+        try:
+            read()
+        except GndlError:
+            continue
+
+
+def imported(draw: Draw, folder: Path) -> None:
+    """Predictions of another code base, and the list of subjects who may be printed."""
+    pairs = FacePairs(
+        np.zeros((4, 8, 8), np.uint8), np.array([0, 1]), np.array([2, 3]), np.array([0, 1]), ["a", "b"], ["a1", "b1"],
+        ["0.png", "1.png"], ("anger", "fear"),
+    )  # fmt: skip
+    study = SimpleNamespace(pairs=pairs, folds=Folds((("a",), ("b",))), folder=folder)
+    cell = st.one_of(st.sampled_from(["0", "1", "0.9", "0.1", "anger", "fear", "oulu_casia", "P001"]), TEXT)
+    table = draw(st.lists(st.lists(cell, min_size=5, max_size=5).map(",".join), max_size=3))
+    rows = ["sample,truth,predicted,p_anger,p_fear", *table]
+    text = "\n".join(rows).encode("utf-8", "surrogateescape")
+    file = write(folder / "predictions.csv", draw(st.one_of(st.just(text), damaged(text))))
+    may = "\n".join(["database,subject", *(row.rpartition(",")[0].rpartition(",")[2] + ",P001" for row in table)])
+    list_of_subjects = write(folder / "publishable.csv", may)
+    for read in (lambda: read_probabilities(study, file), lambda: read_publishable(list_of_subjects)):
+        try:
+            read()
+        except GndlError:
+            continue
+
+
 PICTURES = {"png": {}, "jpg": {}, "bmp": {}, "tif": {"compression": "tiff_lzw"}, "gif": {}, "pgm": {}}
 
 
@@ -216,6 +266,7 @@ def records(draw: Draw, folder: Path) -> None:
 TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
-        *(ckplus, oulu_casia, mmi, metadata, manifest, frames_csv, folds, picture, clip, landmarks, weights, records),
+        *(ckplus, oulu_casia, mmi, metadata, manifest, frames_csv, folds, fold_lists, imported, picture, clip),
+        *(landmarks, weights, records),
     )
 }

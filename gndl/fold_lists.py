@@ -20,10 +20,10 @@ from pathlib import Path
 from gndl.errors import GndlError
 
 IDS = re.compile(r"(train|test)_ids_(\d+)\.csv", re.IGNORECASE)
-HEADER = re.compile(r"\s*(\d+)\s*-\s*fold\s+(\d+)((?:\s+[A-Za-z]+\s+\d+)*)\s*", re.IGNORECASE)
+HEADER = re.compile(r"\s*([0-9]{1,9})\s*-\s*fold\s+([0-9]{1,9})((?:\s+[A-Za-z]+\s+[0-9]{1,9})*)\s*", re.IGNORECASE)
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
-_SUBJECT = re.compile(r"(?<![A-Za-z0-9])([SP])(\d{1,4})(?![A-Za-z0-9])", re.IGNORECASE)
+_SUBJECT = re.compile(r"(?<![A-Za-z0-9])([SP])([0-9]{1,4})(?![A-Za-z0-9])", re.IGNORECASE)
 _WORDS = {
     "anger": ("anger", "angry"),
     "contempt": ("contempt", "contemptuous"),
@@ -187,8 +187,10 @@ def _listed(name: str, where: str, expression: str = "") -> Listed:
     for part in parts[::-1]:
         expression = expression or CLASS_OF_WORD.get(part.lower(), "")
     stem = re.sub(r"\.\w{2,4}(#\d+)?$", "", "/".join(parts))
-    tokens = [token for token in re.split(r"[/_-]", stem) if token]
-    start = next(place for place, token in enumerate(tokens) if token.upper() == subject)
+    tokens = re.findall(r"[A-Za-z0-9]+", stem)
+    if subject not in (token.upper() for token in tokens):  # as of "a.S01", where it looks like a suffix
+        tokens = re.findall(r"[A-Za-z0-9]+", name)
+    start = [token.upper() for token in tokens].index(subject)
     # Subject and the token after it name the sequence; what follows is the frame.
     return Listed(name, subject, "_".join(tokens[start : start + 2]), expression)
 

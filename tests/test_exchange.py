@@ -159,6 +159,7 @@ def test_the_same_file_can_be_imported_twice_and_another_not(study: Prepared, tm
         (lambda t: t.assign(truth=["fear", *t["truth"][1:]]), r"row 2: truth of sample 0 is 'fear' there and"),
         (lambda t: t.assign(fold=[(f + 1) % 4 for f in t["fold"]]), r"row 2: fold of sample 0"),
         (lambda t: t.assign(sample=[99, *t["sample"][1:]]), r"row 2: '99' is no sample; .* 0 to 35"),
+        (lambda t: t.assign(sample=["9" * 5000, *t["sample"][1:]]), r"row 2: '9{40}' is no sample"),
         (lambda t: t.assign(p_fear=0.2), r"row 2: the probabilities sum to 1\.15"),
         (lambda t: t.assign(p_fear="x"), r"row 2: p_fear is 'x'"),
         (lambda t: t.assign(p_fear=-0.1), r"row 2: p_fear is -0\.1"),

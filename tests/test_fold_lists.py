@@ -60,6 +60,22 @@ def test_the_subject_is_read_from_any_name(name: str, subject: str | None) -> No
     assert subject_of(name) == subject
 
 
+@pytest.mark.parametrize("name", ["a.S01.png", "a.S01", "x S01", "S01 007.png", "(S01)/a.png", "S01:2", "S01²", "éS01"])
+def test_a_name_that_tells_a_subject_in_an_odd_way_is_read(tmp_path: Path, name: str) -> None:
+    """Whatever stands around it; found by giving the reader what nobody would write."""
+    for side in ("train", "test"):
+        (tmp_path / f"{side}_ids_0.csv").write_text(f"{name}\n")
+    (listed,) = read_lists(tmp_path).test[0]
+    assert listed.subject == "S01" and listed.sequence.split("_")[0] == "S01"
+
+
+def test_a_count_of_thousands_of_digits_is_no_header(tmp_path: Path) -> None:
+    """Such a line is none that was expected, and is named."""
+    (tmp_path / "list.txt").write_text(f"1-fold {'9' * 5000} Angry 1\nS130/007 Angry\n")
+    with pytest.raises(GndlError, match="line 1: .*comes before any header"):
+        read_lists(tmp_path / "list.txt")
+
+
 def test_id_files_are_read_given_their_folder_or_any_one_of_them(tmp_path: Path) -> None:
     """Frame names of CK+ and MMI; the same folds either way."""
     folder = write_ids(tmp_path / "ids", CLEAN)

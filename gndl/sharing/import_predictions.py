@@ -119,8 +119,8 @@ def read_probabilities(study: Prepared, file: Path) -> dict[int, np.ndarray]:
 
 def _sample(where: str, row: Row, count: int) -> int:
     text = row["sample"]
-    if not text.isdecimal() or int(text) >= count:
-        raise GndlError(f"{where}: {text!r} is no sample; the study has samples 0 to {count - 1} (pairs.csv).")
+    if not text.isdecimal() or len(text) > 9 or int(text) >= count:
+        raise GndlError(f"{where}: {text[:40]!r} is no sample; the study has samples 0 to {count - 1} (pairs.csv).")
     return int(text)
 
 
