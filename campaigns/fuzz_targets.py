@@ -130,9 +130,7 @@ def folds(draw: Draw, folder: Path) -> None:
 def fold_lists(draw: Draw, folder: Path) -> None:
     """Fold lists as public code keeps them: id files, a headed list, names to be cut by their order."""
     word = st.one_of(st.sampled_from(["S130", "S130_007_00000019.png", "P001/Anger/000.jpeg", "Angry", "3"]), TEXT)
-    line = st.lists(word, max_size=4).flatmap(
-        lambda words: st.sampled_from([" ", "", "_"]).map(lambda by: by.join(words))
-    )
+    line = st.builds(str.join, st.sampled_from([" ", "", "_"]), st.lists(word, max_size=4))
     lines = "\n".join(draw(st.lists(line, max_size=5)))
     headed = f"1-fold 1 Angry 1\nS130/007 Angry\n2-fold {draw(word)} Sad 1\n{lines}\n"
     for name in ("train_ids_0.csv", "test_ids_0.csv"):

@@ -181,7 +181,7 @@ def _listed(name: str, where: str, expression: str = "") -> Listed:
     subject = subject_of(name)
     if subject is None:
         raise GndlError(
-            f"{where}: {name!r} tells no subject; expected names such as S130_007_00000019.png or S130/007."
+            f"{where}: {name[:80]!r} tells no subject; expected names such as S130_007_00000019.png or S130/007."
         )
     parts = name.replace("\\", "/").split("/")
     for part in parts[::-1]:
@@ -231,12 +231,12 @@ def _read_headed(path: Path) -> FoldLists:
             continue
         if not test:
             raise GndlError(
-                f"{where}: {text!r} comes before any header such as '1-fold 33 Angry 2 Sad 4'; for plain names, say "
-                "with --cut into how many folds they are cut by their order."
+                f"{where}: {text[:80]!r} comes before any header such as '1-fold 33 Angry 2 Sad 4'; for plain names, "
+                "say with --cut into how many folds they are cut by their order."
             )
         name, *word = text.split()
         if len(word) > 1:
-            raise GndlError(f"{where}: {text!r} has {len(word) + 1} words; expected a sequence and its class.")
+            raise GndlError(f"{where}: {text[:80]!r} has {len(word) + 1} words; expected a sequence and its class.")
         test[-1].append(_listed(name, where, _class(word[0], where) if word else ""))
     if len(numbers) < 2:
         raise GndlError(f"{path}: is no fold list; expected a header such as '1-fold 33 Angry 2 Sad 4' for every fold.")
@@ -264,7 +264,7 @@ def _others_train(
 
 def _class(word: str, where: str) -> str:
     if word.lower() not in CLASS_OF_WORD:
-        raise GndlError(f"{where}: {word!r} is no class; expected one of {', '.join(sorted(CLASS_OF_WORD))}.")
+        raise GndlError(f"{where}: {word[:80]!r} is no class; expected one of {', '.join(sorted(CLASS_OF_WORD))}.")
     return CLASS_OF_WORD[word.lower()]
 
 

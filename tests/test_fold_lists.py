@@ -72,7 +72,7 @@ def test_a_name_that_tells_a_subject_in_an_odd_way_is_read(tmp_path: Path, name:
 def test_a_count_of_thousands_of_digits_is_no_header(tmp_path: Path) -> None:
     """Such a line is none that was expected, and is named."""
     (tmp_path / "list.txt").write_text(f"1-fold {'9' * 5000} Angry 1\nS130/007 Angry\n")
-    with pytest.raises(GndlError, match="line 1: .*comes before any header"):
+    with pytest.raises(GndlError, match=r"line 1: .*comes before any header"):
         read_lists(tmp_path / "list.txt")
 
 
