@@ -100,7 +100,7 @@ def find_method(name: str) -> bool:
     Raises
     ------
     GndlError
-        Where an entry point of that name gives no `gndl.model.Method`.
+        Where an entry point of that name cannot be loaded, or gives no `gndl.model.Method`.
     """
     from gndl.methods import register_method
 
@@ -109,7 +109,10 @@ def find_method(name: str) -> bool:
             register_method(name, cls, purpose=_first_line(cls))
             return True
     for entry in importlib.metadata.entry_points(group=GROUP, name=name):
-        found = entry.load()
+        try:
+            found = entry.load()
+        except Exception as error:
+            raise GndlError(f"Entry point {name} of {entry.value} cannot be loaded ({error}).") from error
         if not (isinstance(found, type) and issubclass(found, Method)):
             raise GndlError(f"Entry point {name} of {entry.value} is no class derived from gndl.model.Method.")
         register_method(name, found, purpose=_first_line(found))

@@ -100,6 +100,7 @@ def test_installed_packages_bring_methods_by_an_entry_point(monkeypatch: pytest.
     entries = [
         importlib.metadata.EntryPoint("theirs", "gndl.model:ResNetBaseline", "gndl.methods"),
         importlib.metadata.EntryPoint("wrong", "gndl.errors:GndlError", "gndl.methods"),
+        importlib.metadata.EntryPoint("broken", "gndl.nowhere:Thing", "gndl.methods"),
     ]
 
     def installed(group: str, name: str | None = None) -> list[importlib.metadata.EntryPoint]:
@@ -110,6 +111,8 @@ def test_installed_packages_bring_methods_by_an_entry_point(monkeypatch: pytest.
     assert method_settings("theirs").images_per_pair == 1
     with pytest.raises(GndlError, match="wrong"):
         method_settings("wrong")
+    with pytest.raises(GndlError, match=r"broken of gndl\.nowhere:Thing cannot be loaded"):
+        method_settings("broken")
     with pytest.raises(GndlError, match=r"known are baseline, .*theirs"):
         method_settings("absent")
 

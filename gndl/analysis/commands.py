@@ -12,7 +12,6 @@ from gndl.options import Bias
 from gndl.paths import resolve, standin_folder
 from gndl.request import profile_from_json, read_study_json
 from gndl.results import finished_runs
-from gndl.standins.truth import truth_folder
 from gndl.tables.bias import bias_caption, readable_bias, save_bias
 
 
@@ -44,6 +43,8 @@ def bias(options: Bias) -> int:
 
 def truth_of_study(study: Path, database: str) -> Path:
     """Folder of the ground truth beside the rendered tree that study.json says was read."""
+    from gndl.standins.truth import truth_folder  # which brings the renderer with it
+
     content = read_study_json(study)
     root = content["asked"]["data_roots"].get(database, "")
     return truth_folder(Path(root) if root else standin_folder(str(content["profile"]), database))
