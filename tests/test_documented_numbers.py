@@ -1,0 +1,101 @@
+"""Numbers of the study of record that README.md and ARTIFACT.md state are those of the committed CSV files."""
+
+import csv
+import re
+
+from gndl.paths import repository_root
+
+ROOT = repository_root()
+DATABASES = {"ckplus": "CK+", "oulu_casia": "Oulu-CASIA", "mmi": "MMI"}
+
+
+def rows(file: str) -> list[dict[str, str]]:
+    with (ROOT / "figures" / file).open(encoding="utf-8", newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def text_of(document: str) -> str:
+    return " ".join((ROOT / document).read_text(encoding="utf-8").split())
+
+
+def accuracy(database: str, method: str) -> str:
+    """Mean and spread of the folds in percent, as the tables round them."""
+    row = next(
+        row
+        for row in rows("tables/accuracy_summary.csv")
+        if (row["measured_on"], row["method"]) == (f"{DATABASES[database]} stand-in", method)
+    )
+    return f"{100 * float(row['accuracy']):.2f} ± {100 * float(row['sd']):.2f}"
+
+
+def compared(column: str) -> list[float]:
+    found = {row["database"]: float(row[column]) for row in rows("tables/comparisons.csv") if row["method"] == "gndl"}
+    return [found[database] for database in DATABASES]
+
+
+def measured(measure: str, feature: str, condition: str = "all", column: str = "value") -> list[float]:
+    """One number of `deviation_measures.csv` for each database."""
+    wanted = (measure, feature, condition)
+    return [
+        next(
+            float(row[column])
+            for row in rows(f"{database}/deviation_measures.csv")
+            if (row["measure"], row["feature"], row["condition"]) == wanted
+        )
+        for database in DATABASES
+    ]
+
+
+def three(numbers: list[float], decimals: int, factor: float = 1) -> str:
+    first, second, third = (f"{factor * number:.{decimals}f}" for number in numbers)
+    return f"{first}, {second} and {third}"
+
+
+def test_the_readme_has_the_accuracies_and_differences_of_the_record():
+    text = text_of("README.md")
+    columns = ("difference", "low", "high", "p_corrected_t", "p_wilcoxon")
+    found = dict(zip(DATABASES, zip(*(compared(column) for column in columns), strict=True), strict=True))
+    for database, (difference, low, high, corrected, ranks) in found.items():
+        row = re.search(rf"\| {re.escape(DATABASES[database])} stand-in \(rendered\) \|[^p]*p = [^|]*\|", text)
+        assert row is not None
+        said = row.group().replace("−", "-")
+        for method in ("baseline", "gndl"):
+            assert f"| {accuracy(database, method)} %" in said
+        assert f"{100 * difference:+.2f}, " in said
+        assert f"{100 * low:+.2f} to {100 * high:+.2f}" in said
+        assert f"p = {corrected:.3f}, {ranks:.3f} |" in said
+
+
+def test_the_readme_has_the_mechanism_of_the_ckplus_stand_in():
+    own, mean = measured("relative L1", "G(F_exam)")[0], measured("relative L1", "mean neutral")[0]
+    where = "whole database, another sequence"
+    found, real = measured("top-1", "G(F_exam)", where)[0], measured("top-1", "F_neu", where)[0]
+    assert f"relative L1 {own:.3f} against {mean:.3f}" in text_of("README.md")
+    assert f"in {100 * found:.0f} % of the cases, the real one in {100 * real:.0f} %" in text_of("README.md")
+
+
+def test_claim_5_of_the_artifact_has_the_accuracies_of_the_record():
+    for database, title in DATABASES.items():
+        said = f"{title} stand-in {accuracy(database, 'baseline')} and {accuracy(database, 'gndl')}"
+        assert said in text_of("ARTIFACT.md")
+
+
+def test_the_findings_of_the_artifact_are_those_of_the_record():
+    text, where = text_of("ARTIFACT.md"), "whole database, another sequence"
+    assert f"ahead by {three(compared('difference'), 2, 100)} points" in text
+    assert f"p = {three(compared('p_corrected_t'), 3)}" in text
+    assert f"three databases {three(compared('p_holm'), 3)}" in text
+    assert f"gives {compared('p_wilcoxon')[0]:.3f} on CK+" in text
+    assert f"(relative L1) is {three(measured('relative L1', 'G(F_exam)'), 3)};" in text
+    assert f"training subjects {three(measured('relative L1', 'mean neutral'), 3)}." in text
+    assert f"in another sequence, in {three(measured('top-1', 'G(F_exam)', where), 1, 100)} %" in text
+    assert f"F_exam itself, {three(measured('top-1', 'F_exam', where), 1, 100)} %" in text
+    assert f"feature in {three(measured('top-1', 'F_neu', where), 1, 100)} %" in text
+    assert f"(chance {three(measured('top-1', 'F_neu', where, 'chance'), 1, 100)} %)" in text
+    assert f"by the real neutral feature in {three(measured('identity', 'F_neu'), 1, 100)} %" in text
+    assert f"by F_exam in {three(measured('identity', 'F_exam'), 1, 100)} %" in text
+    assert f"by the deviation in {three(measured('identity', 'deviation'), 1, 100)} %" in text
+    assert f"(chance {three(measured('identity', 'F_exam', 'all', 'chance'), 1, 100)} %)" in text
+    by_class = [measured("silhouette by class", feature) for feature in ("F_exam", "deviation")]
+    assert f"by class is {three(by_class[0], 2)}" in text
+    assert three(by_class[0], 2) == three(by_class[1], 2)
