@@ -14,6 +14,7 @@ from gndl import cli
 from gndl.checking.study import audit_study
 from gndl.cross import cross_pairs, databases_of, finished_across, train_across
 from gndl.errors import GndlError
+from gndl.figures.across import across_databases
 from gndl.files import write_json
 from gndl.pairs import FacePairs
 from gndl.request import profile_named
@@ -87,6 +88,22 @@ def test_the_table_sets_folds_beside_what_was_run_across(tmp_path: Path) -> None
     assert table["accuracy"].tolist() == [0.6, 1.0] and table["n_test"].tolist() == [20, 20]
     assert table["low"].iloc[0] < 0.6 < table["high"].iloc[0] and table["subjects"].tolist() == [20, 20]
     assert readable_cross(table)["Trained on"].tolist() == ["CK+", "MMI (folds)"]
+
+
+def test_the_square_keeps_its_diagonal_where_nothing_was_run_within_a_database() -> None:
+    """Rows and columns stand in one order, whichever pair comes first in the table."""
+    names = ("ckplus", "oulu_casia", "mmi")
+    rows = [
+        {"train_on": one, "test_on": other, "method": "gndl", "lam": "5", "accuracy": 0.5, "low": 0.4, "high": 0.6}
+        for one in names
+        for other in names
+        if one != other
+    ]
+    figure = across_databases(pd.DataFrame(rows).assign(source="rendered"))
+    axes = figure.axes[0]
+    ticks = [[label.get_text() for label in axis.get_ticklabels()] for axis in (axes.xaxis, axes.yaxis)]
+    assert ticks[0] == ticks[1] == ["CK+", "Oulu-CASIA", "MMI"]
+    assert {text.get_position() for text in axes.texts} == {(i, j) for i in range(3) for j in range(3) if i != j}
 
 
 def test_options_that_mean_nothing_across_are_refused_and_the_pairs_are_listed() -> None:

@@ -11,6 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.paper import DATABASE_TITLES
 from gndl.tables.across import title_of
 
 ACROSS_DESCRIPTION = (
@@ -30,7 +31,9 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
         In inches; default one column for one method, two for more.
     """
     methods = list(dict.fromkeys(zip(table["method"], table["lam"], strict=True)))
-    rows, columns = list(dict.fromkeys(table["train_on"])), list(dict.fromkeys(table["test_on"]))
+    rows, tested = list(dict.fromkeys(table["train_on"])), set(table["test_on"])
+    # In the databases' own order, so that a study without runs within each database has its diagonal too, left blank.
+    columns = [name for name in DATABASE_TITLES if name in tested]
     with style():
         width = width or (ONE_COLUMN if len(methods) == 1 else TWO_COLUMNS)
         figure = new_figure(width, 0.5 * len(rows) + 1.2)
