@@ -71,6 +71,8 @@ def test_explicit_epochs_are_taken_as_they_are() -> None:
         (cli.Study(methods=("magic",)), "magic"),
         (cli.Study(databases=("manifest",)), "--data MANIFEST.csv"),
         (cli.Render(databases=("manifest",)), "no stand-in of 'manifest'"),
+        (cli.Check(path="runs/x", folds="folds.json"), "--folds is audited on its own"),
+        (cli.Check(path="runs/x", cut=3), "--cut belongs to --folds"),
     ],
 )
 def test_mistakes_are_answered_with_what_there_is(options: cli.Command, words: str) -> None:

@@ -9,6 +9,10 @@ from gndl.paths import resolve
 
 def check(options: Check) -> int:
     """Audit a fold file, a copy of a database or a study; 1 where something is wrong."""
+    if options.folds and (options.path or options.database):
+        raise GndlError("--folds is audited on its own; check a study or a copy by another call.")
+    if options.cut and not options.folds:
+        raise GndlError("--cut belongs to --folds FILE, whose names it cuts into folds.")
     if options.folds:
         from gndl.checking.folds import audit_folds
 
