@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -22,6 +23,7 @@ from gndl.explore import watching
 from gndl.files import write_json
 from gndl.folds import deal_folds
 from gndl.methods import method_settings
+from gndl.paths import repository_root
 from gndl.prepare import Prepared
 from gndl.profiles import SMOKE
 from gndl.runs import Run, find_finished, plan_runs
@@ -169,6 +171,15 @@ def test_the_expected_time_is_work_over_rate_and_at_least_the_longest_run(
     runs = [run_in(tmp_path, fold) for fold in range(3)]
     assert background.expected_seconds(study, runs, 2) == pytest.approx(30)
     assert background.expected_seconds(study, runs, 8) == pytest.approx(20)
+
+
+@pytest.mark.parametrize("name", ["2_training", "3_sensitivity", "4_deviation_features", "5_hard_samples"])
+def test_notebooks_of_the_study_train_by_a_call_that_may_leave_it_to_the_background(name: str) -> None:
+    """None of them waits in front of its reader for whatever is missing."""
+    cells = json.loads((repository_root() / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert len(re.findall(r"^watch = show_standing\(background\.train\(study\b", code, re.M)) == 1
+    assert "train_missing" not in code
 
 
 def test_stopping_ends_the_process_and_says_so(tmp_path: Path) -> None:
