@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from gndl.errors import GndlError
+
 NOTEBOOKS = Path(__file__).parent / "notebooks"
 """The notebooks of an installed package; in a repository they lie beside the package."""
 
@@ -60,3 +62,19 @@ def crops_folder() -> Path:
     Without that variable it is ``crops/`` in the data folder.
     """
     return resolve(os.environ.get("GNDL_CROPS") or data_folder() / "crops")
+
+
+def study_of_run(run: Path) -> Path:
+    """Directory of the study that a run's folder lies in: five folders above it, six for a run across databases.
+
+    Raises
+    ------
+    GndlError
+        Where there are not so many folders above it.
+    """
+    parents = run.resolve().parents
+    across = len(parents) > 5 and parents[4].name == "across" and "-to-" in parents[3].name
+    place = 5 if across else 4
+    if len(parents) <= place or not parents[place].name:
+        raise GndlError(f"{run}: does not lie in a study, runs/NAME/DATABASE/METHOD/lam-L/fold-K/seed-S")
+    return parents[place]

@@ -15,6 +15,7 @@ from gndl.errors import GndlError
 from gndl.eyes import find_eyes
 from gndl.frames_reading import as_colour, as_grey, read_image
 from gndl.pairs import FacePairs
+from gndl.paths import study_of_run
 from gndl.profiles import CropSettings
 from gndl.request import profile_from_json, read_study_json
 from gndl.train import evaluate, load_method
@@ -120,14 +121,11 @@ def predict_photographs(photographs: Sequence[str | Path], run: Path, device: st
 
 
 def crop_settings_of(run: Path) -> CropSettings:
-    """Read how the faces of a run's study were cropped, from the study.json five folders above it.
+    """Read how the faces of a run's study were cropped, from its study.json.
 
     Raises
     ------
     GndlError
         Where the run does not lie in a study.
     """
-    parents = run.resolve().parents
-    if len(parents) < 5:
-        raise GndlError(f"{run}: does not lie in a study, runs/NAME/DATABASE/METHOD/lam-L/fold-K/seed-S")
-    return profile_from_json(read_study_json(parents[4])["asked"]["settings"]).crop
+    return profile_from_json(read_study_json(study_of_run(run))["asked"]["settings"]).crop

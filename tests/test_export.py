@@ -74,6 +74,9 @@ def test_weights_of_licensed_faces_carry_a_warning_and_rendered_ones_do_not(run:
         assert words in card[line] and card[line] == warning_line(source, "ckplus")
         assert ("WARNING" in card[line]) == (source != "rendered")
         assert any("differed by 0.01" in one for one in card)
+    record["identity"]["extra"] |= {"source": "licensed", "database": "ckplus+mmi-to-oulu_casia"}
+    card = card_text(describe(record, 16, 1e-6, None))
+    assert "licensed copy of CK+ and MMI" in card and "of Oulu-CASIA, on which it was not trained" in card
 
 
 def test_an_export_that_differs_from_pytorch_writes_nothing(
@@ -90,6 +93,9 @@ def test_an_export_that_differs_from_pytorch_writes_nothing(
 def test_the_default_folder_lies_beside_the_study(run: Path, tmp_path: Path) -> None:
     """So that no bundle of a study takes weights along; a run outside a study has to be told where to."""
     assert default_folder(run) == run.parents[5] / "exports" / "tiny-ckplus-gndl-lam-5-fold-0-seed-0"
+    across = tmp_path / "across/across/ckplus+mmi-to-oulu_casia/gndl/lam-5/fold-0/seed-0"  # a study of this name
+    name = "across-across-ckplus+mmi-to-oulu_casia-gndl-lam-5-fold-0-seed-0"
+    assert default_folder(across) == tmp_path / "exports" / name
     with pytest.raises(GndlError, match="--out"):
         default_folder(Path("/run"))
 

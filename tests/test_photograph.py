@@ -124,6 +124,8 @@ def test_the_runs_own_crop_settings_are_used(run: Path) -> None:
     assert crop_settings_of(run) == CropSettings(size=32, eye_distance=0.3)
     with pytest.raises(GndlError, match="holds no study"):
         crop_settings_of(run.parents[1])
+    study = run.parents[4]
+    assert crop_settings_of(study / "across/ckplus-to-mmi/gndl/lam-5/fold-0/seed-0") == crop_settings_of(run)
 
 
 def test_a_run_without_weights_is_named(tmp_path: Path, run: Path, a_face_at_its_place: None) -> None:

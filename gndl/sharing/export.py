@@ -24,6 +24,7 @@ from gndl.errors import GndlError
 from gndl.files import hash_file, write_json, write_text, written_aside
 from gndl.licence import LICENSED_FACES
 from gndl.model import Method
+from gndl.paths import study_of_run
 from gndl.sharing.export_card import card_text
 from gndl.train import load_method
 
@@ -129,10 +130,11 @@ def default_folder(run: Path) -> Path:
     GndlError
         Where the run does not lie in a study.
     """
-    run = run.resolve()
-    if len(run.parents) < 6:
-        raise GndlError(f"{run}: does not lie in a study; say where to write with --out.")
-    return run.parents[5] / "exports" / "-".join(run.parts[-6:])
+    try:
+        study = study_of_run(run)
+    except GndlError as error:
+        raise GndlError(f"{error}; say where to write with --out.") from None
+    return study.parent / "exports" / "-".join([study.name, *run.resolve().relative_to(study).parts])
 
 
 def write_onnx(network: nn.Module, faces: Tensor, path: Path) -> None:

@@ -31,7 +31,7 @@ LIMITS = """\
 - It knows these classes alone and always answers with one of them. Whatever else a face shows is forced into them.
 - It expects one upright frontal face, aligned by its eyes as `gndl.crop` does it; on others its answer is void.
 - Its probabilities are those of a softmax, not calibrated; notebook `2_training` shows how far they can be trusted.
-- The accuracy above is that of one fold of a cross-validation, on few people, filmed under one set of conditions. How
+- The accuracy above is that of {measured}, on few people, filmed under one set of conditions. How
   it does for people of another age, origin or skin tone is not known.
 - Do not use it to judge, sort, hire, watch or diagnose anybody. In the European Union, inferring emotions of people at
   work and in education is forbidden (Regulation 2024/1689, Article 5) but for medical and safety reasons.
@@ -40,12 +40,20 @@ LIMITS = """\
 
 def warning_line(source: str, database: str) -> str:
     """Return the line at the head of the card, for ``"rendered"``, ``"licensed"`` or one's ``"own"`` faces."""
-    return WARNINGS[source].format(title=DATABASE_TITLES.get(database, database))
+    return WARNINGS[source].format(title=_trained_and_tested(database)[0])
+
+
+def _trained_and_tested(database: str) -> tuple[str, str]:
+    """What a run was trained on and tested on, as titles: twice the same within one database."""
+    train, across, test = database.partition("-to-")
+    titles = " and ".join(DATABASE_TITLES.get(name, name) for name in train.split("+"))
+    return titles, DATABASE_TITLES.get(test, test) if across else titles
 
 
 def card_text(about: dict[str, Any]) -> str:
     """Return the card as Markdown, from what :func:`gndl.sharing.export.describe` says."""
-    title = DATABASE_TITLES.get(about["database"], about["database"])
+    title, tested = _trained_and_tested(about["database"])
+    of_whom = "the fold" if tested == title else f"{tested}, on which it was not trained"
     on = f"the {title} stand-in (rendered faces of nobody)" if about["source"] == "rendered" else title
     lam = "" if about["lam"] is None else f", λ = {about['lam']:g}"
     shape = " × ".join(str(side) for side in about["input"]["shape"])
@@ -59,7 +67,7 @@ def card_text(about: dict[str, Any]) -> str:
         "Started from": "random weights"
         if started is None
         else f"a file of weights ({started['name']}) with terms of its own",
-        "Accuracy": f"{100 * about['accuracy_last']:.1f} % of {about['n_test']} test samples of the fold, last epoch",
+        "Accuracy": f"{100 * about['accuracy_last']:.1f} % of {about['n_test']} test samples of {of_whom}, last epoch",
         "Classes": ", ".join(about["classes"]),
         "Input": f"`faces`, uint8, {shape}: crops, {colour}, 0 to 255, cut as the study cuts them "
         "(`gndl.photograph.crop_photograph`) and averaged down to this side (`gndl.pairs.downscale`); normalisation is "
@@ -83,5 +91,6 @@ def card_text(about: dict[str, Any]) -> str:
         "`gndl.photograph.crop_photograph` finds and cuts the face; `model.json` has all of this for programs, and "
         "`weights.safetensors` the same weights for `gndl` itself.\n"
     )
-    limits = LIMITS.format(count=len(about["classes"]))
+    measured = "one fold of a cross-validation" if tested == title else "another database than the one trained on"
+    limits = LIMITS.format(count=len(about["classes"]), measured=measured)
     return f"{head}\n\n{warning_line(about['source'], about['database'])}\n\n{table}\n\n{limits}\n{use}"
