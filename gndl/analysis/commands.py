@@ -7,7 +7,7 @@ from pathlib import Path
 from gndl.analysis.bias import require_rendered, require_same_people, study_bias
 from gndl.asked import words
 from gndl.errors import GndlError
-from gndl.methods import method_names
+from gndl.methods import method_names, methods_meant
 from gndl.options import Bias
 from gndl.paths import resolve, standin_folder
 from gndl.request import profile_from_json, read_study_json
@@ -21,7 +21,7 @@ def bias(options: Bias) -> int:
     content = read_study_json(study)
     settings = profile_from_json(content["asked"]["settings"])
     runs = [run for run in finished_runs(study) if run.lam in ("none", f"{settings.lam:g}")]
-    wanted = words(options.methods) or settings.methods
+    wanted = methods_meant(words(options.methods)) or settings.methods
     if unknown := set(wanted) - {run.method for run in runs} - set(method_names()):
         raise GndlError(f"There is no method {min(unknown)!r}; `gndl methods` lists them.")
     variants = {(run.method, run.lam) for run in runs if run.method in wanted}
