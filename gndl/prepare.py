@@ -20,7 +20,7 @@ from gndl.profiles import PROFILES, Profile, TrainSettings
 from gndl.request import StudyRequest, changing_study_json, fix_source, read_study_json
 from gndl.results import write_csv
 from gndl.sequences import STAND_IN_LABEL, Database
-from gndl.standins import is_standin_of, render_database
+from gndl.standins.label import is_standin_of
 from gndl.train import raise_epochs
 
 STAND_IN_SEED = 0
@@ -95,6 +95,10 @@ def database_root(request: StudyRequest, name: str, jobs: int = 1) -> Path:
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 folder.symlink_to(Path("..") / other.parent.parent.name / name, target_is_directory=True)
                 return folder
+    if is_standin_of(folder, name, size=size, seed=STAND_IN_SEED):
+        return folder
+    from gndl.standins import render_database  # the renderer takes a second to import
+
     title = f"Rendering the {DATABASE_TITLES[name]} stand-in"
     with naming(folder):
         return render_database(name, folder, size=size, seed=STAND_IN_SEED, jobs=jobs, description=title)

@@ -7,12 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gndl.standins.appearance import Appearance
 from gndl.standins.beard import BEARDS, Beard
 from gndl.standins.faces import Face, Pose, View, draw_light
 from gndl.standins.glasses import FRAMES, Glasses, fit_glasses
 from gndl.standins.hair import HairStyle
 from gndl.standins.head import EYE, LENS, load_head
-from gndl.standins.identity import Appearance, Identity, draw_identity
+from gndl.standins.identity import Identity, draw_identity
 from gndl.standins.surface import Surface
 
 VIEW = View((160, 160), 60.0, (80.0, 85.0))

@@ -36,20 +36,33 @@ MINIATURE = {
 }
 """Two subjects of each database, so that two processes have work."""
 
-NO_PIXELS = {"__init__", "box", "counterfactual", "naming", "recipe_table", "render", "sheet", "soundness", "truth"}
+NO_PIXELS = {
+    "__init__",
+    "box",
+    "counterfactual",
+    "label",
+    "naming",
+    "recipe_table",
+    "render",
+    "sheet",
+    "soundness",
+    "truth",
+}
 """Modules of the stand-ins that have no say in the pixels of a database."""
 
 PIXEL_CODE = {
+    "appearance": "b1c7e65870d8",
     "beard": "6b53dc90a636",
     "ckplus": "43cbd7fc0813",
-    "difficulty": "cd9c32298ead",
+    "commands": "063f62089c13",
+    "difficulty": "83b566b64ff0",
     "dressing": "d8be7f8878ff",
     "faces": "d005e1bf38e6",
     "filming": "e5005e7ac7ab",
     "glasses": "96ae7e0c0c4f",
     "hair": "4697d5e8e2d0",
     "head": "4131d4da7f4f",
-    "identity": "2f860f34bd27",
+    "identity": "1e57c1e50d06",
     "kernels": "163251d1c316",
     "kernels_covering": "a3139cfa57e4",
     "kernels_occluders": "1d7bbf3165a2",

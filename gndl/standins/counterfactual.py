@@ -28,8 +28,8 @@ from gndl.standins.faces import Face, Light, Pose, draw_light
 from gndl.standins.filming import Studio, Subject, Take, automatic_exposure, film
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
+from gndl.standins.label import GENERATOR_VERSION
 from gndl.standins.performance import Performance, perform
-from gndl.standins.render import GENERATOR_VERSION
 from gndl.standins.sheet import lay_out
 from gndl.standins.timing import Timing
 from gndl.standins.truth import SequenceTruth, join_parts, write_part

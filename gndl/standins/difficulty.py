@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from gndl.files import hash_json
-from gndl.standins.identity import Appearance
+from gndl.standins.appearance import Appearance
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gndl.standins.appearance import USUAL, Appearance
 from gndl.standins.beard import Beard, draw_beard
 from gndl.standins.glasses import Glasses, draw_glasses
 from gndl.standins.hair import HairStyle, draw_hair
@@ -31,37 +32,6 @@ CALMER = {
 
 LEFT_OUT = ("head-trans", "neck-trans", "measure", "mouth-trans-out", "nose-trans-out")
 """Local changes that move the whole head, or make it crooked."""
-
-
-@dataclass(frozen=True)
-class Appearance:
-    """What may be drawn for the subjects of a database, and how far they differ.
-
-    Parameters
-    ----------
-    glasses : float
-        Probability of glasses.
-    beard : float
-        Probability, among men, of a beard, moustache or stubble.
-    fringe : float
-        Probability of a fringe that hangs over the forehead.
-    long_hair : float
-        Probability of long hair among women; men wear it a seventh as often.
-    shape_sigma : float
-        Standard deviation of the local face changes; 1 is MakeHuman's full change.
-    resting_sigma : float
-        Spread of the facial actions that a relaxed face always carries.
-    age_wrinkles : float
-        Depth of the wrinkles that belong to age; 1 is the usual depth.
-    """
-
-    glasses: float = 0.2
-    beard: float = 0.35
-    fringe: float = 0.2
-    long_hair: float = 0.5
-    shape_sigma: float = 0.2
-    resting_sigma: float = 0.1
-    age_wrinkles: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +97,7 @@ def draw_identity(
     head: Head,
     rng: np.random.Generator,
     *,
-    appearance: Appearance = Appearance(),
+    appearance: Appearance = USUAL,
     phenotype: Phenotype = Phenotype(),
 ) -> Identity:
     """Draw one identity: phenotype, local face changes, colours, and what is worn on the face.

