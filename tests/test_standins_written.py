@@ -39,6 +39,7 @@ MINIATURE = {
 NO_PIXELS = {
     "__init__",
     "box",
+    "commands",
     "counterfactual",
     "label",
     "naming",
@@ -54,7 +55,6 @@ PIXEL_CODE = {
     "appearance": "b1c7e65870d8",
     "beard": "6b53dc90a636",
     "ckplus": "43cbd7fc0813",
-    "commands": "063f62089c13",
     "difficulty": "83b566b64ff0",
     "dressing": "d8be7f8878ff",
     "faces": "d005e1bf38e6",
