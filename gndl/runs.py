@@ -120,8 +120,8 @@ def find_finished(study: Prepared, run: Run) -> FitResult | None:
     return find_run(run.folder, _identity(study, run), study.train.epochs)
 
 
-def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None) -> FitResult:
-    """Train one run from where it stands; silent, for it may be one of many side by side.
+def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None, *, show_progress: bool = False) -> FitResult:
+    """Train one run from where it stands; silent by default, for it may be one of many side by side.
 
     ``on_epoch`` is called after every epoch, as by :func:`gndl.train.fit`.
 
@@ -150,7 +150,7 @@ def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None) -> FitRe
             weights=weights,
             identity=study.identity(run.fold),
             on_epoch=on_epoch,
-            show_progress=False,
+            show_progress=show_progress,
             dev_index=development,
         )
     except GndlError as error:

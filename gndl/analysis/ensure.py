@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gndl import results
@@ -13,8 +13,8 @@ from gndl.methods import MethodSettings, method_settings
 from gndl.paths import data_folder
 from gndl.prepare import Prepared
 from gndl.record import PREDICTIONS
-from gndl.runs import Run, find_finished, plan_runs, weights_path
-from gndl.train import FitResult, fit
+from gndl.runs import Run, find_finished, fit_run, plan_runs
+from gndl.train import FitResult
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def ensure_run(
     finished = find_finished(study, run)
     if finished is None:
         print(f"{run.name}: is not in this study yet, so it is trained now, {study.train.epochs} epochs.", flush=True)
-        finished = _train(study, run, run.folder)
+        finished = fit_run(study, run, show_progress=True)
         results.write_accuracy(study.request.out)
     key = run_key(finished)
     if (run.folder / WEIGHTS).exists():
@@ -96,7 +96,7 @@ def ensure_run(
             f"epochs, into {folder}.",
             flush=True,
         )
-    _train(study, run, folder)  # reads what is there
+    fit_run(study, replace(run, folder=folder), show_progress=True)  # reads what is there
     return EnsuredRun(run, folder, key, _agreement(run, folder))
 
 
@@ -124,24 +124,6 @@ def retrained_folder(finished: FitResult) -> Path:
 def run_key(finished: FitResult) -> str:
     """Name a finished run by all that can change its numbers: the beginning of its identity's hash, and its epochs."""
     return f"{finished.record['identity_hash'][:16]}-{finished.record['epochs']}"
-
-
-def _train(study: Prepared, run: Run, folder: Path) -> FitResult:
-    train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
-    return fit(
-        run.method,
-        study.pairs,
-        train_index,
-        test_index,
-        study.train,
-        run_folder=folder,
-        lam=run.lam,
-        fold=run.fold,
-        seed=run.seed,
-        device=study.request.device,
-        weights=weights_path(study),
-        identity=study.identity(run.fold),
-    )
 
 
 def _agreement(run: Run, folder: Path) -> str:
