@@ -310,8 +310,11 @@ def test_what_is_not_at_hand_is_not_called_verified(base: Path) -> None:
     """Without cache and copy the audit still passes, and says what it has not seen."""
     shutil.rmtree(base / "data")
     shutil.rmtree(base / "copy")
+    content = json.loads((base / "study/study.json").read_text())
+    write_json(base / "study/study.json", content | {"git": {"commit": None, "changed": None}})
     audit = audit_study(base / "study")
     assert audit.problems == ()
+    assert any("no commit is known" in line for line in audit.unverified)
     assert any("not cached here" in line for line in audit.unverified)
     assert any("48 of 48 are not here" in line for line in audit.unverified)
     assert not any("source files" in line or "pixels" in line for line in audit.verified)

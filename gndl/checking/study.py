@@ -131,9 +131,11 @@ def check_study_json(out: Path, runs: list[FinishedRun]) -> Looked:
             problems.append(f"{path}: says {content.get('precision')}, {run.folder} was trained in {precision}")
         if run.source != content.get("source", run.source):
             problems.append(f"{path}: says {content['source']} faces, {run.folder} has seen {run.source} ones")
-    changed = content.get("git", {}).get("changed")
-    note = f"{path}: the code that ran had changes which no commit holds" if changed else ""
-    return Looked(tuple(problems), unverified=(note,) if note else ())
+    git = content.get("git") or {}
+    notes = [f"{path}: the code that ran had changes which no commit holds"] if git.get("changed") else []
+    if git and git.get("commit") is None:
+        notes.append(f"{path}: no commit is known of the code that ran, an installed package's version alone")
+    return Looked(tuple(problems), unverified=tuple(notes))
 
 
 def _check_database(out: Path, database: str, runs: list[FinishedRun]) -> list[Looked]:
