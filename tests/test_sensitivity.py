@@ -218,3 +218,25 @@ def test_a_study_of_before_the_sweep_had_folds_is_read_and_may_take_them() -> No
     del content["sweep_folds"]
     assert profile_from_json(content) == STANDARD
     assert "settings.sweep_folds" in MAY_GROW
+
+
+def test_a_mean_that_falls_far_is_a_number_at_the_edge_and_leaves_the_others_apart() -> None:
+    """At λ = 20 and 50 a third of the accuracy is left: the axis keeps to the others, and the caption says why."""
+    table = sensitivity_table(sweep(4, fall=0.6), folds=range(4))
+    for figure, edge in ((sensitivity_curves(table), "29% ↓"), (sensitivity_differences(table), "−60 ↓")):
+        axes = figure.axes[0]
+        assert [text.get_text() for text in axes.texts] == [edge, edge]
+    assert sensitivity_curves(table).axes[0].get_ylim()[0] > 0.6
+    for caption in (sensitivity_caption(table), differences_caption(table)):
+        assert "Means more than 25 points below the highest stand as numbers" in caption
+    near = sensitivity_table(sweep(4), folds=range(4))
+    assert not sensitivity_curves(near).axes[0].texts and "stand as numbers" not in sensitivity_caption(near)
+
+
+def test_ticks_are_what_their_labels_say() -> None:
+    """Labels are whole percents, so the ticks are as well."""
+    figure = sensitivity_curves(sensitivity_table(sweep(4, fall=0.6), folds=range(4)))
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    ticks = [round(100 * tick, 6) for tick in axes.get_yticks()]
+    assert [f"{tick:g}%" for tick in ticks] == [label.get_text() for label in axes.get_yticklabels()]

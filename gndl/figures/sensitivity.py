@@ -10,13 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import NullLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, NullLocator, PercentFormatter
 
 from gndl.figures.looks import look
 from gndl.figures.saving import save_figure
 from gndl.figures.sensitivity_captions import (
     DIFFERENCES_DESCRIPTION,
     differences_caption,
+    far_below,
     sensitivity_caption,
     sensitivity_description,
 )
@@ -123,8 +124,12 @@ def _differences(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
     for lam in table.loc[table["fixed"] & (table["folds"] > 0), "lam"].unique():
         axes.plot(at[lam], 0, "D", color="#222222", markersize=3.5)
     _lam_axis(axes, table, lams, places)
-    low, high = axes.get_ylim()
-    axes.set_ylim(min(low, -1.0), max(high, 1.0))
+    far = far_below(table, "to_fixed_difference")
+    shown = 100 * table.loc[~far, ["to_fixed_difference", "to_fixed_low", "to_fixed_high"]].to_numpy(float)
+    shown = np.array([-1.0, 1.0, *shown[~np.isnan(shown)]])
+    room = 0.06 * (shown.max() - shown.min())
+    axes.set_ylim(shown.min() - room * (4 if far.any() else 1), shown.max() + room)
+    _arrows(axes, table[far], at, 100 * table.loc[far, "to_fixed_difference"], "{:+.0f} ↓")
     if titled:
         axes.set_title(_title(table))
 
@@ -170,7 +175,8 @@ def _curve(axes: Axes, rows: pd.DataFrame, x: np.ndarray, colour: str, marker: s
             face = colour if row["state"] == "run" else "white"
             axes.plot(place, row["accuracy"], marker, color=colour, markerfacecolor=face, markersize=4, zorder=3)
         if row["best"]:
-            axes.plot(place, row["accuracy"], "o", color=colour, markerfacecolor="none", markersize=8.5, zorder=3)
+            axes.plot(place, row["accuracy"], "o", color=colour, markerfacecolor="none", markersize=8.5, zorder=3,
+                      clip_on=False)  # fmt: skip
         if row["decrease"]:
             axes.annotate("▼", (place, row["accuracy"]), (0, 4), textcoords="offset points", ha="center", va="bottom",
                           color=_MARK_COLOUR, fontsize=7, zorder=4)  # fmt: skip
@@ -188,13 +194,30 @@ def _lam_axis(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndar
     axes.set_axisbelow(True)
 
 
+def _arrows(axes: Axes, rows: pd.DataFrame, at: dict[float, float], values: pd.Series, form: str) -> None:
+    """Write the values that lie below the axis at its lower edge, each at its λ."""
+    lowest = axes.get_ylim()[0]
+    for number, (lam, method, value) in enumerate(zip(rows["lam"], rows["method"], values, strict=True)):
+        colour, _ = look(str(method), list(dict.fromkeys(rows["method"])).index(method))
+        above = 2 + 7 * sum(lam == other for other in rows["lam"].iloc[:number])  # methods on top of each other
+        text = form.format(value).replace("-", "−")
+        axes.annotate(text, (at[lam], lowest), (0, above), textcoords="offset points", ha="center", va="bottom",
+                      color=colour, fontsize=6.5, zorder=4,
+                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
+
+
 def _axes(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray) -> None:
     _lam_axis(axes, table, lams, places)
-    shown = table[["accuracy", "low", "high", "baseline_accuracy", "baseline_low", "baseline_high"]].to_numpy(float)
+    far = far_below(table, "accuracy")
+    columns = ["accuracy", "low", "high", "baseline_accuracy", "baseline_low", "baseline_high"]
+    shown = table.loc[~far, columns].to_numpy(float)
     shown = np.clip(shown[~np.isnan(shown)], 0, 1)
     low, high = (shown.min(), shown.max()) if len(shown) else (0.0, 1.0)
     room = max(0.06 * (high - low), 0.01)
-    axes.set_ylim(max(low - room, -0.02), min(high + room, 1.02))
+    axes.set_ylim(max(low - room * (3 if far.any() else 1), -0.02), min(high + room, 1.02))
+    at = dict(zip(lams.tolist(), places.tolist(), strict=True))
+    _arrows(axes, table[far], at, 100 * table.loc[far, "accuracy"], "{:.0f}% ↓")
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # no ticks that whole percents misquote
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.04 else 1))
 
 

@@ -10,6 +10,20 @@ from gndl.comparison import FEWEST_FOLDS
 from gndl.narrative.sensitivity_words import listed
 from gndl.paper import DATABASE_TITLES
 
+FAR = 0.25
+"""How far below all others' level a value may lie and still be drawn to scale, as a fraction."""
+
+
+def far_below(table: pd.DataFrame, column: str) -> pd.Series:
+    """Which rows of one database lie so far below the highest value of ``column`` that the axis does not reach them.
+
+    The others would be a flat line otherwise. None where fewer than two would be left. The fixed value differs from
+    itself by nothing.
+    """
+    values = table[column].mask(table["fixed"], 0.0) if column == "to_fixed_difference" else table[column]
+    far = values < values.max() - FAR
+    return far if int((~far & values.notna()).sum()) > 1 else far & False
+
 
 def sensitivity_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`gndl.figures.sensitivity_curves`, which can be read alone."""
@@ -25,6 +39,7 @@ def sensitivity_caption(table: pd.DataFrame) -> str:
         *([bands] if table["low"].notna().any() else []),
         *(["Grey line: the baseline on the same folds"] if (table["baseline_folds"] > 0).any() else []),
         *_behind_points(table),
+        *_off_the_axis(table, "accuracy"),
     ]
     if len(fixed):
         sentences.append(f"λ = {fixed.iloc[0]:g} was fixed beforehand; only this value enters a table")
@@ -53,6 +68,7 @@ def differences_caption(table: pd.DataFrame) -> str:
         "Points: mean over folds of the differences fold by fold. Lines: its 95 % interval, by Student's t with the "
         "variance enlarged for training samples that folds share (Nadeau and Bengio); a single fold has none",
         *_behind_points(table),
+        *_off_the_axis(table, "to_fixed_difference"),
     ]
     return ". ".join(sentences) + "."
 
@@ -90,6 +106,14 @@ def _behind_points(table: pd.DataFrame) -> list[str]:
         text = name + "; ".join(parts)
         sentences.append(text[:1].upper() + text[1:])
     return sentences
+
+
+def _off_the_axis(table: pd.DataFrame, column: str) -> list[str]:
+    if not any(far_below(rows, column).any() for _, rows in table.groupby("database")):
+        return []
+    return [
+        f"Means more than {100 * FAR:.0f} points below the highest stand as numbers with an arrow at the lower edge"
+    ]
 
 
 def _counted(number: Any, thing: str) -> str:
