@@ -126,15 +126,7 @@ def prepare_crops(
     GndlError
         Where a file cannot be read, or a face is missing and ``allow_missing_faces`` is not given.
     """
-    root = database.root.parent if database.root.is_file() else database.root
-    by_landmarks = all(f.landmarks is not None for s in database.sequences for f in taken_frames(s))
-    if not database.sequences:
-        raise GndlError(f"{database.root}: holds no sequence to crop; `gndl check` says what was found")
-    if not by_landmarks:
-        require_predictor()
-    sources = _sources(database, by_landmarks)
-    hashes = hash_sources(sources, cache / "source-hashes.json")
-    contents = {relative_to_root(path, root): content for path, content in hashes.items()}
+    by_landmarks, hashes, contents, root = hashed_sources(database, cache)
     folder = cache / hash_of_crops(database, settings, by_landmarks, contents, root)
     crops = _made_before(folder, root)
     if crops is None:
@@ -173,6 +165,25 @@ def pairs_from_crops(database: Database, crops: Crops) -> FacePairs:
         frame=tuple(frame_name(frame) for _, frame in pairs),
         expressions=database.expressions,
     )
+
+
+def hashed_sources(database: Database, cache: Path) -> tuple[bool, dict[Path, str], dict[str, str], Path]:
+    """Return whether landmark files give the eyes, the hash of every source file, the same by path under the root, it.
+
+    Raises
+    ------
+    GndlError
+        Where there is no sequence, or the eyes have to be predicted and the predictor is missing.
+    """
+    root = database.root.parent if database.root.is_file() else database.root
+    by_landmarks = all(f.landmarks is not None for s in database.sequences for f in taken_frames(s))
+    if not database.sequences:
+        raise GndlError(f"{database.root}: holds no sequence to crop; `gndl check` says what was found")
+    if not by_landmarks:
+        require_predictor()
+    hashes = hash_sources(_sources(database, by_landmarks), cache / "source-hashes.json")
+    contents = {relative_to_root(path, root): content for path, content in hashes.items()}
+    return by_landmarks, hashes, contents, root
 
 
 def _sources(database: Database, by_landmarks: bool) -> list[Path]:
