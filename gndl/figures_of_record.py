@@ -14,15 +14,21 @@ from gndl.paper import DATABASE_TITLES
 from gndl.report import report_study, report_variants
 from gndl.request import read_study_json
 
+GALLERY_COMMAND = (
+    "papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database {database} -p profile standard -p out record/standard"
+)
 COMMANDS = {
     "first_faces": "make study",
     "standin_ckplus": "gndl render --profile standard --sheets",
     "standin_oulu_casia": "gndl render --profile standard --sheets",
     "standin_mmi": "gndl render --profile standard --sheets",
-    "hard_samples": "notebook 5_hard_samples, with out = record/standard",
-    "hard_samples_reverse": "notebook 5_hard_samples, with out = record/standard",
+    "hard_samples": GALLERY_COMMAND,
+    "hard_samples_reverse": GALLERY_COMMAND,
 }
-"""Commands for pictures of faces, which no CSV gives back; all others are drawn by ``make figures``."""
+"""Commands for pictures of faces, which no CSV gives back; all others are drawn by ``make figures``.
+
+Galleries of hard samples come to lie in ``record/standard/DATABASE/figures``, which git ignores.
+"""
 
 KINDS = ("pdf", "svg", "csv", "tex")
 
@@ -61,7 +67,8 @@ def gallery(folder: Path, source: str) -> str:
         ]
     lines += [
         "Drawn from the CSV files of the study of record by `make figures`, which trains nothing. Beside each picture "
-        "lie PDF (TrueType) and SVG for print, the CSV behind it, and a `.tex` with caption, label and description; "
+        "lie PDF (TrueType) and, but for faces, SVG for print, the CSV behind it, and a `.tex` with caption, label and "
+        "description; "
         "`tables/numbers.tex` has a macro for every number, `preview.tex` shows all of it in acmart.",
         "",
     ]
@@ -90,14 +97,20 @@ def _entry(picture: Path, folder: Path, source: str) -> Iterator[str]:
     )
     files = [f"[{kind}]({_link(picture.with_suffix(f'.{kind}'), folder)})" for kind in KINDS
              if picture.with_suffix(f".{kind}").exists()]  # fmt: skip
-    command = COMMANDS.get(picture.stem, "make figures")
-    yield f"### {picture.stem.replace('_', ' ')}"
+    command = COMMANDS.get(picture.stem, "make figures").format(database=picture.parent.name)
+    yield f"### {heading_of(picture.stem)}"
     yield ""
     yield f"![{_one_line(description)}]({_link(picture, folder)})"
     yield ""
     yield f"*{mark}{_one_line(caption)}*"
     yield ""
     yield f"Command: `{command}`" + (f" · {' · '.join(files)}" if files else "")
+
+
+def heading_of(name: str) -> str:
+    """A figure's name as a heading: "Confusion matrices", "CK+ stand-in"."""
+    title = DATABASE_TITLES.get(name.removeprefix("standin_"))
+    return f"{title} stand-in" if title else name.replace("_", " ").capitalize()
 
 
 def _link(file: Path, folder: Path) -> str:

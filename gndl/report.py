@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from gndl import comparison, figures, results
 from gndl.analysis.comparisons import compare_database
+from gndl.analysis.variants import Variant
 from gndl.errors import GndlError
 from gndl.figures.across import ACROSS_DESCRIPTION
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
@@ -99,9 +100,9 @@ def confusion_by_title(out: Path, database: str, summary: pd.DataFrame) -> dict[
     for row in summary.itertuples():
         predictions = results.read_predictions(out, database, str(row.method), str(row.lam))
         classes = tuple(column.removeprefix("p_") for column in predictions.columns if column.startswith("p_"))
-        lam_text = "" if row.lam == "none" else f", λ = {row.lam}"
         folds = f"{row.folds} fold{'' if row.folds == 1 else 's'}"
-        title = f"{tables.measured_on(database, str(row.source))}: {row.method}{lam_text} ({folds})"
+        variant = Variant(str(row.method), str(row.lam))
+        title = f"{tables.measured_on(database, str(row.source))}: {variant.title} ({folds})"
         counts[title] = results.confusion_counts(predictions, classes)
     return counts
 

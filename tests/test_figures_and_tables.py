@@ -70,6 +70,42 @@ def test_confusion_matrix_shows_percent_counts_and_the_papers_order() -> None:
     assert "rendered stand-in" in texts(figure)
 
 
+def test_the_key_to_the_classes_keeps_abbreviation_and_word_on_one_line() -> None:
+    """The note below the matrices is wrapped between classes only."""
+    note = figures.confusion_matrices({"CK+ stand-in: GNDL": counts()}, source="rendered").get_supxlabel()
+    assert "\n" in note
+    pieces = note.replace("\n", " ").split(". ")[1].split(", ")
+    assert pieces[0] == "Ha\u00a0happiness"
+    assert all(any(piece in line for line in note.split("\n")) for piece in pieces)
+
+
+def test_learning_curves_call_gndl_by_its_name() -> None:
+    """As all other figures of comparisons do, and not by its folder's name."""
+    epochs = pd.DataFrame(
+        [
+            {"method": method, "lam": lam, "fold": fold, "seed": 0, "epoch": epoch}
+            | {"loss": 1.0, "accuracy_train": 0.5, "accuracy_test": 0.5}
+            for method, lam in (("baseline", "none"), ("gndl", "5"))
+            for fold in (0, 1)
+            for epoch in (1, 2)
+        ]
+    )
+    legend = figures.learning_curves(epochs, source="rendered").legends[0]
+    assert [label.get_text() for label in legend.get_texts()] == [
+        "baseline (mean of 2 folds)",
+        "GNDL, λ = 5 (mean of 2 folds)",
+    ]
+
+
+def test_the_balance_of_folds_names_classes_in_the_papers_order() -> None:
+    """Whatever the order of the columns, Fig. 6's order is drawn, and a class that it lacks comes last."""
+    table = pd.DataFrame({"anger": [1, 2], "boredom": [1, 1], "fear": [2, 1], "happiness": [3, 3]})
+    figure = figures.fold_balance(table, source="rendered")
+    assert [label.get_text() for label in figure.legends[0].get_texts()] == ["happiness", "fear", "anger", "boredom"]
+    heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
+    assert heights == [[3, 3], [2, 1], [1, 2], [1, 1]]
+
+
 def test_a_class_without_samples_is_not_shown_as_never_predicted() -> None:
     """Its row is greyed and says so."""
     table = counts()

@@ -14,13 +14,14 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from written_runs import write_simulated_study
 
 from gndl import figures, paper, results
 from gndl.errors import GndlError
 from gndl.figures.captions import caption_of, read_caption
 from gndl.figures.redraw import read_figure_csv, redraw
-from gndl.figures_of_record import draw_figures_of_record
+from gndl.figures_of_record import draw_figures_of_record, gallery, heading_of
 from gndl.files import write_json
 from gndl.manuscript import floats as manuscript
 from gndl.manuscript.analysis_numbers import numbers_of_analyses
@@ -190,6 +191,7 @@ def test_figures_of_record_leave_the_record_alone(study: Path, tmp_path: Path) -
     pictures = sorted((tmp_path / "figures").rglob("*.png"))
     assert {png.parent.name for png in pictures} == {"oulu_casia", "mmi"}
     for png in pictures:
+        assert f"### {heading_of(png.stem)}\n" in text
         entry = text.split(f"({png.relative_to(tmp_path / 'figures').as_posix()})")[1].split("###")[0]
         assert "rendered stand-in" in entry
         assert "Command: `make figures`" in entry
@@ -197,6 +199,23 @@ def test_figures_of_record_leave_the_record_alone(study: Path, tmp_path: Path) -
             assert png.with_suffix(f".{kind}").exists()
     assert r"{\gndlStudy/mmi/confusion_matrices.pdf}" in (tmp_path / "figures/mmi/confusion_matrices.tex").read_text()
     assert (tmp_path / "figures" / "tables" / "numbers.tex").exists()
+
+
+def test_the_gallery_names_the_command_that_draws_a_picture_of_faces(tmp_path: Path) -> None:
+    """With the database whose picture it is."""
+    (tmp_path / "mmi").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "mmi" / "hard_samples.png")
+    text = gallery(tmp_path, "rendered")
+    assert "### Hard samples\n" in text
+    assert "Command: `papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database mmi " in text
+
+
+def test_headings_of_the_gallery_are_words() -> None:
+    """A database has its own name, every other picture begins with a capital."""
+    names = ("standin_ckplus", "standin_oulu_casia", "first_faces", "hard_samples_reverse")
+    assert [heading_of(name) for name in names] == [
+        "CK+ stand-in", "Oulu-CASIA stand-in", "First faces", "Hard samples reverse",
+    ]  # fmt: skip
 
 
 # Numbers, references and tables

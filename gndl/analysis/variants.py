@@ -31,6 +31,11 @@ class Variant:
         name = "GNDL" if self.method == "gndl" else self.method
         return name if self.lam == "none" else f"{name}, λ = {self.lam}"
 
+    @property
+    def in_a_sentence(self) -> str:
+        """The title as a caption says it: "the baseline"."""
+        return f"the {self.title}" if self.title == "baseline" else self.title
+
 
 def variant_of(study: Prepared, method: str | MethodSettings, lam: float | None = None) -> Variant:
     """Name the variant that a study makes of a method; λ is the profile's by default (ledger L19).

@@ -31,7 +31,7 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     variants = list(table.groupby(["method", "lam"], sort=False))
-    reference = _reference(table)
+    reference = _reference(table).title
     with style():
         figure = new_figure(width, 1.75 * len(variants) + 0.45)
         grid = figure.subplots(len(variants), 2, squeeze=False, width_ratios=(1, 1.9))
@@ -51,7 +51,7 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
 
 def paired_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`paired_dots`, which can be read alone; the table with ``database`` and ``source``."""
-    reference = _reference(table)
+    reference = _reference(table).in_a_sentence
     names = ", ".join(
         Variant(str(method), str(lam)).title for method, lam in table[["method", "lam"]].drop_duplicates().values
     )
@@ -63,8 +63,8 @@ def paired_caption(table: pd.DataFrame) -> str:
     )
 
 
-def _reference(table: pd.DataFrame) -> str:
-    return Variant(str(table["reference_method"].iloc[0]), str(table["reference_lam"].iloc[0])).title
+def _reference(table: pd.DataFrame) -> Variant:
+    return Variant(str(table["reference_method"].iloc[0]), str(table["reference_lam"].iloc[0]))
 
 
 def _dots(axes: Axes, labels: list[str], values: np.ndarray) -> None:

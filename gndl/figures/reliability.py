@@ -54,8 +54,8 @@ def reliability_caption(table: pd.DataFrame) -> str:
     return (
         f"{measured_on(table)}: accuracy of the answers given with each confidence (probability of the predicted "
         "class), pooled over folds; below, how many answers there are. On the diagonal a confidence can be believed, "
-        "below it a method is too sure. Lines through points: 95 % intervals over subjects, where a bin has at least "
-        f"five. {'. '.join(parts)}."
+        "below it a method is too sure; pale bars show how far off it is. Lines through points: 95 % intervals over "
+        f"subjects, where a bin has at least five. {'. '.join(parts)}."
     )
 
 

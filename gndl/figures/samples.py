@@ -98,7 +98,7 @@ def cells_figure(table: pd.DataFrame, *, source: str, width: float = ONE_COLUMN)
 def cells_caption(table: pd.DataFrame) -> str:
     """Caption of :func:`cells_figure`, which can be read alone; the table with ``database`` and ``source``."""
     first = table.iloc[0]
-    a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).title for one in ("a", "b"))
+    a, b = (Variant(str(first[f"{one}_method"]), str(first[f"{one}_lam"])).in_a_sentence for one in ("a", "b"))
     text = (
         f"{measured_on(table)}: samples that {a} and {b} get right and wrong on the same test folds: examined "
         "frames, and sequences with one vote each, since three frames of a sequence are near copies."

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from gndl.analysis.variants import Variant
 from gndl.figures.saving import save_figure
 from gndl.figures.style import CLASS_COLOURS, METHOD_COLOURS, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import ABBREVIATIONS, FIGURE_6_ORDER, figure_order
@@ -40,7 +41,8 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
         bar.set_label("share of the true class")
         shown = {str(name) for table in counts.values() for name in table.index}
         names = [name for name in FIGURE_6_ORDER if name in shown]
-        add_note(figure, source, ", ".join(f"{ABBREVIATIONS[name]} {name}" for name in names))
+        # A blank that does not break keeps an abbreviation and its word on one line.
+        add_note(figure, source, ", ".join(f"{ABBREVIATIONS[name]}\u00a0{name}" for name in names))
     return figure
 
 
@@ -103,7 +105,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
                 for _, run in runs.groupby(["fold", "seed"]):
                     axes.plot(run["epoch"], run[column], marker, color=colour, alpha=0.25, linewidth=0.6)
                 mean = runs.groupby("epoch")[column].mean()
-                name = str(method) if lam == "none" else f"{method}, λ = {lam}"
+                name = Variant(str(method), str(lam)).title
                 axes.plot(mean.index, mean, marker, color=colour, label=f"{name} ({_counted(runs['fold'].nunique())})")
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
@@ -129,16 +131,16 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
     Parameters
     ----------
     table : DataFrame
-        One row per fold (index) and one column per class, counts of pairs.
+        One row per fold (index) and one column per class, counts of pairs. Classes are drawn in Fig. 6's order.
     """
     with style():
         figure = new_figure(width, 2.2)
         axes = figure.subplots()
         bottom = np.zeros(len(table))
-        for number, name in enumerate(table.columns):
+        for number, name in enumerate(figure_order(tuple(str(name) for name in table.columns))):
             values = table[name].to_numpy(dtype=float)
-            colour = CLASS_COLOURS.get(str(name), f"C{number}")
-            axes.bar(table.index.astype(str), values, bottom=bottom, color=colour, label=str(name), width=0.7)
+            colour = CLASS_COLOURS.get(name, f"C{number}")
+            axes.bar(table.index.astype(str), values, bottom=bottom, color=colour, label=name, width=0.7)
             bottom += values
         axes.set_xlabel("fold")
         axes.set_ylabel("pairs tested")

@@ -117,7 +117,7 @@ def report_gallery(
     figure = hard_sample_gallery(shown, title_a, title_b, source=source, note=note)
     declare_faces(figure, study.database.name, chosen["subject"])
     caption = (
-        f"{study.database.title}: samples that {right.title} gets right and {wrong.title} wrong: "
+        f"{study.database.title}: samples that {right.in_a_sentence} gets right and {wrong.in_a_sentence} wrong: "
         f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE}. "
         "Percentages are the probability of the class before them."
     ) + (f" {note}." if note else "")
