@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import mmap
 import platform
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -163,7 +164,8 @@ def test_preparation_and_latency_are_measured_on_a_rendered_tree(
     pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
     asked = replace(ASKED, databases=("ckplus",), data=str(rendered_trees["ckplus"].parent), scratch=tmp_path)
     found = preparation.measure(asked)
-    assert found.table["way"].tolist() == [preparation.DETECTOR, preparation.WHOLE, preparation.LANDMARKS]
+    ways = [preparation.DETECTOR, preparation.CEILING, preparation.WHOLE, preparation.LANDMARKS]
+    assert found.table["way"].tolist() == ways
     cached = found.further["cached"].set_index("way")
     assert cached.loc["cached second run", "ratio"] < 1 and "rendered" in cached["database"].iloc[0]
     stages = latency.measure(asked).table.set_index("way")
@@ -275,3 +277,33 @@ def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(
     with pytest.raises(NotMeasured, match="gndl render"):
         preparation.root_of(replace(ASKED, profile="standard"), "mmi")
     assert set(MODULES) >= {"throughput", "usual_way", "faster", "accuracy", "growth"}
+
+
+def test_what_is_measured_is_kept_where_a_later_benchmark_fails_or_is_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages and the list of them lie there after each benchmark; one that fails is named and stops no other."""
+
+    def measured(asked: Asked) -> Result:
+        repeats = interleaved({"a": lambda: 1.0, "b": lambda: 2.0}, 1)
+        table = spread(repeats, "a")
+        return Result("gap", "Gap", "Read it so.", table, repeats, ("Said.",), ratios(table, "Gap", "ms"))
+
+    def failing(asked: Asked) -> Result:
+        raise ZeroDivisionError("no rate")
+
+    def stopped(asked: Asked) -> Result:
+        raise KeyboardInterrupt
+
+    for module, measure in (("throughput", failing), ("gap", measured), ("growth", stopped)):
+        monkeypatch.setattr(f"gndl.bench.{module}.measure", measure)
+    said: list[str] = []
+    with pytest.raises(KeyboardInterrupt):
+        measure_some(["throughput", "gap", "growth"], ASKED, tmp_path, said.append)
+    (folder,) = tmp_path.iterdir()
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert "[gap](gap.md)" in index
+    assert re.search(r"throughput: \*\*not measured\*\*\. It failed after .* \(ZeroDivisionError\)\.", index)
+    assert re.search(r"Measuring took \d+ (s|min)\.", (folder / "gap.md").read_text(encoding="utf-8"))
+    assert any("FAILED: no rate" in line for line in said) and any(re.search(r"\(took \d", line) for line in said)
+    assert measure_some(["throughput"], ASKED, tmp_path, said.append) == 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,8 @@ from gndl.bench.asked import Asked
 from gndl.bench.record import about, folder_name, write_index, write_result
 from gndl.bench.repeats import NotMeasured, Result
 from gndl.errors import GndlError
+from gndl.paths import resolve
+from gndl.sweeping.estimate import duration
 
 MODULES = {
     "throughput": "throughput",
@@ -32,10 +36,13 @@ LONG = ("accuracy",)
 def measure_some(names: Sequence[str], asked: Asked, out: Path, say: Callable[[str], None] = print) -> int:
     """Measure benchmarks, by default all but the `LONG` ones, and write them into a folder of ``out``.
 
+    Each is written as soon as it is measured, and the folder's README.md with it, so that a call that is stopped keeps
+    what it finished; one that fails is named there and stops no other.
+
     Returns
     -------
     int
-        1 where one that was named could not be measured, else 0. What could not is named in the folder's README.md.
+        1 where one failed, or one that was named could not be measured, else 0.
 
     Raises
     ------
@@ -47,23 +54,34 @@ def measure_some(names: Sequence[str], asked: Asked, out: Path, say: Callable[[s
             raise GndlError(f"There is no benchmark {name!r}; choose among {', '.join(MODULES)}.")
     here = about()
     folder = out / folder_name(here)
-    measured, left_out = [], {}
+    measured: list[str] = []
+    left_out: dict[str, str] = {}
+    failed = False
+    started_all = time.monotonic()
     for name in names or [name for name in MODULES if name not in LONG]:
         say(f"{name} ...")
-        measure: Callable[[Asked], Result] = import_module(f"gndl.bench.{MODULES[name]}").measure
+        started = time.monotonic()
         try:
+            measure: Callable[[Asked], Result] = import_module(f"gndl.bench.{MODULES[name]}").measure
             result = measure(asked)
         except NotMeasured as reason:
-            left_out[name] = str(reason)
+            left_out[name] = str(reason).replace(f"{resolve('.')}/", "")
             say(f"  not measured: {reason}")
-            continue
-        path = write_result(result, folder, here)
-        measured.append(name)
-        say(result.table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
-        for note in result.notes:
-            say(f"  {note}")
-        say(f"  {path}")
-    if measured or left_out:
+        except Exception as error:  # whatever one of them runs into, the others are measured
+            failed = True
+            left_out[name] = f"It failed after {duration(time.monotonic() - started)} ({type(error).__name__})."
+            if not isinstance(error, GndlError):
+                say("".join(traceback.format_exception(error)))
+            say(f"  FAILED: {error}")
+        else:
+            seconds = time.monotonic() - started
+            path = write_result(result, folder, here, seconds)
+            measured.append(name)
+            say(result.table.to_string(index=False, float_format=lambda value: f"{value:.4g}"))
+            for note in result.notes:
+                say(f"  {note}")
+            say(f"  {path} (took {duration(seconds)})")
         folder.mkdir(parents=True, exist_ok=True)
-        say(f"Benchmarks: {write_index(folder, here, measured, left_out)}")
-    return 1 if names and left_out else 0
+        index = write_index(folder, here, measured, left_out)
+    say(f"Benchmarks: {index} (in all {duration(time.monotonic() - started_all)})")
+    return 1 if failed or (names and left_out) else 0

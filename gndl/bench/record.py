@@ -15,6 +15,7 @@ from gndl.figures.style import style
 from gndl.files import write_json, write_text, written_aside
 from gndl.provenance import git_state, machine, versions
 from gndl.results import write_csv
+from gndl.sweeping.estimate import duration
 
 MACHINE = "machine.json"
 
@@ -41,8 +42,8 @@ def folder_name(about: dict[str, Any]) -> str:
     return f"{about['date']}-{commit}-{model}-{about['cores']}-cores"
 
 
-def write_result(result: Result, folder: Path, about: dict[str, Any]) -> Path:
-    """Write one benchmark: summary, repeats, Markdown and plot; return the Markdown file."""
+def write_result(result: Result, folder: Path, about: dict[str, Any], took: float | None = None) -> Path:
+    """Write one benchmark, which ``took`` so many seconds: summary, repeats, Markdown and plot; return the page."""
     write_json(folder / MACHINE, about)
     write_csv(result.table, folder / f"{result.name}.csv")
     write_csv(result.repeats, folder / f"{result.name}-repeats.csv")
@@ -52,11 +53,11 @@ def write_result(result: Result, folder: Path, about: dict[str, Any]) -> Path:
         with style(), written_aside(folder / f"{result.name}.{kind}") as aside:
             result.figure.savefig(aside, format=kind, metadata=metadata, dpi=150)
     path = folder / f"{result.name}.md"
-    write_text(path, markdown(result, about))
+    write_text(path, markdown(result, about, took))
     return path
 
 
-def markdown(result: Result, about: dict[str, Any]) -> str:
+def markdown(result: Result, about: dict[str, Any], took: float | None = None) -> str:
     """Return a benchmark as a page: how to read it, what it says, table, plot, and where it was measured."""
     parts = [f"# {result.title}", result.reading]
     parts.append("\n".join(f"- {note}" for note in result.notes) or "-")
@@ -66,10 +67,11 @@ def markdown(result: Result, about: dict[str, Any]) -> str:
         parts += [f"## {name.replace('_', ' ').capitalize()}", markdown_table(table)]
     changed = ", with changes that were not committed" if about["changed"] else ""
     where = f"{about['gpu']}, " if about["gpu"] else ""
+    lasted = "" if took is None else f" Measuring took {duration(took)}."
     parts.append(
         f"*{about['date']}, commit {(about['commit'] or 'unknown')[:7]}{changed}; {where}{about['processor']}, "
         f"{about['cores']} cores; torch {about['versions']['torch']}, Python {about['versions']['python']}. Every "
-        f"repeat: `{result.name}-repeats.csv`.*"
+        f"repeat: `{result.name}-repeats.csv`.{lasted}*"
     )
     return "\n\n".join(parts) + "\n"
 
