@@ -106,3 +106,11 @@ def test_a_pace_is_measured_in_a_moment_and_changes_nothing(monkeypatch: pytest.
     pace = pace_of("gndl", TrainSettings(image_size=32, batch_size=8), 5.0, torch.device("cpu"))
     assert pace.trained > pace.tested > 0 and pace.checkpoint > 0
     assert torch.equal(torch.get_rng_state(), before[0]) and torch.get_num_threads() == before[1]
+
+
+def test_a_pace_is_that_of_sequences_of_three_pairs_with_one_neutral_face() -> None:
+    """A method that takes whole sequences looks at it once, so its pace would be another on unrelated pairs."""
+    pairs = warm_up._noise(8, 4)
+    assert list(pairs.sequence) == ["0", "0", "0", "1", "1", "1", "2", "2"]
+    assert pairs.neutral_index.tolist() == [8, 8, 8, 9, 9, 9, 10, 10]
+    assert pairs.examined_index.tolist() == list(range(8)) and len(pairs.images) > 10
