@@ -130,7 +130,7 @@ def test_the_command_finds_the_truth_beside_the_tree_that_the_study_has_read(
     written = pd.read_csv(study / "ckplus/tables/bias.csv", dtype={"lam": str})
     assert set(zip(written["method"], written["lam"], strict=True)) == {("baseline", "none"), ("gndl", fixed)}
     table = (study / "ckplus/tables/bias.md").read_text()
-    assert f"| Group | People | Frames | baseline, % | baseline: difference | gndl, λ = {fixed}, % |" in table
+    assert f"| Group | People | Frames | baseline, % | baseline: difference | GNDL, λ = {fixed}, % |" in table
     assert "| dark skin | 10 | 40 | 92.5 | −7.5 (no interval) |" in table
     with pytest.raises(GndlError, match="no method 'nonsense'"):
         cli.run(cli.Bias(study=str(study), methods=("nonsense",)))

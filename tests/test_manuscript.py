@@ -336,7 +336,7 @@ needs_tex = pytest.mark.skipif(
 
 @needs_tex
 def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tmp_path: Path) -> None:
-    """Two columns of acmart: nothing overflows, and no font is of Type 3 or left out, in the whole or in one figure."""
+    """Two columns of acmart: nothing overflows or is scaled down, and no font is of Type 3 or left out, here or in a figure."""
     folder = tmp_path / "study"
     shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("*.safetensors", "notebooks", "seed-*", "*.svg"))
     preview = manuscript.preview_tex(folder)
@@ -357,6 +357,7 @@ def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tm
         "multiply defined",
         "Missing character",
         "Float too large",
+        "is scaled down",
     ):
         assert complaint not in log, log[max(0, log.index(complaint) - 300) : log.index(complaint) + 300]
     pdfs = [folder / "preview.pdf", *folder.rglob("figures/*.pdf")]

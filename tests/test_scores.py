@@ -24,6 +24,7 @@ from gndl.tables.scores import (
     readable_scores,
     save_scores,
     score_table,
+    upright,
 )
 
 GNDL = Variant("gndl", "5")
@@ -141,6 +142,11 @@ def test_the_best_epoch_stands_beside_the_last_and_is_called_what_it_is(study: P
             assert OPTIMISTIC in written
             assert "rendered stand-in" in written
             assert "over subjects" in written
+    latex = upright(text)
+    assert list(latex.columns) == ["Accuracy", *text["Method"]] and list(latex["Accuracy"]) == list(text.columns[1:])
+    assert latex.iloc[:, 1:].T.to_numpy().tolist() == text.iloc[:, 1:].to_numpy().tolist()
+    many = pd.concat([text] * 3, ignore_index=True)
+    assert upright(many) is many
     kept = results.read_csv(tmp_path / "tables" / "scores.csv", ("source",))
     assert set(kept["source"]) == {"rendered"}
     assert "GNDL, λ = 5** finds happiness most surely (100 % of 7 sequences)" in in_words(table, [GNDL])

@@ -18,7 +18,7 @@ from gndl.narrative.figure_album import SMALLEST, album, small_copy
 from gndl.paper import EXPRESSIONS
 from gndl.request import StudyRequest, changing_study_json, profile_named, save_request
 from gndl.tables import provenance as provenance_tables
-from gndl.tables.study import readable_comparisons
+from gndl.tables.study import compact_comparisons, readable_comparisons
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_table_1_has_the_papers_rows_and_ours(report: study_report.StudyReport) 
     assert table["MMI %"][12] == "86.46"
     assert list(table["CK+ %"][13:]) == ["–", "–"]
     assert list(table["Images per epoch"][13:]) == ["30", "30"]
-    assert list(table["Method"][13:]) == ["baseline", "gndl, λ = 5"]  # λ = 0.5 was not fixed beforehand (L19)
+    assert list(table["Method"][13:]) == ["baseline", "GNDL, λ = 5"]  # λ = 0.5 was not fixed beforehand (L19)
     full = study_report.measured_in_full(report)
     assert list(full["Neutral face at test"]) == ["no", "no"]
     assert list(full["Seeds"]) == ["1", "1"]
@@ -75,6 +75,20 @@ def test_three_folds_allow_no_test(report: study_report.StudyReport) -> None:
     assert list(text["p (corrected t)"]) == ["–"]
     assert text["95 % interval"][0] != "–"
     assert "no difference shown either way" in study_report.in_plain_words(report)
+
+
+def test_a_page_has_room_for_comparisons_and_loses_none_of_their_numbers(report: study_report.StudyReport) -> None:
+    """Fewer columns, every number still there; what is not the same in every row keeps its column."""
+    text = readable_comparisons(study_report.comparisons(report))
+    compact = compact_comparisons(text)
+    assert list(compact.columns) == ["On", "Method", "Difference [95 %]", "Folds", "p", "Effect / rank", "Subjects"]
+    said = " ".join(map(str, compact.iloc[0]))
+    for name in text.columns.drop(["Against", "Folds", "Seeds", "95 % interval"]):
+        assert str(text[name][0]) in said
+    assert all(end in said for end in text["95 % interval"][0].split(" to ")) and list(compact["p"]) == ["–"]
+    tested = text.assign(**{"p (corrected t)": "0.059", "p (Holm)": "0.176", "p (signed rank)": "0.023", "Seeds": 3})
+    assert list(compact_comparisons(tested)["p"]) == ["0.059, 0.176, 0.023"]
+    assert "Seeds" in compact_comparisons(tested) and "Against" in compact_comparisons(tested.assign(Against="other"))
 
 
 def test_choices_say_what_they_were_made_on(report: study_report.StudyReport) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from gndl.analysis.resampling import interval_over_subjects
+from gndl.analysis.variants import Variant
 from gndl.cross import finished_across
 from gndl.errors import GndlError
 from gndl.files import write_text
@@ -110,7 +111,7 @@ def readable_cross(table: pd.DataFrame) -> pd.DataFrame:
             {
                 "Trained on": title_of(own["train_on"]) + (" (folds)" if within else ""),
                 "Tested on": title_of(own["test_on"]),
-                "Method": own["method"] + ("" if own["lam"] == "none" else f", λ = {own['lam']}"),
+                "Method": Variant(own["method"], own["lam"]).title,
                 "Accuracy %": percent(own["accuracy"], 1) + interval,
                 "Macro recall %": percent(own["macro_recall"], 1),
                 "Chance %": percent(own["chance"], 1),

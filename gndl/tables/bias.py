@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.analysis.variants import Variant
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES
 from gndl.results import write_csv
@@ -17,7 +18,7 @@ def readable_bias(table: pd.DataFrame) -> pd.DataFrame:
     """Turn `gndl.analysis.bias.study_bias` into text: percent, and points of difference to all others."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for own in table.to_dict("records"):
-        name = own["method"] + ("" if own["lam"] == "none" else f", λ = {own['lam']}")
+        name = Variant(own["method"], own["lam"]).title
         row = rows.setdefault(
             (own["attribute"], own["group"]),
             {

@@ -27,8 +27,8 @@ def to_latex(
 ) -> str:
     """Write a table of texts as a booktabs float over both columns, or over one.
 
-    A table that would still be wider than its column at footnote size is scaled down to it, so nothing overflows.
-    Columns of numbers are aligned right.
+    A table that would still be wider than its column at footnote size is scaled down to it, so nothing overflows, and
+    the log says so, since its text is then smaller than the manuscript's. Columns of numbers are aligned right.
 
     Parameters
     ----------
@@ -62,7 +62,8 @@ def to_latex(
     lines += [
         r"\bottomrule",
         r"\end{tabular}}%",
-        rf"\ifdim\wd0>{width}\resizebox{{{width}}}{{!}}{{\usebox0}}\else\usebox0\fi",
+        rf"\ifdim\wd0>{width}\typeout{{gndl: {label} is scaled down to its column}}%",
+        rf"\resizebox{{{width}}}{{!}}{{\usebox0}}\else\usebox0\fi",
         rf"\end{{{kind}}}",
     ]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.analysis.variants import Variant
 from gndl.files import write_text
 from gndl.imported import MARK
 from gndl.paper import DATABASE_TITLES, TABLE_1, reported_accuracy
@@ -126,8 +127,9 @@ def readable(table: pd.DataFrame) -> pd.DataFrame:
 
     def method(row: pd.Series) -> str:
         mark = " †" if row["needs_neutral_at_test"] is True else ""
-        lam = "" if pd.isna(row["lam"]) or row["lam"] == "none" else f", λ = {row['lam']}"
-        return f"{row['method']}{lam}{mark}"
+        if row["source"] == "reported by the paper":
+            return f"{row['method']}{mark}"
+        return Variant(str(row["method"]), str(row["lam"])).title + mark
 
     return pd.DataFrame(
         {

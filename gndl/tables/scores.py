@@ -22,6 +22,10 @@ OPTIMISTIC = "optimistic: chosen on the test fold"
 OF_TITLES = {"frames": "per frame", "sequences": "per sequence, one vote"}
 
 
+MOST_SIDE_BY_SIDE = 4
+"""Methods whose columns fit side by side over both columns of acmart."""
+
+
 def variants_of(summary: pd.DataFrame) -> list[Variant]:
     """The variants of a summary (`gndl.results.summarise`), in its order."""
     return [Variant(str(row.method), str(row.lam)) for row in summary.itertuples()]
@@ -104,9 +108,17 @@ def save_scores(table: pd.DataFrame, summary: pd.DataFrame, folder: Path, databa
     """Write ``scores`` (CSV in full; Markdown and LaTeX over all) and ``class_scores`` (Markdown and LaTeX)."""
     caption = score_caption(table)
     write_csv(table, folder / "scores.csv")
-    for name, text in (("scores", readable_scores(table, summary)), ("class_scores", readable_classes(table))):
+    whole, classes = readable_scores(table, summary), readable_classes(table)
+    for name, text, latex in (("scores", whole, upright(whole)), ("class_scores", classes, classes)):
         write_text(folder / f"{name}.md", to_markdown(text, caption))
-        write_text(folder / f"{name}.tex", to_latex(text, caption, f"tab:{name.replace('_', '-')}-{database}"))
+        write_text(folder / f"{name}.tex", to_latex(latex, caption, f"tab:{name.replace('_', '-')}-{database}"))
+
+
+def upright(text: pd.DataFrame) -> pd.DataFrame:
+    """Turn a table of a few methods on its side, a column each, so that it fits a page at the manuscript's size."""
+    if len(text) > MOST_SIDE_BY_SIDE:
+        return text
+    return text.set_index("Method").T.rename_axis("Accuracy").rename_axis(columns=None).reset_index()
 
 
 def error_bars_table() -> pd.DataFrame:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.analysis.variants import Variant
 from gndl.comparison import FEWEST_FOLDS
 from gndl.files import write_text
 from gndl.manuscript.bibliography import REFERENCE_KEYS
@@ -66,9 +67,9 @@ def readable_study_table(table: pd.DataFrame) -> pd.DataFrame:
     for own in table.to_dict("records"):
         reported = own["source"] == REPORTED
         year = years.get(own["method"]) if reported else None
-        lam = "" if reported or own["lam"] == "none" else f", λ = {own['lam']}"
+        name = own["method"] if reported else Variant(str(own["method"]), str(own["lam"])).title
         text = {
-            "Method": f"{own['method']}{f' ({year})' if year else ''}{lam}",
+            "Method": f"{name} ({year})" if year else name,
             "Setting": own["setting"],
             "Neutral face at test": "–" if reported else ("needed" if own["needs_neutral_at_test"] else "no"),
         }
@@ -132,13 +133,12 @@ def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for own in table.to_dict("records"):
         title = DATABASE_TITLES.get(own["database"], own["database"])
-        lam = "" if own["lam"] == "none" else f", λ = {own['lam']}"
         compared = bool(own["against"]) and not pd.isna(own["against"])
         interval = f"{points(own['low'])} to {points(own['high'])}" if compared and not pd.isna(own["low"]) else "–"
         rows.append(
             {
                 "On": title + (" stand-in" if own["source"] == "rendered" else ""),
-                "Method": f"{own['method']}{lam}",
+                "Method": Variant(str(own["method"]), str(own["lam"])).title,
                 "Against": own["against"] if compared else "–",
                 "Folds": int(own["folds"]) if compared else "–",
                 "Difference": points(own["difference"]) if compared else "–",
@@ -155,6 +155,27 @@ def readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def compact_comparisons(text: pd.DataFrame) -> pd.DataFrame:
+    """Bring readable comparisons into as few columns as acmart's page has room for at its own size.
+
+    What is one and the same in every row (the baseline, a single seed) is left to the caption.
+    """
+    compact = text[["On", "Method"]].copy()
+    for name, usual in (("Against", "baseline"), ("Seeds", 1)):
+        if not text[name].isin([usual, "–"]).all():
+            compact[name] = text[name]
+    intervals = text["95 % interval"].str.replace(" to ", ", ")
+    compact["Difference [95 %]"] = [
+        difference if interval == "–" else f"{difference} [{interval}]"
+        for difference, interval in zip(text["Difference"], intervals, strict=True)
+    ]
+    compact["Folds"] = text["Better / worse / equal"]
+    values = text[["p (corrected t)", "p (Holm)", "p (signed rank)"]]
+    compact["p"] = ["–" if set(row) == {"–"} else ", ".join(row) for row in values.to_numpy().tolist()]
+    compact["Effect / rank"], compact["Subjects"] = text["Effect / rank"], text["Subjects better / worse / equal"]
+    return compact
 
 
 def _effects(own: Mapping[Any, Any]) -> str:
@@ -183,6 +204,7 @@ def save_comparisons(table: pd.DataFrame, folder: Path) -> Path | None:
     )
     text = readable_comparisons(table)
     write_csv(table, folder / "comparisons.csv")
-    write_text(folder / "comparisons.tex", to_latex(text, caption, "tab:comparisons"))
+    counted = f"{caption} Folds and subjects: better / worse / equal. p: corrected t, the same after Holm, signed rank."
+    write_text(folder / "comparisons.tex", to_latex(compact_comparisons(text), counted, "tab:comparisons"))
     write_text(folder / "comparisons.md", to_markdown(text, caption))
     return folder / "comparisons.md"
