@@ -336,7 +336,7 @@ needs_tex = pytest.mark.skipif(
 
 @needs_tex
 def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tmp_path: Path) -> None:
-    """Two columns of acmart: nothing overflows or is scaled down, and no font is of Type 3 or left out, here or in a figure."""
+    """Two columns of acmart: nothing overflows or is scaled down, and no font is of Type 3 or left out anywhere."""
     folder = tmp_path / "study"
     shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("*.safetensors", "notebooks", "seed-*", "*.svg"))
     preview = manuscript.preview_tex(folder)
