@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -191,9 +192,12 @@ def test_a_study_of_profile_paper_stops_before_it_writes(monkeypatch: pytest.Mon
 
 def test_a_broken_torch_is_a_finding_and_no_traceback(tmp_path: Path) -> None:
     """What asks for torch is imported by nothing that the doctor needs: it is called where torch does not work."""
-    program = "import sys; sys.modules['torch'] = None; from gndl import cli; cli.main()"
-    words = [sys.executable, "-c", program, "doctor", "--databases", "mmi", "--out", str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False)
+    broken = tmp_path / "broken" / "torch"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('libcudart is missing')")
+    words = [sys.executable, "-m", "gndl.cli", "doctor", "--databases", "mmi", "--out", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(broken.parent)}
+    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "PROBLEM torch: cannot be imported" in done.stdout and "mmi: no copy was named" in done.stdout
 
