@@ -23,7 +23,7 @@ import psutil
 
 from gndl import __version__
 from gndl.files import hash_file, hash_json, written_aside
-from gndl.narrative.notebook_size import keep_small
+from gndl.notebook_size import keep_small
 from gndl.paths import notebooks_folder, repository_root
 from gndl.results import finished_runs
 

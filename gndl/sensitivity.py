@@ -136,6 +136,11 @@ def sensitivity_of_study(
     return table.assign(database=database, source=content.get("source", ""))
 
 
+def listed(lams: Iterable[float]) -> str:
+    """Values of λ as text: ``"0.5, 5, 50"``."""
+    return ", ".join(f"{lam:g}" for lam in lams)
+
+
 def _rows_of_method(
     accuracy: pd.DataFrame,
     method: str,

@@ -17,7 +17,7 @@ from written_runs import CLASSES, predictions, write_run
 from gndl import execute
 from gndl.batch import Batch
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
-from gndl.narrative.notebook_size import keep_small, size_of
+from gndl.notebook_size import keep_small, size_of
 from gndl.request import StudyRequest, profile_named, save_request
 from gndl.sweeping.sweep import Sweep
 

@@ -12,12 +12,13 @@ import torch
 from matplotlib.text import Text
 from planted import EXPRESSIONS, planted_pairs
 
+from gndl.analysis import tour
 from gndl.errors import GndlError
 from gndl.figures.tour import STRIP, tour_faces, tour_features, tour_probabilities
 from gndl.folds import deal_folds
 from gndl.methods import build_method
 from gndl.model import GNDL
-from gndl.narrative import tour, tour_words
+from gndl.narrative import tour_words
 from gndl.prepare import Prepared
 from gndl.trainer import evaluate
 

@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from gndl.comparison import FEWEST_FOLDS
-from gndl.narrative.sensitivity_words import listed
 from gndl.paper import DATABASE_TITLES
+from gndl.sensitivity import listed
 
 FAR = 0.25
 """How far below all others' level a value may lie and still be drawn to scale, as a fraction."""

@@ -9,9 +9,9 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import PercentFormatter
 from numpy.typing import NDArray
 
+from gndl.analysis.tour import Array, Steps
 from gndl.figures.faces import show_face
 from gndl.figures.style import CLASS_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
-from gndl.narrative.tour import Array, Steps
 
 STRIP = (16, 32)
 """Rows and columns in which the 512 channels of a feature are drawn; their order means nothing."""

@@ -14,7 +14,7 @@ from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
 from gndl.figures.shown import declared_like
 from gndl.figures.style import TWO_COLUMNS
-from gndl.narrative.notebook_size import smaller
+from gndl.notebook_size import smaller
 from gndl.tables.results_table import measured_on
 
 ALBUM = 5_000_000

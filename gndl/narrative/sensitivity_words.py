@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from gndl.comparison import FEWEST_FOLDS
 from gndl.paper import DATABASE_TITLES
+from gndl.sensitivity import listed
 
 
 def in_plain_words(table: pd.DataFrame) -> str:
@@ -25,11 +26,6 @@ def in_plain_words(table: pd.DataFrame) -> str:
             parts.append("Measured on rendered faces, it says nothing about people.")
         lines.append("- " + " ".join(parts))
     return "\n".join(lines)
-
-
-def listed(lams: Iterable[float]) -> str:
-    """Values of λ as text: ``"0.5, 5, 50"``."""
-    return ", ".join(f"{lam:g}" for lam in lams)
 
 
 def _level(method: str, run: pd.DataFrame) -> str:

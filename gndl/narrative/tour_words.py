@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gndl.narrative.tour import Guide, Steps
+from gndl.analysis.tour import Guide, Steps
 
 
 def shapes_table(steps: Steps) -> pd.DataFrame:
