@@ -99,3 +99,21 @@ def test_the_findings_of_the_artifact_are_those_of_the_record():
     by_class = [measured("silhouette by class", feature) for feature in ("F_exam", "deviation")]
     assert f"by class is {three(by_class[0], 2)}" in text
     assert three(by_class[0], 2) == three(by_class[1], 2)
+
+
+def swept(lam: float, column: str = "accuracy") -> str:
+    """Mean accuracy at one value of λ on the folds of the sweep, of each database, in percent."""
+    found = [
+        f"{100 * float(row[column]):.1f}"
+        for database in DATABASES
+        if (ROOT / "figures" / database / "sensitivity.csv").exists()
+        for row in rows(f"{database}/sensitivity.csv")
+        if float(row["lam"]) == lam
+    ]
+    return " and ".join(", ".join(found).rsplit(", ", 1))
+
+
+def test_the_artifact_has_the_accuracies_of_the_sweep_over_lam():
+    text = text_of("ARTIFACT.md")
+    assert f"is {swept(1)} % at λ = 1, {swept(5)} % at 5, {swept(20)} % at 20 and {swept(50)} % at 50" in text
+    assert f"the baseline has {swept(5, 'baseline_accuracy')} %" in text
