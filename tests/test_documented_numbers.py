@@ -106,7 +106,6 @@ def swept(lam: float, column: str = "accuracy") -> str:
     found = [
         f"{100 * float(row[column]):.1f}"
         for database in DATABASES
-        if (ROOT / "figures" / database / "sensitivity.csv").exists()
         for row in rows(f"{database}/sensitivity.csv")
         if float(row["lam"]) == lam
     ]
