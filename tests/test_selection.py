@@ -181,6 +181,7 @@ def test_the_gap_is_what_choosing_on_the_test_fold_promises(chosen_study: Path) 
     assert np.isnan(gndl["to_baseline_p"]) and gndl["gap_low"] < 0.275 < gndl["gap_high"]
     assert np.isnan(summary.loc["baseline", "to_baseline"])
     text = choosing(chosen_study, "ckplus")
+    assert "**GNDL**: with λ and epoch chosen on development subjects" in text and "| GNDL | 1, 5 | 2 |" in text
     assert "57.5 %; chosen on the test folds it would read 85.0 %, 27.5 points more" in text
     assert "+15.0 points" in text and "With so few folds no test is made." in text
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from matplotlib.text import Text
 
 from gndl.errors import GndlError
+from gndl.figures.looks import look
 from gndl.figures.redraw import redraw
 from gndl.figures.sensitivity import sensitivity_curves, sensitivity_differences, sensitivity_figures
 from gndl.figures.sensitivity_captions import differences_caption, sensitivity_caption
@@ -240,3 +241,16 @@ def test_ticks_are_what_their_labels_say() -> None:
     axes = figure.axes[0]
     ticks = [round(100 * tick, 6) for tick in axes.get_yticks()]
     assert [f"{tick:g}%" for tick in ticks] == [label.get_text() for label in axes.get_yticklabels()]
+
+
+def test_a_number_at_the_edge_has_the_colour_of_its_method() -> None:
+    """Two methods, of which only the second falls far: its number is drawn as its curve is."""
+    near, far = sweep(4), sweep(4, fall=0.6)
+    other = far[far["method"] == "gndl"].assign(method="another")
+    table = sensitivity_table(pd.concat([near, other]), folds=range(4))
+    axes = sensitivity_curves(table).axes[0]
+    drawn = {line.get_color() for line in axes.get_lines() if len(line.get_xdata()) == 4}
+    assert {text.get_color() for text in axes.texts} == {
+        look("another", list(table["method"].unique()).index("another"))[0]
+    }
+    assert {text.get_color() for text in axes.texts} < drawn and len(drawn) == 2

@@ -129,7 +129,7 @@ def _differences(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
     shown = np.array([-1.0, 1.0, *shown[~np.isnan(shown)]])
     room = 0.06 * (shown.max() - shown.min())
     axes.set_ylim(shown.min() - room * (4 if far.any() else 1), shown.max() + room)
-    _arrows(axes, table[far], at, 100 * table.loc[far, "to_fixed_difference"], "{:+.0f} ↓")
+    _arrows(axes, table, far, at, "to_fixed_difference", "{:+.0f} ↓")
     if titled:
         axes.set_title(_title(table))
 
@@ -194,13 +194,13 @@ def _lam_axis(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndar
     axes.set_axisbelow(True)
 
 
-def _arrows(axes: Axes, rows: pd.DataFrame, at: dict[float, float], values: pd.Series, form: str) -> None:
-    """Write the values that lie below the axis at its lower edge, each at its λ."""
-    lowest = axes.get_ylim()[0]
-    for number, (lam, method, value) in enumerate(zip(rows["lam"], rows["method"], values, strict=True)):
-        colour, _ = look(str(method), list(dict.fromkeys(rows["method"])).index(method))
+def _arrows(axes: Axes, table: pd.DataFrame, far: pd.Series, at: dict[float, float], column: str, form: str) -> None:
+    """Write the values that lie below the axis at its lower edge, each at its λ and in its method's colour."""
+    lowest, methods, rows = axes.get_ylim()[0], list(dict.fromkeys(table["method"])), table[far]
+    for number, (lam, method, value) in enumerate(zip(rows["lam"], rows["method"], rows[column], strict=True)):
+        colour, _ = look(str(method), methods.index(method))
         above = 2 + 7 * sum(lam == other for other in rows["lam"].iloc[:number])  # methods on top of each other
-        text = form.format(value).replace("-", "−")
+        text = form.format(100 * value).replace("-", "−")
         axes.annotate(text, (at[lam], lowest), (0, above), textcoords="offset points", ha="center", va="bottom",
                       color=colour, fontsize=6.5, zorder=4,
                       bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
@@ -216,7 +216,7 @@ def _axes(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray)
     room = max(0.06 * (high - low), 0.01)
     axes.set_ylim(max(low - room * (3 if far.any() else 1), -0.02), min(high + room, 1.02))
     at = dict(zip(lams.tolist(), places.tolist(), strict=True))
-    _arrows(axes, table[far], at, 100 * table.loc[far, "accuracy"], "{:.0f}% ↓")
+    _arrows(axes, table, far, at, "accuracy", "{:.0f}% ↓")
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # no ticks that whole percents misquote
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.04 else 1))
 

@@ -1,4 +1,4 @@
-"""What notebooks 3 and 7 say of λ and epoch chosen on development subjects, beside the same chosen on the test fold."""
+"""What notebook 3 says of λ and epoch chosen on development subjects, beside the same chosen on the test fold."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.analysis.variants import Variant
 from gndl.selection import choices, summarise_choices
 from gndl.tables.choices import choices_caption, readable_choices
 from gndl.tables.results_table import to_markdown
@@ -37,8 +38,8 @@ def _sentence(row: Mapping[Any, Any]) -> str:
     what = "the epoch" if row["lams"] == "λ none" else "λ and epoch"
     folds = f"{row['folds']} fold{'' if row['folds'] == 1 else 's'}"
     text = (
-        f"**{row['method']}**: with {what} chosen on development subjects the mean accuracy of {folds} is "
-        f"{100 * row['on_dev']:.1f} %; chosen on the test folds it would read {100 * row['on_test']:.1f} %, "
+        f"**{Variant(row['method']).title}**: with {what} chosen on development subjects the mean accuracy of {folds} "
+        f"is {100 * row['on_dev']:.1f} %; chosen on the test folds it would read {100 * row['on_test']:.1f} %, "
         f"{100 * row['gap']:.1f} points more that nobody could count on."
     )
     if not pd.isna(row["fixed"]):

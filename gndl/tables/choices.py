@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from gndl.analysis.variants import Variant
 from gndl.files import write_text
 from gndl.paper import DATABASE_TITLES
 from gndl.results import write_csv
@@ -45,7 +46,7 @@ def readable_choices(summary: pd.DataFrame) -> pd.DataFrame:
     for row in summary.to_dict("records"):
         rows.append(
             {
-                "Method": row["method"],
+                "Method": Variant(row["method"]).title,
                 "λ": row["lams"].removeprefix("λ ").replace(" ", ", ").replace("none", "–"),
                 "Folds": str(row["folds"]),
                 "Fixed λ, last epoch %": percent(row["fixed"], 1),
