@@ -127,6 +127,25 @@ def test_the_plane_is_read_where_it_was_made(study: Prepared, monkeypatch: pytes
         report_map(study, fold=1)
 
 
+def test_a_plane_that_does_not_say_how_it_came_about_is_made_again(study: Prepared) -> None:
+    """The CSV behind Fig. 8 in the place of what is kept: it is not taken for it, and what is kept is written again."""
+    first = report_map(study, fold=0).table
+    kept = study.folder / "analysis" / "deviation_features.csv"
+    written = kept.read_bytes()
+    kept.write_bytes((study.folder / "figures" / "deviation_features.csv").read_bytes())
+    pd.testing.assert_frame_equal(report_map(study, fold=0).table, first)
+    assert kept.read_bytes() == written
+
+
+def test_what_is_kept_draws_the_same_figure_and_csv(study: Prepared, tmp_path: Path) -> None:
+    """A study of record has the kept plane alone: Fig. 8 and its CSV come out of it byte for byte."""
+    report_map(study, fold=0)
+    redraw(study.folder, tmp_path, ["deviation_features"], csv_folders=("analysis",))
+    for kind in ("csv", "svg", "png"):
+        name = f"deviation_features.{kind}"
+        assert (tmp_path / name).read_bytes() == (study.folder / "figures" / name).read_bytes(), name
+
+
 def test_only_the_headline_has_the_plain_name(study: Prepared) -> None:
     """Other variants and other values of λ never take the place of Fig. 8."""
     assert map_name(study, one_run(study, "gndl", None, 0)) == "deviation_features"

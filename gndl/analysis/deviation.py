@@ -166,10 +166,14 @@ def _code() -> str:
 
 
 def _read_kept(path: Path) -> pd.DataFrame:
+    """What was kept; nothing where the file does not say how it came about, as the CSV behind a figure does not."""
+    nothing = pd.DataFrame(columns=[*RUN, *HOW])
     if not path.exists():
-        return pd.DataFrame(columns=[*RUN, *HOW])
+        return nothing
     # Python's own parser gives back every float as it was written.
     table = pd.read_csv(path, dtype=TEXTS, keep_default_na=False, na_values=[""], engine="python")
+    if not {*RUN, *HOW} <= set(table.columns):
+        return nothing
     return table.fillna({name: "" for name in ("note", "weights") if name in table.columns})
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from gndl.analysis.deviation import HOW
 from gndl.errors import GndlError
 from gndl.figures.deviation import MAP_DESCRIPTION, deviation_map, map_caption
 from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
@@ -148,6 +149,7 @@ def redraw(
         if csv is None:
             continue
         table, source = read_figure_csv(csv)
+        table = table.drop(columns=HOW, errors="ignore")  # only analyses that are kept have these
         how = FIGURES[name]
         described = table.assign(source=source)
         caption = how.caption(described) if how.caption else ""
