@@ -11,7 +11,7 @@ from gndl.figures.style import STAND_IN_NOTE
 from gndl.files import write_text
 from gndl.methods import METHOD_GROUPS
 from gndl.paper import DATABASE_TITLES
-from gndl.report import report_study, report_variants
+from gndl.report import report_study
 from gndl.request import read_study_json
 
 GALLERY_COMMAND = (
@@ -46,10 +46,8 @@ def draw_figures_of_record(record: Path, folder: Path) -> Path:
     folder : Path
         ``folder/DATABASE/NAME.pdf``, ``folder/tables`` and ``folder/README.md`` are written.
     """
-    report_study(record, into=folder)
-    for group in METHOD_GROUPS:
-        if (record.parent / group / "study.json").exists():
-            report_variants(record.parent / group, folder / "tables", folder)
+    beside = [record.parent / group for group in METHOD_GROUPS if (record.parent / group / "study.json").exists()]
+    report_study(record, folder, beside)
     source = str(read_study_json(record).get("source", "rendered"))
     write_text(folder / "README.md", gallery(folder, source))
     return folder / "README.md"
@@ -80,12 +78,22 @@ def gallery(folder: Path, source: str) -> str:
 
 
 def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
-    """Headings with their pictures: what spans the databases, then database by database."""
-    parts = [("Faces", folder), *((title, folder / name) for name, title in DATABASE_TITLES.items())]
-    for heading, part in parts:
-        pictures = {picture.stem: picture for kind in ("png", "jpg") for picture in part.glob(f"*.{kind}")}
+    """Headings with their pictures: faces, then database by database, then what spans the databases."""
+    spanning = _pictures(folder)
+    faces = {name: picture for name, picture in spanning.items() if name in COMMANDS}
+    parts = [
+        ("Faces", faces),
+        *((title, _pictures(folder / name)) for name, title in DATABASE_TITLES.items()),
+        ("Beyond Table 1", {name: picture for name, picture in spanning.items() if name not in COMMANDS}),
+    ]
+    for heading, pictures in parts:
         if pictures:
             yield heading, [pictures[name] for name in in_order(pictures)]
+
+
+def _pictures(folder: Path) -> dict[str, Path]:
+    """Pictures of one folder by name."""
+    return {picture.stem: picture for kind in ("png", "jpg") for picture in folder.glob(f"*.{kind}")}
 
 
 def _entry(picture: Path, folder: Path, source: str) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from gndl.analysis.variants import Variant
 from gndl.errors import GndlError
 from gndl.figures.across import ACROSS_DESCRIPTION
 from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
-from gndl.figures.variants import VARIANTS_DESCRIPTION
+from gndl.figures.variants import VARIANTS_DESCRIPTION, far_below
 from gndl.manuscript.floats import study_numbers, write_manuscript
+from gndl.manuscript.further_numbers import numbers_across, numbers_of_variants
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import Profile
 from gndl.request import profile_from_json, read_study_json
@@ -126,7 +128,7 @@ def report_variants(out: Path, tables_folder: Path, figures_folder: Path) -> lis
             str(table["group"].iloc[0]),
             table,
             str(table["source"].iloc[0]),
-            caption=variants_caption(table),
+            caption=variants_caption(table) + far_below(table),
             description=VARIANTS_DESCRIPTION,
         )
     return written
@@ -150,7 +152,7 @@ def settings_of(out: Path) -> Profile:
     return profile_from_json(read_study_json(out)["asked"]["settings"])
 
 
-def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
+def report_study(out: Path, into: Path | None = None, beside: Sequence[Path] = ()) -> pd.DataFrame:
     """Write every table and figure of a study that its CSV files give; return the headline's rows of Table 1.
 
     Beside them stands what a manuscript takes: ``tables/numbers.tex``, ``tables/references.bib`` and ``preview.tex``.
@@ -163,6 +165,8 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     into : Path, optional
         Another folder, ``INTO/DATABASE/NAME.pdf``, and the study is only read. By default all goes into the study
         itself, and ``accuracy.csv`` is written too.
+    beside : sequence of Path
+        Studies whose ablations and finer grains are shown with this one.
 
     Raises
     ------
@@ -193,8 +197,10 @@ def report_study(out: Path, into: Path | None = None) -> pd.DataFrame:
     study_tables.save_comparisons(comparisons, folder / "tables")
     table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
-    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores)
-    report_variants(out, folder / "tables", into or out / "figures")
-    report_across(out, folder / "tables", into or out / "figures")
+    pictures = into or out / "figures"
+    variants = [written for study in (out, *beside) for written in report_variants(study, folder / "tables", pictures)]
+    further = [number for written in variants for number in numbers_of_variants(written)]
+    further += numbers_across(report_across(out, folder / "tables", pictures))
+    numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores, further)
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

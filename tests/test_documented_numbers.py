@@ -116,3 +116,44 @@ def test_the_artifact_has_the_accuracies_of_the_sweep_over_lam():
     text = text_of("ARTIFACT.md")
     assert f"is {swept(1)} % at λ = 1, {swept(5)} % at 5, {swept(20)} % at 20 and {swept(50)} % at 50" in text
     assert f"the baseline has {swept(5, 'baseline_accuracy')} %" in text
+
+
+def signed(numbers: list[float]) -> str:
+    """Points with their signs: `+1.00, -2.00 and +3.00`."""
+    return " and ".join(", ".join(f"{100 * number:+.2f}" for number in numbers).rsplit(", ", 1))
+
+
+def test_the_artifact_has_what_finer_grains_change():
+    text, table = text_of("ARTIFACT.md"), rows("tables/granularity.csv")
+    layers = [row for row in table if row["method"].startswith("gndl-layer-")]
+    for database, title in DATABASES.items():
+        found = [float(row["to_gndl_difference"]) for row in layers if row["database"] == database]
+        assert len(found) == 4
+        assert f"{signed(found)} {'points on ' if database == 'ckplus' else 'on '}{title}" in text
+    clear = [
+        f"layer {row['method'][-1]} on {DATABASES[row['database']]}"
+        for row in layers
+        if float(row["to_gndl_low"]) > 0 or float(row["to_gndl_high"]) < 0
+    ]
+    assert f"Intervals that leave out zero: {', '.join(clear)} (`granularity.csv`)" in text
+
+
+def test_the_artifact_has_the_accuracies_across_databases():
+    text = text_of("ARTIFACT.md")
+    found = {
+        (row["train_on"], row["test_on"], row["method"]): float(row["accuracy"]) for row in rows("tables/across.csv")
+    }
+    gains = {
+        (one, other): 100 * (found[one, other, "gndl"] - found[one, other, "baseline"])
+        for one in DATABASES
+        for other in DATABASES
+        if one != other
+    }
+    ahead, behind = text.split("it is ahead by")[1].split("and behind by")
+    for (one, other), gain in gains.items():
+        part = ahead if gain > 0 else behind.split("These are")[0]
+        assert re.search(
+            rf"{abs(gain):.1f} (points )?from {re.escape(DATABASES[one])} to {re.escape(DATABASES[other])}", part
+        )
+    best, worst = found["oulu_casia", "ckplus", "gndl"], found["ckplus", "oulu_casia", "gndl"]
+    assert f"{100 * best:.1f} % on CK+ after Oulu-CASIA, {100 * worst:.1f} % on Oulu-CASIA after CK+" in text

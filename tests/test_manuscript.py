@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from written_runs import write_simulated_study
+from written_runs import predictions, write_run, write_simulated_study
 
 from gndl import figures, paper, results
 from gndl.errors import GndlError
@@ -199,6 +200,32 @@ def test_figures_of_record_leave_the_record_alone(study: Path, tmp_path: Path) -
             assert png.with_suffix(f".{kind}").exists()
     assert r"{\gndlStudy/mmi/confusion_matrices.pdf}" in (tmp_path / "figures/mmi/confusion_matrices.tex").read_text()
     assert (tmp_path / "figures" / "tables" / "numbers.tex").exists()
+
+
+def test_finer_grains_and_other_databases_stand_with_the_record(study: Path, tmp_path: Path) -> None:
+    """A study of variants beside the record, and runs across in it: figure, table, macros, preview, gallery."""
+    record = tmp_path / "record"
+    shutil.copytree(study, record / "standard")
+    frames = [(f"oulu_casia/T{i}", f"oulu_casia/T{i}_1", CLASSES[i % 6], np.eye(6)[min(i % 6, 4)]) for i in range(30)]
+    across = write_run(
+        record / "standard" / "across", "gndl", "5", 0, predictions(frames, CLASSES), database="mmi-to-oulu_casia"
+    )
+    for run_json in (across / "run.json", *(record / "standard").glob("*/*/*/*/*/run.json")):
+        write_json(run_json, json.loads(run_json.read_text()) | {"expressions": list(CLASSES), "seed": 0})
+    skills = {("baseline", "none"): 1.0, ("gndl", "5"): 1.4, ("gndl-layer-1", "5"): 1.2}
+    write_simulated_study(record / "granularity", skills, classes=CLASSES, folds=4, subjects=2)
+    shutil.copy(study / "study.json", record / "granularity" / "study.json")
+    folder = tmp_path / "figures"
+    text = draw_figures_of_record(record / "standard", folder).read_text()
+    beyond = text.split("## Beyond Table 1 (rendered stand-in)")[1]
+    assert "](granularity.png)" in beyond and "](across.png)" in beyond and "## Faces" not in text
+    preview, macros = (folder / "preview.tex").read_text(), (folder / "tables" / "numbers.tex").read_text()
+    for file in ("granularity.tex", "tables/granularity.tex", "across.tex", "tables/across.tex"):
+        assert rf"\input{{{file}}}" in preview
+    assert r"\newcommand{\gndlAcrossMmiToOuluCasiaGndl}{83.33}" in macros  # five of six classes are right
+    table = pd.read_csv(folder / "tables" / "granularity.csv").set_index("method")
+    difference = 100 * table.loc["gndl-layer-1", "to_gndl_difference"]
+    assert rf"\gndlGranularityAgainstGndlOuluCasiaGndlLayerOne}}{{\ensuremath{{{difference:+.2f}}}}}" in macros
 
 
 def test_the_gallery_names_the_command_that_draws_a_picture_of_faces(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from written_runs import predictions, write_run
 
-from gndl.figures.variants import variant_differences
+from gndl.figures.variants import far_below, variant_differences
 from gndl.files import write_json
 from gndl.narrative.further_questions import further_questions
 from gndl.narrative.study import StudyReport
@@ -91,6 +91,19 @@ def test_each_method_has_a_row_and_each_database_a_panel(study: Path) -> None:
     assert [axes.get_title() for axes in figure.axes] == ["CK+", "MMI"]
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert names == list(dict.fromkeys(table["method"]))
+
+
+def test_a_method_far_below_does_not_flatten_the_others(study: Path) -> None:
+    """It is a number at the edge of an axis that ends at −30 points, and the caption says so; without it the axis ends
+    at the outermost interval and the caption says nothing of it."""
+    table = variant_table(study, "ablations", 5.0)
+    assert far_below(table) == "" and "◂" not in str(variant_differences(table).axes[0].texts)
+    some_runs(study, "gndl-channel-sum", "5", [1, 2, 1, 2])
+    table = variant_table(study, "ablations", 5.0)
+    axes = variant_differences(table).axes[0]
+    assert axes.get_xlim()[0] == pytest.approx(-30)
+    assert [text.get_text() for text in axes.texts] == ["◂ −55"]
+    assert "more than 30 points below GNDL" in far_below(table)
 
 
 def study_json(out: Path) -> Path:

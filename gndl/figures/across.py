@@ -10,6 +10,7 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
+from gndl.analysis.variants import Variant
 from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES
 from gndl.tables.across import title_of
@@ -39,10 +40,11 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
         figure = new_figure(width, 0.5 * len(rows) + 1.2)
         grid = figure.subplots(1, len(methods), squeeze=False, sharey=True)[0]
         image = None
+        lowest = max(0.0, np.floor(10 * float(table["accuracy"].min())) / 10 - 0.2)
         for axes, (method, lam) in zip(grid, methods, strict=True):
             own = table[(table["method"] == method) & (table["lam"] == lam)]
-            image = _square(axes, own, rows, columns)
-            axes.set_title(method if lam == "none" else f"{method}, λ = {lam}")
+            image = _square(axes, own, rows, columns, lowest)
+            axes.set_title(Variant(method, lam).title)
         grid[0].set_yticks(range(len(rows)), [title_of(name) for name in rows])
         grid[0].set_ylabel("trained on")
         if image is not None:
@@ -52,12 +54,12 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
     return figure
 
 
-def _square(axes: Axes, table: pd.DataFrame, rows: list[str], columns: list[str]) -> AxesImage:
+def _square(axes: Axes, table: pd.DataFrame, rows: list[str], columns: list[str], lowest: float) -> AxesImage:
     values = np.full((len(rows), len(columns)), np.nan)
     for own in table.to_dict("records"):
         row, column = rows.index(own["train_on"]), columns.index(own["test_on"])
         values[row, column] = own["accuracy"]
-        dark = own["accuracy"] > 0.6
+        dark = (own["accuracy"] - lowest) / (1 - lowest) > 0.62
         interval = "" if pd.isna(own["low"]) else f"\n{100 * own['low']:.0f} to {100 * own['high']:.0f}"
         axes.text(
             column, row, f"{100 * own['accuracy']:.1f} %{interval}", ha="center", va="center", fontsize=6.5,
@@ -67,7 +69,7 @@ def _square(axes: Axes, table: pd.DataFrame, rows: list[str], columns: list[str]
             axes.add_patch(
                 Rectangle((column - 0.48, row - 0.48), 0.96, 0.96, fill=False, edgecolor="#D55E00", linewidth=1.2)
             )
-    image = axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(values, cmap="Blues", vmin=lowest, vmax=1, aspect="auto")
     axes.set_xticks(range(len(columns)), [title_of(name) for name in columns])
     axes.set_xlabel("tested on")
     axes.tick_params(length=0)

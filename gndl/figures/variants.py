@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,6 +12,8 @@ from gndl.figures.style import METHOD_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note
 from gndl.paper import DATABASE_TITLES
 
 OWN, APART = "#D55E00", "#009E73"
+LOWEST = -0.30
+"""Differences below this one are numbers with an arrow at the left edge, for they would flatten all others."""
 
 VARIANTS_DESCRIPTION = (
     "One panel for each database and one row for each method: a dot at its difference from GNDL in percentage points, "
@@ -18,10 +21,18 @@ VARIANTS_DESCRIPTION = (
 )
 
 
+def far_below(table: pd.DataFrame) -> str:
+    """What the caption adds where a method lies beyond the axis; empty where none does."""
+    if not (table["to_gndl_difference"] < LOWEST).any():
+        return ""
+    return f" Methods more than {-100 * LOWEST:.0f} points below GNDL stand as numbers with an arrow at the left edge."
+
+
 def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> Figure:
     """Draw one panel per database and one row per method, GNDL at zero.
 
-    Methods that are given the neutral face at test are squares below a line; the baseline is grey.
+    Methods that are given the neutral face at test are squares below a line; the baseline is grey. A difference beyond
+    `LOWEST` is a number at the left edge.
 
     Parameters
     ----------
@@ -36,13 +47,14 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
     with style():
         width = width or (ONE_COLUMN if len(databases) == 1 else TWO_COLUMNS)
         figure = new_figure(width, 0.19 * len(methods) + 0.95)
-        grid = figure.subplots(1, len(databases), squeeze=False, sharey=True)[0]
+        grid = figure.subplots(1, len(databases), squeeze=False, sharex=True, sharey=True)[0]
         for axes, database in zip(grid, databases, strict=True):
             _panel(axes, table[table["database"] == database], methods, apart)
             axes.set_title(DATABASE_TITLES[database])
         grid[0].set_yticks(range(len(methods)), methods)
         grid[0].set_ylim(len(methods) - 0.4, -0.6)
         figure.legend(handles=_legend(apart), loc="outside upper center", ncols=2 if width < 5 else 4)
+        _limit(grid[0], table)
         folds = sorted(set(table["folds"]))
         lines = (
             "Lines: 95 % intervals over folds" if table["to_gndl_low"].notna().any() else "A single fold: no intervals"
@@ -50,6 +62,15 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
         counts = f"{folds[0]}" if len(folds) == 1 else f"{folds[0]} to {folds[-1]}"
         add_note(figure, str(table["source"].iloc[0]), f"{lines}. Folds: {counts}")
     return figure
+
+
+def _limit(axes: Axes, table: pd.DataFrame) -> None:
+    """End the axis, which all panels share, a little beyond the outermost interval, and at `LOWEST` at the latest."""
+    shown = table[~(table["to_gndl_difference"] < LOWEST)]
+    ends = shown[["to_gndl_difference", "to_gndl_low", "to_gndl_high"]].to_numpy(float)
+    lowest, highest = np.nanmin(ends, initial=-0.01), np.nanmax(ends, initial=0.01)
+    space = 0.04 * (highest - lowest)
+    axes.set_xlim(100 * max(lowest - space, LOWEST), 100 * (highest + space))
 
 
 def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], apart: set[str]) -> None:
@@ -60,6 +81,10 @@ def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], apart: set[str])
             axes.plot(0, place, "D", color=METHOD_COLOURS["gndl"], markersize=4, zorder=3)
             continue
         if pd.isna(row["to_gndl_difference"]):
+            continue
+        if row["to_gndl_difference"] < LOWEST:
+            text = f"◂ {100 * row['to_gndl_difference']:.0f}".replace("-", "−")
+            axes.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6.5, color=OWN)
             continue
         colour = APART if row["method"] in apart else METHOD_COLOURS.get(row["method"], OWN)
         if not pd.isna(row["to_gndl_low"]):

@@ -36,6 +36,7 @@ def study_numbers(
     comparisons: pd.DataFrame,
     figure_folders: Mapping[str, Path],
     scores: Iterable[pd.DataFrame] = (),
+    further: Iterable[Number] = (),
 ) -> pd.DataFrame:
     """Collect every number that a text about the study quotes, each under the name of a TeX macro.
 
@@ -53,6 +54,8 @@ def study_numbers(
         Where the CSV files behind the figures lie.
     scores : iterable of DataFrame
         Of `gndl.tables.scores.score_table`, one per database.
+    further : iterable of Number
+        Of `gndl.manuscript.further_numbers`: variants, and across databases.
 
     Returns
     -------
@@ -77,6 +80,7 @@ def study_numbers(
         numbers += _of_scores(table)
     for database, folder in figure_folders.items():
         numbers += numbers_of_analyses(folder, database)
+    numbers += further
     table = pd.DataFrame(numbers, columns=list(Number._fields))
     twice = table.loc[table["macro"].duplicated(), "macro"]
     if len(twice):
