@@ -37,7 +37,7 @@ def _report(options: Report) -> int:
     from gndl.tables.results_table import readable
 
     out = resolve(options.run)
-    table = report_study(out)
+    table = report_study(out, width=options.width)
     if table.empty:
         print(f"written: {out / 'tables' / 'across.md'} and its figure; nothing was trained within a database")
         return 0
@@ -51,7 +51,8 @@ def _figures(options: Figures) -> int:
     from gndl.figures_of_record import draw_figures_of_record
     from gndl.paths import resolve
 
-    print(f"gallery: {draw_figures_of_record(resolve(options.run), resolve(options.out))}")
+    gallery = draw_figures_of_record(resolve(options.run), resolve(options.out), options.width)
+    print(f"gallery: {gallery}")
     return 0
 
 

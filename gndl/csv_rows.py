@@ -27,7 +27,7 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[Row]:
     Raises
     ------
     GndlError
-        Where the file cannot be read, is no UTF-8, lacks a column, has one twice, or has a row of another length.
+        Where the file cannot be read, is no UTF-8, holds a zero byte, lacks a column, has one twice, or has a row of another length.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -35,6 +35,9 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[Row]:
         raise GndlError(f"{path}: not in UTF-8 ({error.reason} at byte {error.start}); save it as CSV UTF-8") from error
     except OSError as error:
         raise GndlError(f"{path}: cannot be read ({error.strerror})") from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise GndlError(f"{path}, line {line}: a zero byte; the file is damaged or no text, save it as CSV UTF-8")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     header: list[str] | None = None

@@ -33,7 +33,7 @@ Galleries of hard samples come to lie in ``record/standard/DATABASE/figures``, w
 KINDS = ("pdf", "svg", "csv", "tex")
 
 
-def draw_figures_of_record(record: Path, folder: Path) -> Path:
+def draw_figures_of_record(record: Path, folder: Path, width: float | None = None) -> Path:
     """Draw every figure and table that the CSV files of a study give into ``folder``; return its gallery.
 
     Nothing is trained, rendered or read from a database, and the study itself is left as it is.
@@ -45,9 +45,11 @@ def draw_figures_of_record(record: Path, folder: Path) -> Path:
         ``ablations`` and ``granularity``.
     folder : Path
         ``folder/DATABASE/NAME.pdf``, ``folder/tables`` and ``folder/README.md`` are written.
+    width : float, optional
+        Of every figure, in inches; by default each has its own.
     """
     beside = [record.parent / group for group in METHOD_GROUPS if (record.parent / group / "study.json").exists()]
-    report_study(record, folder, beside)
+    report_study(record, folder, beside, width)
     source = str(read_study_json(record).get("source", "rendered"))
     write_text(folder / "README.md", gallery(folder, source))
     return folder / "README.md"

@@ -149,6 +149,8 @@ class Report:
 
     run: Annotated[str, tyro.conf.Positional]
     """The study's directory."""
+    width: float | None = None
+    """Of every figure, in inches; by default each has its own: one column of acmart (3.33) or two (7.0)."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +161,8 @@ class Figures:
     """The study's directory, which is only read."""
     out: str = "figures"
     """Folder for DATABASE/NAME.pdf, tables and the gallery README.md."""
+    width: float | None = None
+    """Of every figure, in inches; by default each has its own: one column of acmart (3.33) or two (7.0)."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from gndl.analysis.comparisons import compare_database
 from gndl.analysis.variants import Variant
 from gndl.errors import GndlError
 from gndl.figures.across import ACROSS_DESCRIPTION
-from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw
+from gndl.figures.redraw import CSV_FOLDERS, FIGURES, redraw, wide
 from gndl.figures.variants import VARIANTS_DESCRIPTION, far_below
 from gndl.manuscript.floats import study_numbers, write_manuscript
 from gndl.manuscript.further_numbers import numbers_across, numbers_of_variants
@@ -28,6 +28,9 @@ from gndl.tables import study as study_tables
 from gndl.tables.across import cross_caption, cross_table, save_cross
 from gndl.tables.choices import save_choices
 from gndl.tables.variants import save_variants, variants_caption
+
+NARROWEST, WIDEST = 2.5, 20.0
+"""Widths of a figure that can be asked for, in inches."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class DatabaseReport:
     scores: pd.DataFrame
 
 
-def report_database(out: Path, database: str, into: Path | None = None) -> DatabaseReport:
+def report_database(out: Path, database: str, into: Path | None = None, width: float | None = None) -> DatabaseReport:
     """Write Table 1, scores, confusion matrices and learning curves of one database, and return them.
 
     Only the λ that was fixed beforehand enters (ledger L19); other values lie in accuracy.csv.
@@ -71,6 +74,8 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     database : str
     into : Path, optional
         Folder for figures, and tables in its ``tables``; by default ``figures`` and ``tables`` of the study.
+    width : float, optional
+        Of the figures, in inches; by default two columns of acmart.
 
     Raises
     ------
@@ -85,7 +90,8 @@ def report_database(out: Path, database: str, into: Path | None = None) -> Datab
     source = str(summary["source"].iloc[0])
     counts = confusion_by_title(out, database, summary)
     epochs = results.headline(results.read_epochs(out, database), lam)
-    matrices, curves = figures.training_figures(counts, epochs, source, into or out / database / "figures")
+    folder = into or out / database / "figures"
+    matrices, curves = figures.training_figures(counts, epochs, source, folder, **wide(width))
     table, table_folder = tables.table_1(summary, database), (into or out / database) / "tables"
     tables.save_table_1(table, table_folder, database)
     scores = score_tables.score_table(out, database, summary)
@@ -109,21 +115,23 @@ def confusion_by_title(out: Path, database: str, summary: pd.DataFrame) -> dict[
     return counts
 
 
-def draw_sensitivity(out: Path, database: str, folder: Path) -> tuple[str, ...]:
+def draw_sensitivity(out: Path, database: str, folder: Path, width: float | None = None) -> tuple[str, ...]:
     """Draw Fig. 7 from the runs themselves where more than one value of λ was run; return the names of the figures."""
     runs = results.accuracy_table(out, database)
     if runs.loc[runs["lam"] != "none", "lam"].nunique() < 2:
         return ()
-    figures.sensitivity_figures(sensitivity_of_study(out, database), folder)
+    figures.sensitivity_figures(sensitivity_of_study(out, database), folder, width)
     return "sensitivity", "sensitivity_differences"
 
 
-def report_variants(out: Path, tables_folder: Path, figures_folder: Path) -> list[pd.DataFrame]:
+def report_variants(
+    out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None
+) -> list[pd.DataFrame]:
     """Write table and figure of every group of variants that was run (ablations, finer grains); return the tables."""
     written = save_variants(out, tables_folder, settings_of(out).lam)
     for table in written:
         figures.save_figure(
-            figures.variant_differences(table),
+            figures.variant_differences(table, width=width),
             figures_folder,
             str(table["group"].iloc[0]),
             table,
@@ -134,13 +142,13 @@ def report_variants(out: Path, tables_folder: Path, figures_folder: Path) -> lis
     return written
 
 
-def report_across(out: Path, tables_folder: Path, figures_folder: Path) -> pd.DataFrame:
+def report_across(out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None) -> pd.DataFrame:
     """Write table and figure of what was trained on one database and tested on another; return the table."""
     table = cross_table(out, settings_of(out).lam)
     if len(table):
         save_cross(table, tables_folder)
         source = str(table["source"].iloc[0])
-        figure, caption = figures.across_databases(table), cross_caption(table)
+        figure, caption = figures.across_databases(table, width=width), cross_caption(table)
         figures.save_figure(
             figure, figures_folder, "across", table, source, caption=caption, description=ACROSS_DESCRIPTION
         )
@@ -152,7 +160,9 @@ def settings_of(out: Path) -> Profile:
     return profile_from_json(read_study_json(out)["asked"]["settings"])
 
 
-def report_study(out: Path, into: Path | None = None, beside: Sequence[Path] = ()) -> pd.DataFrame:
+def report_study(
+    out: Path, into: Path | None = None, beside: Sequence[Path] = (), width: float | None = None
+) -> pd.DataFrame:
     """Write every table and figure of a study that its CSV files give; return the headline's rows of Table 1.
 
     Beside them stands what a manuscript takes: ``tables/numbers.tex``, ``tables/references.bib`` and ``preview.tex``.
@@ -167,27 +177,32 @@ def report_study(out: Path, into: Path | None = None, beside: Sequence[Path] = (
         itself, and ``accuracy.csv`` is written too.
     beside : sequence of Path
         Studies whose ablations and finer grains are shown with this one.
+    width : float, optional
+        Of every figure, in inches; by default each has its own, one or two columns of acmart. Galleries of faces, which
+        no CSV gives back, are drawn by notebook 5.
 
     Raises
     ------
     GndlError
-        Where there is no finished run.
+        Where there is no finished run, or no figure can be so wide.
     """
+    if width is not None and not NARROWEST <= width <= WIDEST:
+        raise GndlError(f"--width {width:g}: a figure is {NARROWEST:g} to {WIDEST:g} inches wide; 3.33 is one column.")
     trained = set(results.accuracy_table(out)["database"])
     names = [name for name in DATABASE_TITLES if name in trained]
     if not names:
-        if report_across(out, (into or out) / "tables", into or out / "figures").empty:
+        if report_across(out, (into or out) / "tables", into or out / "figures", width).empty:
             raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
         return pd.DataFrame()
     if not into:
         results.write_accuracy(out)
-    reports = {name: report_database(out, name, into / name if into else None) for name in names}
+    reports = {name: report_database(out, name, into / name if into else None, width) for name in names}
     figure_folders = {name: into / name if into else out / name / "figures" for name in names}
     for name, target in figure_folders.items():
-        drawn = draw_sensitivity(out, name, target)
+        drawn = draw_sensitivity(out, name, target, width)
         others = [figure for figure in FIGURES if figure not in drawn]
         # Of a study of record all but "analysis" may be missing in another copy, and every copy gives the same figures.
-        redraw(out / name, target, others, CSV_FOLDERS[::-1] if into else CSV_FOLDERS)
+        redraw(out / name, target, others, CSV_FOLDERS[::-1] if into else CSV_FOLDERS, width)
     folder = into or out
     scores = [report.scores for report in reports.values()]
     summaries = {name: report.summary for name, report in reports.items()}
@@ -198,9 +213,11 @@ def report_study(out: Path, into: Path | None = None, beside: Sequence[Path] = (
     table = pd.concat([tables.measured_rows(summary) for summary in summaries.values()], ignore_index=True)
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
     pictures = into or out / "figures"
-    variants = [written for study in (out, *beside) for written in report_variants(study, folder / "tables", pictures)]
+    variants = [
+        written for study in (out, *beside) for written in report_variants(study, folder / "tables", pictures, width)
+    ]
     further = [number for written in variants for number in numbers_of_variants(written)]
-    further += numbers_across(report_across(out, folder / "tables", pictures))
+    further += numbers_across(report_across(out, folder / "tables", pictures, width))
     numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores, further)
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

@@ -106,6 +106,7 @@ def test_a_row_that_cannot_be_used_is_an_error_naming_row_and_file(folder, row, 
         (HEADER.encode(), "no row below the header"),
         (b"subject,sequence,expression,neutral\n", "no column examined"),
         (HEADER.replace(",", ";").encode(), "not semicolons"),
+        ((HEADER + "ann,a,anger,n.png,\0\n").encode(), "line 2: a zero byte"),  # found by fuzzing
         (b"subject,subject,sequence,expression,neutral,examined\n", "twice"),
         ("sübject,sequence\n".encode("latin-1"), "UTF-8"),
         (HEADER.encode() + b'"ann,ann_1', "not readable as CSV"),

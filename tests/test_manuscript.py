@@ -20,7 +20,7 @@ from written_runs import predictions, write_run, write_simulated_study
 
 from gndl import figures, paper, results
 from gndl.errors import GndlError
-from gndl.figures.captions import caption_of, read_caption
+from gndl.figures.captions import caption_of, read_caption, stacked_words
 from gndl.figures.redraw import read_figure_csv, redraw
 from gndl.figures_of_record import draw_figures_of_record, gallery, heading_of
 from gndl.files import write_json
@@ -226,6 +226,25 @@ def test_finer_grains_and_other_databases_stand_with_the_record(study: Path, tmp
     table = pd.read_csv(folder / "tables" / "granularity.csv").set_index("method")
     difference = 100 * table.loc["gndl-layer-1", "to_gndl_difference"]
     assert rf"\gndlGranularityAgainstGndlOuluCasiaGndlLayerOne}}{{\ensuremath{{{difference:+.2f}}}}}" in macros
+
+
+def test_every_figure_can_be_drawn_at_a_width_of_ones_own(study: Path, tmp_path: Path) -> None:
+    """One column for all: the pictures are so wide, the LaTeX asks for a column, panels stand above one another."""
+    draw_figures_of_record(study, tmp_path, width=figures.ONE_COLUMN)
+    pictures = sorted(tmp_path.rglob("*.png"))
+    assert len(pictures) >= 7
+    for png in pictures:
+        with Image.open(png) as picture:
+            assert abs(picture.width - 300 * figures.ONE_COLUMN) <= 1
+        assert r"[width=\columnwidth]" in png.with_suffix(".tex").read_text()
+    with pytest.raises(GndlError, match="inches wide"):
+        report_study(study, tmp_path, width=0.3)
+
+
+def test_panels_above_one_another_are_called_so() -> None:
+    """A caption speaks of where panels stand in the figure that was drawn."""
+    assert stacked_words("Left: a. Right: b. The right answer.") == "Above: a. Below: b. The right answer."
+    assert stacked_words("Upper left: a. Lower right: b.") == "First from above: a. Fourth: b."
 
 
 def test_the_gallery_names_the_command_that_draws_a_picture_of_faces(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from gndl.analysis.variants import Variant
-from gndl.figures.style import ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import NARROW, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES
 from gndl.tables.across import title_of
 
@@ -37,18 +37,21 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
     columns = [name for name in DATABASE_TITLES if name in tested]
     with style():
         width = width or (ONE_COLUMN if len(methods) == 1 else TWO_COLUMNS)
-        figure = new_figure(width, 0.5 * len(rows) + 1.2)
-        grid = figure.subplots(1, len(methods), squeeze=False, sharey=True)[0]
+        stacked = width < NARROW
+        figure = new_figure(width, (0.5 * len(rows) + 0.7) * (len(methods) if stacked else 1) + 0.5)
+        lines, across = (len(methods), 1) if stacked else (1, len(methods))
+        grid = figure.subplots(lines, across, squeeze=False, sharex=stacked, sharey=True).ravel()
         image = None
         lowest = max(0.0, np.floor(10 * float(table["accuracy"].min())) / 10 - 0.2)
         for axes, (method, lam) in zip(grid, methods, strict=True):
             own = table[(table["method"] == method) & (table["lam"] == lam)]
             image = _square(axes, own, rows, columns, lowest)
             axes.set_title(Variant(method, lam).title)
-        grid[0].set_yticks(range(len(rows)), [title_of(name) for name in rows])
-        grid[0].set_ylabel("trained on")
+        for axes in grid if stacked else grid[:1]:
+            axes.set_yticks(range(len(rows)), [title_of(name) for name in rows])
+            axes.set_ylabel("trained on")
         if image is not None:
-            bar = figure.colorbar(image, ax=list(grid), shrink=0.9, label="accuracy, last epoch")
+            bar = figure.colorbar(image, ax=list(grid), shrink=0.5 if stacked else 0.9, label="accuracy, last epoch")
             bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
         add_note(figure, str(table["source"].iloc[0]), "Framed: within one database, all folds. Small: 95 % intervals")
     return figure

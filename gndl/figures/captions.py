@@ -118,3 +118,20 @@ def path_in_study(name: str, folder: Path) -> str:
     if folder.parent.name in DATABASE_TITLES:
         return f"{folder.parent.name}/{folder.name}/{name}.pdf"
     return f"figures/{name}.pdf" if folder.name == "figures" else f"{name}.pdf"
+
+
+STACKED = {
+    "Upper left:": "First from above:",
+    "Upper right:": "Second:",
+    "Lower left:": "Third:",
+    "Lower right:": "Fourth:",
+    "Left:": "Above:",
+    "Right:": "Below:",
+}
+
+
+def stacked_words(caption: str) -> str:
+    """Say where panels stand that are drawn one above the other instead of side by side."""
+    for beside, stacked in STACKED.items():
+        caption = caption.replace(beside, stacked)
+    return caption

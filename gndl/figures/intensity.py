@@ -12,7 +12,7 @@ from matplotlib.ticker import PercentFormatter
 
 from gndl.analysis.variants import Variant
 from gndl.figures.looks import look, measured_on
-from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import NARROW, TWO_COLUMNS, add_note, new_figure, style
 
 INTENSITY_DESCRIPTION = "Two panels of curves over the moment of a sequence, one colour for each method."
 TRUTH_COLOUR = "#222222"
@@ -28,8 +28,8 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     with style():
-        figure = new_figure(width, 3.1)
-        left, right = figure.subplots(1, 2)
+        figure = new_figure(width, 5.6 if width < NARROW else 3.1)
+        left, right = figure.subplots(2, 1) if width < NARROW else figure.subplots(1, 2)
         for number, ((method, _), own) in enumerate(table.groupby(["method", "lam"], sort=False)):
             colour, marker = look(str(method), number)
             _being_right(left, own, colour, marker)
@@ -42,7 +42,7 @@ def intensity_curves(table: pd.DataFrame, *, source: str, width: float = TWO_COL
         left.yaxis.set_major_formatter(PercentFormatter(1.0))
         _axes(right, "length relative to the apex")
         right.set_ylim(0, max(1.1, right.get_ylim()[1]))
-        figure.legend(handles=_methods(table), loc="outside upper center", ncols=4)
+        figure.legend(handles=_methods(table), loc="outside upper center", ncols=2 if width < NARROW else 4)
         above: Any = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "ncols": 2}
         left.legend(handles=_styles(("accuracy", "-"), ("probability of the true class", "--")), **above)
         right.legend(handles=_lines_of_lengths(table), **above)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gndl.analysis.variants import Variant
 from gndl.figures.looks import measured_on
-from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import NARROW, TWO_COLUMNS, add_note, new_figure, style
 
 PAIRED_DESCRIPTION = (
     "Dots above and below a zero line, one for each fold on the left and for each subject on the right."
@@ -33,8 +33,12 @@ def paired_dots(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS)
     variants = list(table.groupby(["method", "lam"], sort=False))
     reference = _reference(table).title
     with style():
-        figure = new_figure(width, 1.75 * len(variants) + 0.45)
-        grid = figure.subplots(len(variants), 2, squeeze=False, width_ratios=(1, 1.9))
+        narrow, rows = width < NARROW, len(variants)
+        figure = new_figure(width, (3.3 if narrow else 1.75) * rows + 0.45)
+        if narrow:
+            grid = figure.subplots(2 * rows, 1, squeeze=False).reshape(rows, 2)
+        else:
+            grid = figure.subplots(rows, 2, squeeze=False, width_ratios=(1, 1.9))
         for (left, right), ((method, lam), own) in zip(grid, variants, strict=True):
             folds, subjects = own[own["per"] == "fold"], own[own["per"] == "subject"]
             _dots(left, folds["fold"].astype(int).astype(str).tolist(), folds["difference"].to_numpy(float))

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from gndl.analysis.deviation import HOW
 from gndl.errors import GndlError
+from gndl.figures.captions import stacked_words
 from gndl.figures.deviation import MAP_DESCRIPTION, deviation_map, map_caption
 from gndl.figures.intensity import INTENSITY_DESCRIPTION, intensity_caption, intensity_curves
 from gndl.figures.measures import MEASURES_DESCRIPTION, deviation_measures, measures_caption
@@ -26,6 +27,7 @@ from gndl.figures.sensitivity_captions import (
     sensitivity_caption,
     sensitivity_description,
 )
+from gndl.figures.style import NARROW
 from gndl.figures.training import fold_balance
 
 
@@ -36,49 +38,55 @@ class Redrawn:
     Parameters
     ----------
     draw : callable
-        Takes the table and ``source`` and returns the figure.
+        Takes the table and ``source``, and ``width`` in inches where it is not to be its own; returns the figure.
     caption, description : callable, optional
         Take the table, with its ``source``, and return the texts; those of `gndl.figures.captions` by default.
     """
 
-    draw: Callable[[pd.DataFrame, str], Figure]
+    draw: Callable[..., Figure]
     caption: Callable[[pd.DataFrame], str] | None = None
     description: Callable[[pd.DataFrame], str] | None = None
 
 
 FIGURES: dict[str, Redrawn] = {
-    "folds": Redrawn(lambda table, source: fold_balance(table.set_index("fold"), source=source)),
+    "folds": Redrawn(lambda table, source, **wide: fold_balance(table.set_index("fold"), source=source, **wide)),
     "deviation_features": Redrawn(
-        lambda table, source: deviation_map(table, source=source), map_caption, lambda table: MAP_DESCRIPTION
+        lambda table, source, **wide: deviation_map(table, source=source, **wide),
+        map_caption,
+        lambda table: MAP_DESCRIPTION,
     ),
     "deviation_measures": Redrawn(
-        lambda table, source: deviation_measures(table, source=source),
+        lambda table, source, **wide: deviation_measures(table, source=source, **wide),
         measures_caption,
         lambda table: MEASURES_DESCRIPTION,
     ),
     "sample_cells": Redrawn(
-        lambda table, source: cells_figure(table, source=source), cells_caption, lambda table: CELLS_DESCRIPTION
+        lambda table, source, **wide: cells_figure(table, source=source, **wide),
+        cells_caption,
+        lambda table: CELLS_DESCRIPTION,
     ),
     "paired_differences": Redrawn(
-        lambda table, source: paired_dots(table, source=source), paired_caption, lambda table: PAIRED_DESCRIPTION
+        lambda table, source, **wide: paired_dots(table, source=source, **wide),
+        paired_caption,
+        lambda table: PAIRED_DESCRIPTION,
     ),
     "reliability": Redrawn(
-        lambda table, source: reliability_diagrams(table, source=source),
+        lambda table, source, **wide: reliability_diagrams(table, source=source, **wide),
         reliability_caption,
         lambda table: RELIABILITY_DESCRIPTION,
     ),
     "intensity": Redrawn(
-        lambda table, source: intensity_curves(table, source=source),
+        lambda table, source, **wide: intensity_curves(table, source=source, **wide),
         intensity_caption,
         lambda table: INTENSITY_DESCRIPTION,
     ),
     "sensitivity": Redrawn(
-        lambda table, source: sensitivity_curves(from_csv(table.assign(source=source))),
+        lambda table, source, **wide: sensitivity_curves(from_csv(table.assign(source=source)), **wide),
         lambda table: sensitivity_caption(from_csv(table)),
         lambda table: sensitivity_description(from_csv(table)),
     ),
     "sensitivity_differences": Redrawn(
-        lambda table, source: sensitivity_differences(from_csv(table.assign(source=source))),
+        lambda table, source, **wide: sensitivity_differences(from_csv(table.assign(source=source)), **wide),
         lambda table: differences_caption(from_csv(table)),
         lambda table: DIFFERENCES_DESCRIPTION,
     ),
@@ -123,11 +131,17 @@ def has_rows(csv: Path) -> bool:
     return csv.exists() and csv.read_bytes().count(b"\n") > 1
 
 
+def wide(width: float | None) -> dict[str, float]:
+    """Keyword for a figure's width in inches; none where it keeps its own."""
+    return {} if width is None else {"width": width}
+
+
 def redraw(
     study_of_database: Path,
     folder: Path,
     names: Iterable[str] | None = None,
     csv_folders: Sequence[str] = CSV_FOLDERS,
+    width: float | None = None,
 ) -> list[Path]:
     """Draw every figure whose CSV a database's folder of a study holds into ``folder``; return the PNG files.
 
@@ -141,6 +155,8 @@ def redraw(
         Only these; by default all in `FIGURES`. One whose CSV is missing, or has no row, is left out.
     csv_folders : sequence of str
         Where the CSV files are looked for, the first that has one decides.
+    width : float, optional
+        Of every figure, in inches; by default each its own, one or two columns of acmart.
     """
     drawn = []
     for name in FIGURES if names is None else names:
@@ -153,7 +169,9 @@ def redraw(
         how = FIGURES[name]
         described = table.assign(source=source)
         caption = how.caption(described) if how.caption else ""
+        if width is not None and width < NARROW:
+            caption = stacked_words(caption)
         description = how.description(described) if how.description else ""
-        figure = how.draw(table, source)
+        figure = how.draw(table, source, **wide(width))
         drawn.append(save_figure(figure, folder, name, table, source, caption=caption, description=description))
     return drawn

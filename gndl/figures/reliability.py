@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gndl.analysis.variants import Variant
 from gndl.figures.looks import look, measured_on
-from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import NARROW, TWO_COLUMNS, add_note, new_figure, style
 
 RELIABILITY_DESCRIPTION = (
     "For each method a plot of accuracy against confidence with a diagonal, over a histogram of the confidences."
@@ -27,7 +27,7 @@ def reliability_diagrams(table: pd.DataFrame, *, source: str, width: float = TWO
     source : ``"rendered"``, ``"licensed"`` or ``"own"``
     """
     variants = list(table.groupby(["method", "lam"], sort=False))
-    columns = min(max(len(variants), 2), 3)
+    columns = 2 if width < NARROW else min(max(len(variants), 2), 3)
     rows = -(-len(variants) // columns)
     with style():
         figure = new_figure(width, rows * (min(1.05 * width / columns, 2.7) + 0.35) + 0.25)
@@ -36,7 +36,8 @@ def reliability_diagrams(table: pd.DataFrame, *, source: str, width: float = TWO
             upper, lower = part.subplots(2, 1, sharex=True, height_ratios=(3.2, 1))
             _diagram(upper, own, *look(str(method), number))
             _histogram(lower, own, look(str(method), number)[0])
-            error = f"calibration error {100 * own['error'].iloc[0]:.1f} points"
+            between = "\n" if width < NARROW else " "
+            error = f"calibration error{between}{100 * own['error'].iloc[0]:.1f} points"
             upper.set_title(f"{Variant(str(method), str(lam)).title}\n{error}")
         add_note(figure, source, _note(table))
     return figure

@@ -79,9 +79,10 @@ def sensitivity_differences(table: pd.DataFrame, *, width: float | None = None) 
     return figure
 
 
-def sensitivity_figures(table: pd.DataFrame, folder: Path) -> tuple[Figure, Figure]:
+def sensitivity_figures(table: pd.DataFrame, folder: Path, width: float | None = None) -> tuple[Figure, Figure]:
     """Draw and save the curves (Fig. 7) and the differences of one database, each with its caption."""
-    source, curves, differences = _source(table), sensitivity_curves(table), sensitivity_differences(table)
+    source = _source(table)
+    curves, differences = sensitivity_curves(table, width=width), sensitivity_differences(table, width=width)
     data = table.drop(columns="source")  # which every CSV gets as its last column
     caption, description = sensitivity_caption(table), sensitivity_description(table)
     save_figure(curves, folder, "sensitivity", data, source, caption=caption, description=description)

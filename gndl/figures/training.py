@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from gndl.analysis.variants import Variant
 from gndl.figures.saving import save_figure
-from gndl.figures.style import CLASS_COLOURS, METHOD_COLOURS, TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import CLASS_COLOURS, METHOD_COLOURS, NARROW, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import ABBREVIATIONS, FIGURE_6_ORDER, figure_order
 
 
@@ -26,7 +26,7 @@ def confusion_matrices(counts: Mapping[str, pd.DataFrame], *, source: str, width
     counts : mapping of title to DataFrame
         Counts with true classes as rows and predicted classes as columns (`gndl.results.confusion_counts`).
     """
-    columns = min(len(counts), 2)
+    columns = 1 if width < NARROW else min(len(counts), 2)
     rows = -(-len(counts) // columns)
     with style():
         figure = new_figure(width, rows * (width * 0.92 / columns if columns > 1 else width * 0.85) * 0.98 + 0.3)
@@ -97,8 +97,9 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
     )
     marker = "o-" if epochs["epoch"].max() == 1 else "-"  # a line of one epoch has no length
     with style():
-        figure = new_figure(width, 2.3)
-        grid = figure.subplots(1, len(panels))
+        narrow = width < NARROW
+        figure = new_figure(width, 5.4 if narrow else 2.3)
+        grid = figure.subplots(len(panels), 1) if narrow else figure.subplots(1, len(panels))
         for axes, (column, label) in zip(grid, panels, strict=True):
             for number, ((method, lam), runs) in enumerate(epochs.groupby(["method", "lam"])):
                 colour = METHOD_COLOURS.get(str(method), f"C{number + 1}")
@@ -116,7 +117,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
                 axes.set_ylim(0, 1.02)
                 axes.yaxis.set_major_formatter(PercentFormatter(1.0))
         handles, labels = grid[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels))
+        figure.legend(handles, labels, loc="outside upper center", ncols=1 if narrow else len(labels))
         add_note(figure, source, "The test fold's curve is shown, never used to choose an epoch")
     return figure
 
@@ -163,10 +164,11 @@ def counts_table(counts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
 
 def training_figures(
-    counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path
+    counts: Mapping[str, pd.DataFrame], epochs: pd.DataFrame, source: str, folder: Path, width: float = TWO_COLUMNS
 ) -> tuple[Figure, Figure]:
     """Draw and save the confusion matrices (Fig. 6) and the learning curves of one database."""
-    matrices, curves = confusion_matrices(counts, source=source), learning_curves(epochs, source=source)
+    matrices = confusion_matrices(counts, source=source, width=width)
+    curves = learning_curves(epochs, source=source, width=width)
     save_figure(matrices, folder, "confusion_matrices", counts_table(counts), source)
     save_figure(curves, folder, "learning_curves", epochs, source)
     return matrices, curves

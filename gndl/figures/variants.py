@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gndl.figures.style import METHOD_COLOURS, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import METHOD_COLOURS, NARROW, ONE_COLUMN, TWO_COLUMNS, add_note, new_figure, style
 from gndl.paper import DATABASE_TITLES
 
 OWN, APART = "#D55E00", "#009E73"
@@ -46,14 +46,17 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
     apart = set(table.loc[table["needs_neutral_at_test"].astype(bool), "method"])
     with style():
         width = width or (ONE_COLUMN if len(databases) == 1 else TWO_COLUMNS)
-        figure = new_figure(width, 0.19 * len(methods) + 0.95)
-        grid = figure.subplots(1, len(databases), squeeze=False, sharex=True, sharey=True)[0]
+        stacked = width < NARROW
+        figure = new_figure(width, (0.19 * len(methods) + 0.45) * (len(databases) if stacked else 1) + 0.5)
+        lines, across = (len(databases), 1) if stacked else (1, len(databases))
+        grid = figure.subplots(lines, across, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, database in zip(grid, databases, strict=True):
             _panel(axes, table[table["database"] == database], methods, apart)
             axes.set_title(DATABASE_TITLES[database])
-        grid[0].set_yticks(range(len(methods)), methods)
+        for axes in grid if stacked else grid[:1]:
+            axes.set_yticks(range(len(methods)), methods)
         grid[0].set_ylim(len(methods) - 0.4, -0.6)
-        figure.legend(handles=_legend(apart), loc="outside upper center", ncols=2 if width < 5 else 4)
+        figure.legend(handles=_legend(apart), loc="outside upper center", ncols=2 if stacked else 4)
         _limit(grid[0], table)
         folds = sorted(set(table["folds"]))
         lines = (
