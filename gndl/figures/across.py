@@ -39,8 +39,8 @@ def across_databases(table: pd.DataFrame, *, width: float | None = None) -> Figu
         width = width or (ONE_COLUMN if len(methods) == 1 else TWO_COLUMNS)
         stacked = width < NARROW
         figure = new_figure(width, (0.5 * len(rows) + 0.7) * (len(methods) if stacked else 1) + 0.5)
-        lines, across = (len(methods), 1) if stacked else (1, len(methods))
-        grid = figure.subplots(lines, across, squeeze=False, sharex=stacked, sharey=True).ravel()
+        shape = (len(methods), 1) if stacked else (1, len(methods))
+        grid = figure.subplots(*shape, squeeze=False, sharex=stacked, sharey=True).ravel()
         image = None
         lowest = max(0.0, np.floor(10 * float(table["accuracy"].min())) / 10 - 0.2)
         for axes, (method, lam) in zip(grid, methods, strict=True):

@@ -48,8 +48,8 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
         width = width or (ONE_COLUMN if len(databases) == 1 else TWO_COLUMNS)
         stacked = width < NARROW
         figure = new_figure(width, (0.19 * len(methods) + 0.45) * (len(databases) if stacked else 1) + 0.5)
-        lines, across = (len(databases), 1) if stacked else (1, len(databases))
-        grid = figure.subplots(lines, across, squeeze=False, sharex=True, sharey=True).ravel()
+        shape = (len(databases), 1) if stacked else (1, len(databases))
+        grid = figure.subplots(*shape, squeeze=False, sharex=True, sharey=True).ravel()
         for axes, database in zip(grid, databases, strict=True):
             _panel(axes, table[table["database"] == database], methods, apart)
             axes.set_title(DATABASE_TITLES[database])
