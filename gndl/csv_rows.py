@@ -27,7 +27,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> list[Row]:
     Raises
     ------
     GndlError
-        Where the file cannot be read, is no UTF-8, holds a zero byte, lacks a column, has one twice, or has a row of another length.
+        Where the file cannot be read, is no UTF-8, holds a zero byte, lacks a column, has one twice, or has a row of
+        another length.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
