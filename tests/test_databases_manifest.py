@@ -127,6 +127,27 @@ def test_the_same_bytes_twice_of_one_subject_stay_usable(folder):
     assert result.ok and any("the same bytes as" in f.message for f in result.findings)
 
 
+@pytest.mark.parametrize("again", ["a/joy.png", "b/../a/joy.png", "a/link.png"])
+def test_a_picture_examined_under_two_sequence_names_is_named_with_both(folder, again):
+    """It makes two pairs, however it is written; the problem says which row to remove. Of another class it is none."""
+    (folder / "a/link.png").symlink_to("joy.png")
+    rows = f"ann,ann_2,joy,a/neutral.png,{again}\nann,ann_3,anger,a/neutral.png,a/joy.png\n"
+    write_text(folder / "manifest.csv", HEADER + GOOD + rows)
+    (problem,) = (f.message for f in inspect_database("manifest", folder).findings if f.kind == "problem")
+    assert problem.startswith("sequences ann_1, ann_2 examine the same picture: a/joy.png; counted once in each")
+    assert problem.endswith("keep such a row in one sequence and remove it from the others")
+
+
+def test_of_many_pictures_that_two_sequences_share_the_first_are_named(folder):
+    """One problem for a whole sequence that was entered twice."""
+    for n in range(7):
+        write_picture(folder / f"a/{n}.png")
+    rows = "".join(f"ann,{name},joy,a/neutral.png,a/{n}.png\n" for name in ("ann_2", "ann_3") for n in range(7))
+    write_text(folder / "manifest.csv", HEADER + GOOD + rows)
+    (problem,) = (f.message for f in inspect_database("manifest", folder).findings if f.kind == "problem")
+    assert "sequences ann_2, ann_3 examine the same pictures: a/0.png, " in problem and "a/4.png and 2 more;" in problem
+
+
 def test_all_wrong_rows_are_listed_at_once(folder):
     """Mending a manifest takes one look, not one per row."""
     rows = "".join(f"ann,ann_{n},joy,a/neutral.png,a/none{n}.png\n" for n in range(3))

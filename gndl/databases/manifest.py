@@ -24,6 +24,9 @@ from gndl.sequences import Database, FrameRef, Sequence
 
 COLUMNS = ("subject", "sequence", "expression", "neutral", "examined")
 
+LISTED = 5
+"""Pictures that one finding names; of more, the number is said."""
+
 
 @dataclass(frozen=True)
 class _Pair:
@@ -62,6 +65,7 @@ def read(root: Path, options: ReadOptions) -> Database:
     _require_different_names(file, "expressions", expressions, findings)
     _require_different_names(file, "subjects", (sequence.subject for sequence in sequences), findings)
     _require_one_subject_per_picture(file, sequences, findings)
+    _name_pictures_counted_twice(file, sequences, findings)
     _name_mixed_sources(file, sequences, findings)
     return Database(
         name="manifest",
@@ -192,6 +196,29 @@ def _require_one_subject_per_picture(file: Path, sequences: list[Sequence], find
                 f"{', '.join(relative(path, file.parent.resolve()) for path in same)}; give such a face to one "
                 "subject, for nobody may be in training and in test at once",
             )
+
+
+def _name_pictures_counted_twice(file: Path, sequences: Iterable[Sequence], findings: Findings) -> None:
+    """One picture examined in several sequences of one subject and class: each makes a pair of it.
+
+    Another class is a conflict of labels (`gndl.databases.near_duplicates`), another subject an error.
+    """
+    holding: dict[tuple[Path, str, str], list[str]] = defaultdict(list)
+    for sequence in sequences:
+        for path in {frame.path.resolve() for frame in sequence.examined}:
+            holding[path, sequence.subject, sequence.expression].append(sequence.sequence)
+    shared: dict[tuple[str, ...], list[Path]] = defaultdict(list)
+    for (path, _, _), names in holding.items():
+        if len(names) > 1:
+            shared[tuple(names)].append(path)
+    for names, paths in shared.items():
+        shown = [relative(path, file.parent.resolve()) for path in sorted(paths)]
+        listed = ", ".join(shown[:LISTED]) + (f" and {more} more" if (more := len(shown) - LISTED) > 0 else "")
+        findings.problem(
+            file,
+            f"sequences {', '.join(names)} examine the same {'picture' if len(paths) == 1 else 'pictures'}: {listed}; "
+            "counted once in each of them, so keep such a row in one sequence and remove it from the others",
+        )
 
 
 def _name_mixed_sources(file: Path, sequences: list[Sequence], findings: Findings) -> None:
