@@ -17,6 +17,7 @@ import torch
 from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
+from gndl.divergence import fit_naming_the_step
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.pairs import FacePairs
@@ -25,7 +26,7 @@ from gndl.prepare import Prepared
 from gndl.progress import progress
 from gndl.results import FinishedRun, finished_runs, write_csv
 from gndl.runs import weights_path
-from gndl.train import FitResult, fit, raise_epochs
+from gndl.train import FitResult, raise_epochs
 
 LUMA = np.array([0.299, 0.587, 0.114])
 """Grey of a colour (ITU-R BT.601)."""
@@ -184,7 +185,7 @@ def train_across(
     def one(method: MethodSettings, seed: int) -> FitResult:
         torch.set_num_threads(settings.threads)
         lam = request.settings.lam if method.uses_lam else None
-        return fit(
+        return fit_naming_the_step(
             method,
             method.pairs_for(cross.pairs, cross.train_index),
             cross.train_index,

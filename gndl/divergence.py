@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from gndl.checkpoint import RECORD, RESUME, WEIGHTS, load_state
-from gndl.device import computing_on
-from gndl.errors import GndlError
+from gndl.checkpoint import RESUME, load_state
+from gndl.device import choose_device, computing_on
+from gndl.errors import Diverged, GndlError
+from gndl.identity import run_identity
+from gndl.methods import MethodSettings
 from gndl.model import Losses, Output
+from gndl.pairs import FacePairs
 from gndl.profiles import TrainSettings
-from gndl.record import PREDICTIONS
+from gndl.train import FitResult, OnEpoch, fit
 from gndl.trainer import Trainer
 
 ADVICE = "Lower the learning rate or λ, or use fp32"
@@ -35,6 +39,49 @@ class _NotFinite(Exception):
         said = [f"{name} {float(value.detach()):g}" for name, value in parts.items() if value is not None]
         super().__init__(", ".join(said))
         self.step = step
+
+
+def fit_naming_the_step(
+    method: MethodSettings,
+    pairs: FacePairs,
+    train_index: NDArray[np.int64],
+    test_index: NDArray[np.int64],
+    settings: TrainSettings,
+    *,
+    run_folder: Path,
+    lam: float | None,
+    device: str | torch.device,
+    weights: Path | None,
+    identity: Mapping[str, Any],
+    fold: int = 0,
+    seed: int = 0,
+    dev_index: NDArray[np.int64] | None = None,
+    on_epoch: OnEpoch | None = None,
+    show_progress: bool = True,
+) -> FitResult:
+    """Train one run as :func:`gndl.train.fit` does; where it diverges, the error names the step.
+
+    Raises
+    ------
+    GndlError
+        As :func:`gndl.train.fit`.
+    """
+    chosen = choose_device(str(device))
+    try:
+        return fit(
+            method, pairs, train_index, test_index, settings, run_folder=run_folder, lam=lam, fold=fold, seed=seed,
+            device=chosen, weights=weights, identity=identity, on_epoch=on_epoch, show_progress=show_progress,
+            dev_index=dev_index,
+        )  # fmt: skip
+    except Diverged as error:
+        make_trainer = partial(
+            Trainer, method, pairs, train_index, test_index, settings, lam, seed, chosen, weights, dev_index
+        )
+        full_identity = run_identity(
+            method, pairs, train_index, test_index, settings,
+            lam=lam, fold=fold, seed=seed, device=chosen, weights=weights, extra=identity,
+        )  # fmt: skip
+        raise with_the_step(error, make_trainer, settings, chosen, seed, run_folder, full_identity) from error
 
 
 def with_the_step(
@@ -98,22 +145,3 @@ def _watch(trainer: Trainer) -> list[int]:
 
     trainer.network.loss = watched  # type: ignore[method-assign]
     return taken
-
-
-def require_finite_predictions(folder: Path) -> None:
-    """Take a run back whose last step led to weights that give no numbers, and raise; nothing reads it as finished.
-
-    Raises
-    ------
-    GndlError
-        Where a probability in predictions.csv is not finite.
-    """
-    table = pd.read_csv(folder / PREDICTIONS)
-    columns = [name for name in table.columns if name.startswith("p_")]
-    if np.isfinite(table[columns].to_numpy(dtype=float)).all():
-        return
-    for name in (RECORD, WEIGHTS, PREDICTIONS):
-        (folder / name).unlink(missing_ok=True)
-    raise GndlError(
-        f"{folder}: after its last step the network gives no finite probabilities, so the run was taken back. {ADVICE}."
-    )

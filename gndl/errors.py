@@ -6,3 +6,7 @@ class GndlError(Exception):
 
     The command line prints the message alone, without a traceback, and exits with status 1.
     """
+
+
+class Diverged(GndlError):
+    """A training ended because a loss or a weight is no finite number any more."""

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from gndl.device import choose_device
-from gndl.divergence import require_finite_predictions, with_the_step
-from gndl.errors import GndlError
+from gndl.divergence import fit_naming_the_step
 from gndl.identity import run_identity
 from gndl.imported import is_imported
 from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
 from gndl.paths import resolve
 from gndl.prepare import Prepared
-from gndl.train import FitResult, OnEpoch, find_run, fit, pairs_per_epoch
-from gndl.trainer import Trainer
+from gndl.train import FitResult, OnEpoch, find_run, pairs_per_epoch
 
 
 @dataclass(frozen=True)
@@ -133,37 +130,23 @@ def fit_run(study: Prepared, run: Run, on_epoch: OnEpoch | None = None, *, show_
     train_index, test_index = study.folds.train_test(run.fold, study.pairs.subject)
     pairs = run.method.pairs_for(study.pairs, train_index)
     held = study.folds.development(run.fold, study.pairs.subject)
-    development = held if len(held) else None
-    device, weights = choose_device(study.request.device), weights_path(study)
-    try:
-        result = fit(
-            run.method,
-            pairs,
-            train_index,
-            test_index,
-            study.train,
-            run_folder=run.folder,
-            lam=run.lam,
-            fold=run.fold,
-            seed=run.seed,
-            device=device,
-            weights=weights,
-            identity=study.identity(run.fold),
-            on_epoch=on_epoch,
-            show_progress=show_progress,
-            dev_index=development,
-        )
-    except GndlError as error:
-        if "the loss became" not in str(error):
-            raise
-        make_trainer = partial(
-            Trainer, run.method, pairs, train_index, test_index, study.train, run.lam, run.seed, device, weights
-        )
-        identity = _identity(study, run)
-        raise with_the_step(error, make_trainer, study.train, device, run.seed, run.folder, identity) from error
-    if not result.reused:
-        require_finite_predictions(run.folder)
-    return result
+    return fit_naming_the_step(
+        run.method,
+        pairs,
+        train_index,
+        test_index,
+        study.train,
+        run_folder=run.folder,
+        lam=run.lam,
+        fold=run.fold,
+        seed=run.seed,
+        device=study.request.device,
+        weights=weights_path(study),
+        identity=study.identity(run.fold),
+        on_epoch=on_epoch,
+        show_progress=show_progress,
+        dev_index=held if len(held) else None,
+    )
 
 
 def _identity(study: Prepared, run: Run) -> dict[str, Any]:

@@ -313,11 +313,16 @@ def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]
 
 def _write_run(folder: Path, run: Trainer, record: dict[str, Any], identity: dict[str, Any]) -> None:
     """Write the files of a finished run, run.json last; until then the run counts as unfinished."""
+    probabilities = run.logits(run.test_index).softmax(1).cpu().numpy()
+    if not np.isfinite(probabilities).all():
+        raise GndlError(
+            f"{folder}: after its last epoch the network gives no finite probabilities, so the run is not kept as "
+            "finished. Lower the learning rate or λ, or use fp32."
+        )
     # Files of fewer epochs never lie beside the files of more: killed here, the run resumes or starts again.
     (folder / RECORD).unlink(missing_ok=True)
     (folder / CONTINUE).unlink(missing_ok=True)
     write_weights(folder, run.network.state_dict())
-    probabilities = run.logits(run.test_index).softmax(1).cpu().numpy()
     write_predictions(folder, run.pairs, run.test_index, probabilities)
     write_epochs(folder, run.history)
     if run.settings.keep_state:

@@ -15,7 +15,7 @@ from torch import Tensor
 from gndl.batches import Batch, DevicePairs
 from gndl.checkpoint import State
 from gndl.device import autocast
-from gndl.errors import GndlError
+from gndl.errors import Diverged
 from gndl.methods import MethodSettings, build_method
 from gndl.model import Method, Output
 from gndl.pairs import FacePairs
@@ -155,11 +155,24 @@ class Trainer:
                 seen += size
         total, cls, neu_mean, accuracy = (sums / seen).tolist()
         if not math.isfinite(total):
-            raise GndlError(
+            raise Diverged(
                 f"{self.method_settings.name}: the loss became {total} in epoch {len(self.history) + 1}. Lower the "
                 "learning rate or λ, or use fp32; the last checkpoint is from before."
             )
+        self._require_finite_weights()  # the last step's are in no loss yet, and a checkpoint is to be good
         return {"loss": total, "loss_cls": cls, "loss_neu": neu_mean if has_neu else None, "accuracy_train": accuracy}
+
+    def _require_finite_weights(self) -> None:
+        """Raise where a weight or a running statistic is no finite number, before it is kept or evaluated."""
+        state = {name: value for name, value in self.network.state_dict().items() if value.is_floating_point()}
+        if torch.stack([value.isfinite().all() for value in state.values()]).all():  # read once
+            return
+        name = next(name for name, value in state.items() if not value.isfinite().all())
+        raise Diverged(
+            f"{self.method_settings.name}: {name} is no finite number after the last step of epoch "
+            f"{len(self.history) + 1}, whose losses were. Lower the learning rate or λ, or use fp32; the last "
+            "checkpoint is from before."
+        )
 
     def accuracy(self, index: NDArray[np.int64]) -> float:
         """Return the share of the pairs in ``index`` that are recognised, in [0, 1]."""

@@ -6,18 +6,17 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import torch
 from test_train import PAIRS, SETTINGS, TEST, TRAIN, SmallGNDL, run
 
-from gndl import runs
 from gndl.checkpoint import load_state
-from gndl.divergence import require_finite_predictions, with_the_step
+from gndl.divergence import fit_naming_the_step, with_the_step
 from gndl.errors import GndlError
 from gndl.identity import run_identity
 from gndl.methods import method_settings, register_method
 from gndl.model import Losses, Output
+from gndl.paths import repository_root
 from gndl.trainer import Trainer, steps_per_epoch
 
 STEPS = steps_per_epoch(len(TRAIN), SETTINGS.batch_size)
@@ -65,39 +64,64 @@ def test_the_step_is_named_and_the_checkpoint_before_it_stays(
     assert state is not None and state.epoch == 1 and all(v.isfinite().all() for v in state.model.values())
 
 
-def test_a_study_says_the_step_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """`gndl study` and the notebooks train by `fit_run`, which asks for the step and raises with it."""
-    asked = GndlError("small: the loss became nan in epoch 1.")
-    monkeypatch.setattr(runs, "fit", lambda *_, **__: (_ for _ in ()).throw(asked))
-    monkeypatch.setattr(runs, "_identity", lambda *_: {})
-    monkeypatch.setattr(runs, "with_the_step", lambda error, *_: GndlError(f"at step 3: {error}"))
-    study, one = _study_and_run(tmp_path)
-    with pytest.raises(GndlError, match="at step 3: small: the loss became nan"):
-        runs.fit_run(study, one)  # type: ignore[arg-type]
+def test_a_study_and_a_run_across_databases_say_the_step_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`gndl study`, notebooks and `--across` train by `fit_naming_the_step`, from the last checkpoint."""
+    monkeypatch.setattr(Diverging, "value", float("nan"))
+    settings, cpu = replace(SETTINGS, checkpoint_every=1), torch.device("cpu")
+    with pytest.raises(GndlError, match=r"diverging is not finite at step 2 of epoch 2 .* keeps epoch 1\.$"):
+        fit_naming_the_step(
+            method_settings("diverging"), PAIRS, TRAIN, TEST, settings,
+            run_folder=tmp_path, lam=5.0, device=cpu, weights=None, identity={}, show_progress=False,
+        )  # fmt: skip
+    for module in ("runs", "cross"):
+        assert "fit_naming_the_step(" in (repository_root() / "gndl" / f"{module}.py").read_text()
 
 
-def _study_and_run(folder: Path) -> tuple[object, object]:
-    from types import SimpleNamespace as Some
+class SpoiledAtTheEnd(SmallGNDL):
+    """A weight is no number after the last step of the second epoch; every loss up to then is finite."""
 
-    from gndl.folds import deal_folds
+    def on_epoch(self, epoch: int, epochs: int) -> None:
+        self.last_of_second = 0 if epoch != 2 else STEPS
 
-    folds = deal_folds(PAIRS.subject, PAIRS.label, 3)
-    request = Some(device="cpu", weights="")
-    study = Some(request=request, folds=folds, pairs=PAIRS, train=SETTINGS, identity=lambda _: {})
-    return study, Some(method=method_settings("small"), fold=0, seed=0, lam=5.0, folder=folder)
+    def loss(self, output: Output, labels: torch.Tensor) -> Losses:
+        losses = super().loss(output, labels)
+        self.last_of_second -= 1
+        if self.last_of_second == 0:  # its gradient is no number though its value is
+            bad = next(self.parameters()).sum() * 0
+            bad.register_hook(lambda gradient: gradient * float("nan"))
+            return replace(losses, total=losses.total + bad)
+        return losses
 
 
-def test_a_run_that_ends_in_no_numbers_is_taken_back(tmp_path: Path) -> None:
-    """The last step may spoil the weights while every loss before it was finite."""
-    for name in ("run.json", "weights.safetensors", "epochs.csv"):
-        (tmp_path / name).write_text("{}")
-    pd.DataFrame({"sample": [0, 1], "p_anger": [0.5, 0.2], "p_fear": [0.5, 0.8]}).to_csv(tmp_path / "predictions.csv")
-    require_finite_predictions(tmp_path)
-    assert (tmp_path / "run.json").exists()
-    pd.DataFrame({"sample": [0], "p_anger": [float("nan")], "p_fear": [0.5]}).to_csv(tmp_path / "predictions.csv")
-    with pytest.raises(GndlError, match="gives no finite probabilities, so the run was taken back"):
-        require_finite_predictions(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.csv"]
+register_method("spoiled-at-the-end", SpoiledAtTheEnd)
+
+
+@pytest.mark.parametrize("epochs", [2, 3])
+def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path, epochs: int) -> None:
+    """Neither as the checkpoint that a restart goes on from nor, where that epoch is the last, as a finished run."""
+    settings = replace(SETTINGS, checkpoint_every=1, epochs=epochs)
+    with pytest.raises(GndlError, match=r"is no finite number after the last step of epoch 2"):
+        run(tmp_path, settings, method="spoiled-at-the-end")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.csv", "resume.pt"]
+    method = method_settings("spoiled-at-the-end")
+    identity = run_identity(method, PAIRS, TRAIN, TEST, settings, lam=5.0, fold=0, seed=0, device=torch.device("cpu"))
+    state = load_state(tmp_path, identity)
+    assert state is not None and state.epoch == 1
+    assert all(v.isfinite().all() for v in state.model.values() if v.is_floating_point())
+
+
+def test_a_run_whose_probabilities_are_no_numbers_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Finite weights may still overflow; nothing of a finished run is written, and its last checkpoint stays."""
+    original = Trainer.logits
+
+    def overflowing(self: Trainer, index: object) -> torch.Tensor:
+        logits = original(self, index)  # type: ignore[arg-type]
+        return logits * float("nan") if len(self.history) == SETTINGS.epochs else logits
+
+    monkeypatch.setattr(Trainer, "logits", overflowing)
+    with pytest.raises(GndlError, match="gives no finite probabilities, so the run is not kept"):
+        run(tmp_path, replace(SETTINGS, checkpoint_every=1))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["epochs.csv", "resume.pt"]
 
 
 def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
