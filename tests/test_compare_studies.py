@@ -14,10 +14,11 @@ from scipy import stats
 from written_runs import Frame, predictions, write_run
 
 from gndl import cli
-from gndl.checking.claims import CLAIMS, Tolerance, measured_tolerance
+from gndl.checking.claims import CLAIMS, HOW_TO_MEASURE, Tolerance, measured_tolerance
 from gndl.checking.two_studies import compare_studies
 from gndl.errors import GndlError
 from gndl.paths import repository_root
+from gndl.results import finished_runs
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
 
@@ -39,6 +40,8 @@ def test_a_copy_is_equal_in_every_claim_that_a_study_can_show(
     """Runs, CSV files, audits and accuracies; what no study says is said to be elsewhere."""
     monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
     a = write_audited_study(tmp_path)
+    (a / "notebooks").mkdir()
+    (a / "notebooks/7_report.ipynb").write_text("{}")
     shutil.copytree(a, tmp_path / "b")
     found = compare_studies(a, tmp_path / "b")
     assert verdicts(found) == {
@@ -57,6 +60,7 @@ def test_every_claim_of_the_artifact_is_spoken_of() -> None:
     """The numbers in ARTIFACT.md and here are the same."""
     text = (repository_root() / "ARTIFACT.md").read_text(encoding="utf-8")
     assert [int(number) for number in re.findall(r"^\| (\d+) \| ", text, re.MULTILINE)] == list(CLAIMS)
+    assert "standard error" not in text, "the accepted deviation is the rule that `gndl compare` judges by"
 
 
 def test_runs_across_databases_and_finer_grains_have_claims_of_their_own(tmp_path: Path) -> None:
@@ -69,6 +73,81 @@ def test_runs_across_databases_and_finer_grains_have_claims_of_their_own(tmp_pat
     judged = {claim.number: claim.what for claim in found.claims if claim.verdict == "equal" and claim.number > 4}
     assert judged == {7: "gndl, λ = 5 on CK+ to MMI stand-in", 8: "gndl-layer-2, λ = 5 on CK+ stand-in"}
     assert {claim.number for claim in found.claims} == set(CLAIMS)
+
+
+def test_without_an_executed_notebook_the_whole_path_is_not_judged(tmp_path: Path) -> None:
+    """Equal runs are not the path to its end: none and none is no evidence."""
+    for name in ("a", "b"):
+        write(tmp_path / name, 0, 15)
+    claim = next(claim for claim in compare_studies(tmp_path / "a", tmp_path / "b").claims if claim.number == 1)
+    assert claim.verdict == "not judged"
+    assert "0 and 0 executed notebooks; neither says" in claim.words
+    for name in ("a", "b"):
+        (tmp_path / name / "notebooks").mkdir()
+        (tmp_path / name / "notebooks/7_report.ipynb").write_text("{}")
+    assert verdicts(compare_studies(tmp_path / "a", tmp_path / "b"))[1] == "equal"
+
+
+def test_licensed_runs_are_never_said_to_be_the_papers_table(tmp_path: Path) -> None:
+    """Claim 6 of two studies that agree, and of two that do not: each says what was held against what."""
+    for name, right in (("a", 15), ("b", 15), ("c", 16)):
+        write(tmp_path / name, 0, right)
+        change_runs(tmp_path / name, source="licensed")
+    for name, verdict in (("b", "equal"), ("c", "not judged")):
+        found = compare_studies(tmp_path / "a", tmp_path / name)
+        (claim,) = [claim for claim in found.claims if claim.number == 6]
+        assert claim.verdict == verdict
+        assert claim.words.endswith("held against each other, not against the paper's Table 1.")
+
+
+def change_runs(out: Path, *, source: str = "rendered", **train: float | str) -> None:
+    """Say of every run of a study that it saw other faces, or was trained otherwise."""
+    for path in out.glob("**/run.json"):
+        record = json.loads(path.read_text())
+        record["identity"]["extra"]["source"] = source
+        record["identity"]["train"] |= train
+        path.write_text(json.dumps(record))
+
+
+def test_another_profile_or_licensed_faces_cannot_supply_the_tolerance(tmp_path: Path) -> None:
+    """A noisy study would pass anything: it is refused by what differs, named or found in one of the two itself."""
+    for fold in range(3):
+        write(tmp_path / "a", fold, 15)
+        write(tmp_path / "b", fold, 18)
+        for seed in (0, 1, 2):
+            for name in ("other profile", "licensed", "alike"):
+                write(tmp_path / name, fold, 4 + 8 * seed if name != "alike" else 15 + seed, seed=seed)
+    change_runs(tmp_path / "other profile", image_size=32)
+    change_runs(tmp_path / "licensed", source="licensed")
+    with pytest.raises(GndlError, match=r"other profile, whose runs .* \(train\.image_size: None, now 32\)"):
+        compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "other profile")
+    with pytest.raises(GndlError, match="source: rendered, now licensed"):
+        compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "licensed")
+    assert verdicts(compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "alike"))[5] == "different"
+    # One of the two studies itself is the noisy one: its seeds do not excuse it.
+    found = compare_studies(tmp_path / "a", tmp_path / "other profile")
+    (claim,) = [claim for claim in found.claims if claim.number == 5]
+    assert claim.verdict == "not judged"
+    assert "trained differently (train.image_size: None, now 32), which no other seed explains" in claim.words
+
+
+def test_another_precision_is_judged_by_the_seeds_of_either(tmp_path: Path) -> None:
+    """It passes where it moves a mean no further than another seed would."""
+    for fold in range(3):
+        write(tmp_path / "a", fold, 15)
+        for seed in (0, 1, 2):
+            write(tmp_path / "b", fold, 15 + seed, seed=seed)
+            write(tmp_path / "other batches", fold, 5 + 5 * seed, seed=seed)
+    change_runs(tmp_path / "a", precision="fp32")
+    change_runs(tmp_path / "b", precision="bf16")
+    change_runs(tmp_path / "other batches", precision="bf16", batch_size=4)
+    assert verdicts(compare_studies(tmp_path / "a", tmp_path / "b"))[5] == "equal"
+    for path in (tmp_path / "a").glob("**/run.json"):
+        record = json.loads(path.read_text())
+        path.write_text(json.dumps(record | {"accuracy_last": record["accuracy_last"] + 0.01}))
+    assert verdicts(compare_studies(tmp_path / "a", tmp_path / "b"))[5] == "within the measured tolerance"
+    with pytest.raises(GndlError, match=r"train\.batch_size: None, now 4"):
+        compare_studies(tmp_path / "a", tmp_path / "b", tmp_path / "other batches")
 
 
 def test_without_several_seeds_nothing_is_judged(tmp_path: Path) -> None:
@@ -89,8 +168,9 @@ def test_the_tolerance_is_what_reseeding_does_to_a_mean(tmp_path: Path) -> None:
             write(tmp_path / "a", fold, 14 + seed, seed=seed)
         write(tmp_path / "near", fold, 15)
         write(tmp_path / "far", fold, 18)
-    tolerance = measured_tolerance(tmp_path / "a", "ckplus")
-    assert tolerance is not None
+    judged = list(zip(finished_runs(tmp_path / "near"), finished_runs(tmp_path / "far"), strict=True))
+    tolerance = measured_tolerance(tmp_path / "a", "ckplus", judged)
+    assert isinstance(tolerance, Tolerance)
     assert tolerance.sd == pytest.approx(0.05 / np.sqrt(2))
     assert tolerance.freedom == 4
     largest = stats.t.ppf(0.975, 4) * 0.05 / np.sqrt(2) * np.sqrt(2 / 4)
@@ -100,7 +180,7 @@ def test_the_tolerance_is_what_reseeding_does_to_a_mean(tmp_path: Path) -> None:
     assert verdicts(far)[5] == "different"  # 0.2
     assert near.only_a == 4
     assert not far.ok
-    assert measured_tolerance(tmp_path / "near", "ckplus") is None
+    assert measured_tolerance(tmp_path / "near", "ckplus", judged) == HOW_TO_MEASURE
 
 
 def test_another_study_may_say_how_far_reseeding_goes(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ Means over k folds with m and n seeds are within the tolerance where they differ
 
     t · s · √((1/m + 1/n) / k),
 
-t being the 97.5 % point of Student's t with the degrees of freedom of s. Where nothing was run with several seeds there
-is no tolerance, and numbers that are not equal are not judged.
+t being the 97.5 % point of Student's t with the degrees of freedom of s. Only runs on the same kind of faces and with
+the same training as the runs judged can say it: a profile that trains for less is noisier, and would pass anything.
+Where no such runs have several seeds there is no tolerance, and numbers that are not equal are not judged.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from gndl.checking.study import check_study
 from gndl.comparison import CONFIDENCE, sd_between_seeds
 from gndl.cross import finished_across
 from gndl.figures.redraw import CSV_FOLDERS
-from gndl.files import hash_file
+from gndl.files import hash_file, hash_json
+from gndl.identity import differences
 from gndl.methods import METHOD_GROUPS
-from gndl.results import finished_runs
+from gndl.results import FinishedRun, finished_runs
 from gndl.tables.across import title_of
 from gndl.tables.results_table import measured_on
 from gndl.tables.study import points
@@ -60,6 +62,9 @@ HOW_TO_MEASURE = (
     "second seed to its folds, and `--reseeded` names a study that has several"
 )
 
+NOT_THE_PAPER = "The two studies were held against each other, not against the paper's Table 1."
+"""What is said of runs on licensed copies: that two agree is not yet that they give the paper's numbers."""
+
 
 @dataclass(frozen=True)
 class Tolerance:
@@ -89,9 +94,68 @@ class ClaimCompared:
     words: str
 
 
-def measured_tolerance(out: Path, database: str) -> Tolerance | None:
-    """Measure how far another seed moves a fold's last accuracy; None where no fold has two seeds."""
-    runs = [run for run in (*finished_runs(out), *finished_across(out)) if run.database == database]
+def measured_tolerance(out: Path, database: str, judged: Iterable[tuple[FinishedRun, FinishedRun]]) -> Tolerance | str:
+    """Measure how far another seed moves a fold's last accuracy, by runs that were trained as those judged were.
+
+    Parameters
+    ----------
+    out : Path
+        The study whose folds have several seeds.
+    database : str
+        Or two, ``"ckplus-to-mmi"``.
+    judged : iterable of two FinishedRun
+        The same run of two studies, for each that the tolerance is for. A run of ``out`` is looked at where its kind of
+        faces, its training settings, its epochs and its first weights are those of one of them. Pairs that were
+        themselves trained differently, in more than precision, count for nothing: no seed explains their difference.
+
+    Returns
+    -------
+    Tolerance or str
+        Where there is none, why, as the middle of a sentence: no fold has two seeds, or what has them was trained
+        otherwise, with what differs.
+    """
+    known: dict[str, dict[str, Any]] = {}
+    unlike: list[str] = []
+    for pair in judged:
+        one, other = map(_training, pair)
+        named = [line for line in differences(one, other) if not line.startswith("train.precision:")]
+        known |= {} if named else {hash_json(each): each for each in (one, other)}
+        unlike += named
+    if not known:
+        return f"the two were trained differently ({'; '.join(dict.fromkeys(unlike))}), which no other seed explains"
+    alike: list[FinishedRun] = []
+    otherwise: list[FinishedRun] = []
+    for run in (*finished_runs(out), *finished_across(out)):
+        if run.database == database:
+            same = any(not differences(one, _training(run)) for one in known.values())
+            (alike if same else otherwise).append(run)
+    measured = _between_seeds(alike)
+    if measured is not None:
+        sd, folds, count = measured
+        where = f"{out}, {database}: {count} runs of {folds} folds and methods with several seeds"
+        return Tolerance(sd, count - folds, where)
+    if _between_seeds(otherwise) is None:
+        return HOW_TO_MEASURE
+    named = differences(next(iter(known.values())), _training(otherwise[0]))
+    return (
+        f"how far another seed moves it cannot be taken from {out}, whose runs with several seeds on {database} differ "
+        f"from those judged ({'; '.join(named)})"
+    )
+
+
+def _training(run: FinishedRun) -> dict[str, Any]:
+    """What decides how far another seed moves an accuracy, but for the method and the fold."""
+    identity = run.record["identity"]
+    return {
+        "source": run.source,
+        "train": identity.get("train"),
+        "epochs": run.record.get("epochs"),
+        "weights": identity.get("weights"),
+    }
+
+
+def _between_seeds(runs: Iterable[FinishedRun]) -> tuple[float, int, int] | None:
+    """Standard deviation between seeds, of how many folds and methods, and of how many runs; None without two seeds."""
     rows = [
         {"fold": f"{run.method} {run.lam} {run.fold}", "seed": run.seed, "accuracy": run.record["accuracy_last"]}
         for run in runs
@@ -101,11 +165,7 @@ def measured_tolerance(out: Path, database: str) -> Tolerance | None:
     table = pd.DataFrame(rows)
     table = table[table.groupby("fold")["fold"].transform("size") > 1]
     sd = sd_between_seeds(table, "accuracy") if len(table) else np.nan
-    if np.isnan(sd):
-        return None
-    folds = int(table["fold"].nunique())
-    where = f"{out}, {database}: {len(table)} runs of {folds} folds and methods with several seeds"
-    return Tolerance(sd, len(table) - folds, where)
+    return None if np.isnan(sd) else (sd, int(table["fold"].nunique()), len(table))
 
 
 def same_bytes(a: Path, b: Path) -> bool | None:
@@ -119,6 +179,8 @@ def whole_path_runs(a: Path, b: Path, of_a: set[Any], of_b: set[Any]) -> ClaimCo
     words = f"{len(of_a)} and {len(of_b)} finished runs, {len(notebooks[0])} and {len(notebooks[1])} executed notebooks"
     if failed:
         return ClaimCompared(1, CLAIMS[1], "different", f"{words}; {failed[0]} failed.")
+    if not any(notebooks):  # the path ends with its notebooks, so that equal runs are not the whole of it
+        return ClaimCompared(1, CLAIMS[1], "not judged", f"{words}; neither says whether the path was run to its end.")
     if of_a == of_b and notebooks[0] == notebooks[1]:
         return ClaimCompared(1, CLAIMS[1], "equal", f"{words}.")
     return ClaimCompared(1, CLAIMS[1], "not judged", f"{words}; one holds what the other was perhaps never asked for.")
@@ -155,7 +217,7 @@ def accuracies_follow(a: Path, b: Path) -> ClaimCompared:
     return ClaimCompared(4, CLAIMS[4], "different" if wrong else "equal", f"{words}.")
 
 
-def accuracies_agree(runs: pd.DataFrame, tolerances: Mapping[str, Tolerance | None]) -> Iterable[ClaimCompared]:
+def accuracies_agree(runs: pd.DataFrame, tolerances: Mapping[str, Tolerance | str]) -> Iterable[ClaimCompared]:
     """Judge the mean over folds of every variant: claims 5, 7 and 8 on rendered faces, claim 6 on licensed ones."""
     spoken_of = set()
     for (database, method, lam), own in runs.groupby(["database", "method", "lam"], sort=False):
@@ -181,7 +243,7 @@ def _number_of(database: str, method: str) -> int:
     return next((number for group, number in groups.items() if method in {*METHOD_GROUPS[group]} - {*REFERENCES}), 5)
 
 
-def _judged(number: int, what: str, own: pd.DataFrame, tolerance: Tolerance | None) -> ClaimCompared:
+def _judged(number: int, what: str, own: pd.DataFrame, tolerance: Tolerance | str) -> ClaimCompared:
     folds = own.groupby("fold")[["accuracy_a", "accuracy_b"]].mean()
     means = folds.mean()
     difference = float(means["accuracy_b"] - means["accuracy_a"])
@@ -190,16 +252,17 @@ def _judged(number: int, what: str, own: pd.DataFrame, tolerance: Tolerance | No
         f"{100 * means['accuracy_a']:.2f} and {100 * means['accuracy_b']:.2f} %, {points(difference)} points over "
         f"{len(folds)} fold{'' if len(folds) == 1 else 's'}"
     )
+    held = f" {NOT_THE_PAPER}" if number == 6 else ""
     if (own["difference"].abs() <= 1e-9).all():
         same = bool(own["same_predictions"].all())
         tail = "" if same else ", though not every probability is the same"
-        return ClaimCompared(number, what, "equal", f"{words}; every run is equal{tail}.")
-    if tolerance is None:
-        return ClaimCompared(number, what, "not judged", f"{words}; {HOW_TO_MEASURE}.")
+        return ClaimCompared(number, what, "equal", f"{words}; every run is equal{tail}.{held}")
+    if isinstance(tolerance, str):
+        return ClaimCompared(number, what, "not judged", f"{words}; {tolerance}.{held}")
     largest = tolerance.of_means(len(folds), seeds, seeds)
     words += (
         f"; reseeding moves such a difference by up to {100 * largest:.2f} (sd between seeds {100 * tolerance.sd:.2f} "
-        f"points, {tolerance.freedom} degrees of freedom; {tolerance.measured_in})."
+        f"points, {tolerance.freedom} degrees of freedom; {tolerance.measured_in}).{held}"
     )
     within = abs(difference) <= largest + 1e-9
     return ClaimCompared(number, what, "within the measured tolerance" if within else "different", words)

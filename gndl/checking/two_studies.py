@@ -12,6 +12,7 @@ from gndl.checking.claims import (
     CLAIMS,
     HOW_TO_MEASURE,
     ClaimCompared,
+    Tolerance,
     accuracies_agree,
     accuracies_follow,
     files_follow,
@@ -80,12 +81,14 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
     a, b : Path
         Directories of studies.
     reseeded : Path, optional
-        A study whose folds have several seeds, by which differences are judged; by default a or b where they have.
+        A study whose folds have several seeds, by which differences are judged; by default a or b where they have. It
+        is asked only of runs on the same faces and with the same training as those judged.
 
     Raises
     ------
     GndlError
-        Where one holds no finished run, they share none, or ``reseeded`` has no fold with two seeds.
+        Where one holds no finished run, they share none, or ``reseeded`` has no fold with two seeds that was trained as
+        theirs were.
     """
     of_a, of_b = ({_key(run): run for run in _runs(out)} for out in (a, b))
     shared = [key for key in of_a if key in of_b]
@@ -93,13 +96,19 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
         raise GndlError(f"{a} and {b} share no run: no database, method, λ, fold and seed is in both.")
     runs = pd.DataFrame([_matched(of_a[key], of_b[key]) for key in shared])
     settings = dict.fromkeys(line for key in shared for line in _trained_differently(of_a[key], of_b[key]))
+    judged: dict[str, list[tuple[FinishedRun, FinishedRun]]] = {}
+    for key in shared:
+        judged.setdefault(of_a[key].database, []).append((of_a[key], of_b[key]))
     sources = [reseeded] if reseeded is not None else [a, b]
-    tolerances = {
-        database: next(filter(None, (measured_tolerance(out, database) for out in sources)), None)
-        for database in dict.fromkeys(runs["database"])
-    }
-    if reseeded is not None and not any(tolerances.values()):
-        raise GndlError(f"{reseeded}: no fold of these databases has two seeds; {HOW_TO_MEASURE}.")
+    tolerances = {database: _tolerance(sources, database, pairs) for database, pairs in judged.items()}
+    if reseeded is not None and not any(isinstance(found, Tolerance) for found in tolerances.values()):
+        why = dict.fromkeys(str(found) for found in tolerances.values() if found != HOW_TO_MEASURE)
+        raise GndlError(
+            f"--reseeded {reseeded} judges nothing: {'; '.join(why)}. Name a study with several seeds that was trained "
+            f"as {a} and {b} were."
+            if why
+            else f"{reseeded}: no fold of these databases has two seeds; {HOW_TO_MEASURE}."
+        )
     claims = [
         whole_path_runs(a, b, set(of_a), set(of_b)),
         ClaimCompared(2, CLAIMS[2], "not in these studies", "`make test` says it."),
@@ -108,6 +117,12 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
         *accuracies_agree(runs, tolerances),
     ]
     return StudiesCompared(a, b, runs, len(of_a) - len(shared), len(of_b) - len(shared), tuple(settings), tuple(claims))
+
+
+def _tolerance(sources: list[Path], database: str, judged: list[tuple[FinishedRun, FinishedRun]]) -> Tolerance | str:
+    """What the first study that can tell says; else why none can."""
+    found = [measured_tolerance(out, database, judged) for out in sources]
+    return next((one for one in found if isinstance(one, Tolerance)), found[0])
 
 
 def _runs(out: Path) -> list[FinishedRun]:
