@@ -9,8 +9,8 @@ from IPython.display import Markdown
 from gndl.methods import METHOD_GROUPS
 from gndl.narrative.study import StudyReport
 from gndl.report import settings_of
-from gndl.tables.across import cross_caption, cross_table, readable_cross
-from gndl.tables.variants import readable_variants, variant_table, variants_caption
+from gndl.tables.across import cross_caption, cross_in_words, cross_table, readable_cross
+from gndl.tables.variants import readable_variants, variant_table, variants_caption, variants_in_words
 
 COMMANDS = {
     **{group: f"gndl train --methods {group} --only-folds 0,1,2,3 --out runs/{group}" for group in METHOD_GROUPS},
@@ -19,7 +19,7 @@ COMMANDS = {
 
 
 def further_questions(report: StudyReport) -> list[Any]:
-    """Return what is to be displayed: a caption and a table for each question that the study has runs for.
+    """Return what is to be displayed: caption, table and plain words for each question that the study has runs for.
 
     The questions that it has none for are named with the command that would answer them.
     """
@@ -33,11 +33,13 @@ def further_questions(report: StudyReport) -> list[Any]:
             missing.append(group)
             continue
         shown += [Markdown(f"*{variants_caption(table)}*"), readable_variants(table).style.hide(axis="index")]
+        shown.append(Markdown(variants_in_words(table)))
     across = cross_table(report.out, lam)
     if across.empty:
         missing.append("across")
     else:
         shown += [Markdown(f"*{cross_caption(across)}*"), readable_cross(across).style.hide(axis="index")]
+        shown.append(Markdown(cross_in_words(across)))
     if missing:
         lines = "\n".join(f"    {COMMANDS[name]}" for name in missing)
         shown.append(Markdown(f"Not asked in this study; these commands would answer:\n\n{lines}"))

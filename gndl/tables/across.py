@@ -124,19 +124,60 @@ def readable_cross(table: pd.DataFrame) -> pd.DataFrame:
 
 def cross_caption(table: pd.DataFrame) -> str:
     """Caption that can be read alone."""
-    rendered = table["source"].eq("rendered").any()
     return (
         "Trained on all subjects of one database and tested on all of another, on the classes that both have"
-        + (" (rendered stand-ins: faces of nobody, not the databases)" if rendered else "")
+        + (" (rendered stand-ins: faces of nobody, not the databases)" if _rendered(table) else "")
         + ". Accuracy of the last epoch over all samples tested, with 95 % intervals by drawing test subjects anew; "
         "they do not tell how much another training would differ. Within a database: all folds together, each subject "
         "tested by the run that did not see it, on the database's own classes."
     )
 
 
+def cross_in_words(table: pd.DataFrame) -> str:
+    """Say in Markdown how far each method is from the baseline on a database that it has not seen, and what that shows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`cross_table`; what lies within one database is compared elsewhere, fold by fold.
+    """
+    across = table[table["train_on"] != table["test_on"]]
+    lines = []
+    for (train_on, test_on), own in across.groupby(["train_on", "test_on"], sort=False):
+        baseline = next((row for row in own.to_dict("records") if row["method"] == "baseline"), None)
+        for row in own.to_dict("records"):
+            if baseline is None or row["method"] == "baseline":
+                continue
+            alone = row["seeds"] == baseline["seeds"] == 1
+            made_of = "single trainings" if alone else f"means of {row['seeds']} and {baseline['seeds']} seeds, no test"
+            difference = _ahead(row["accuracy"] - baseline["accuracy"])
+            lines.append(
+                f"- **{Variant(row['method'], row['lam']).title}**, trained on {title_of(train_on)} and tested on "
+                f"{title_of(test_on)}: {difference}; {made_of}: no difference shown."
+            )
+    if not lines:
+        return "Nothing was run beside a baseline across databases, so there is nothing to compare."
+    nobody = " Measured on rendered faces, it says nothing about people." if _rendered(table) else ""
+    closing = (
+        "No test is made: intervals are those of each accuracy over test subjects, not of a difference, and do not "
+        f"tell how much another training would differ.{nobody}"
+    )
+    return "\n".join([*lines, "", closing])
+
+
+def _ahead(difference: float) -> str:
+    if round(100 * abs(difference), 1) == 0:
+        return "level with the baseline"
+    return f"{100 * abs(difference):.1f} points {'ahead of' if difference > 0 else 'behind'} the baseline"
+
+
+def _rendered(table: pd.DataFrame) -> bool:
+    return bool(table["source"].eq("rendered").any())
+
+
 def save_cross(table: pd.DataFrame, folder: Path) -> None:
     """Write ``across.csv``, ``.md`` and ``.tex`` into ``folder``."""
     text, caption = readable_cross(table), cross_caption(table)
     write_csv(table, folder / "across.csv")
-    write_text(folder / "across.md", to_markdown(text, caption))
+    write_text(folder / "across.md", f"{to_markdown(text, caption)}\n{cross_in_words(table)}\n")
     write_text(folder / "across.tex", to_latex(text, caption, "tab:across"))
