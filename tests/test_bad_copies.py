@@ -141,7 +141,7 @@ def test_links_and_dots_that_stay_inside_are_fine(manifest: Path) -> None:
 def test_duplicate_rows_count_once_and_are_named(manifest: Path) -> None:
     """The same row twice teaches nothing twice."""
     problems = findings_of(manifest, GOOD.splitlines()[0] + "\n", "problem")
-    assert problems == ["sequence a1: the same examined picture in several rows; it counts once"]
+    assert problems == ["sequence a1: the same examined picture in several rows; it counts once, remove the others"]
     assert len(read_database("manifest", manifest).sequences) == 2
 
 

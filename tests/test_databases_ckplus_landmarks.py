@@ -36,7 +36,7 @@ def test_one_missing_landmark_file_means_none_is_used(tmp_path):
     database = read_database("ckplus", tmp_path)
     assert all(frame.landmarks is None for s in database.sequences for frame in (s.neutral, *s.examined, *s.frames))
     found = messages(database, "problem")
-    assert found["S010_002_00000005.png"] == "no landmark file"
+    assert found["S010_002_00000005.png"].startswith("no landmark file; ")
     assert "1 of the 24 frames taken" in found["Landmarks"] and "found by detection" in found["Landmarks"]
 
 

@@ -27,6 +27,8 @@ NEUTRAL_LABEL = 0
 LABELS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
 """Numbers in the emotion files (the database's own notes)."""
 
+_LEFT_OUT = "sequence left out"
+
 
 def read(root: Path, options: ReadOptions) -> Database:
     """Read a copy of CK+.
@@ -55,7 +57,10 @@ def read(root: Path, options: ReadOptions) -> Database:
         findings.error(root, explain(root, "ckplus"))
     else:
         for stray in images.strays:
-            findings.skip(stray, "not a frame of its folder (named Sxxx_yyy_dddddddd.png after it); ignored")
+            findings.skip(
+                stray,
+                "not a frame of its folder (named Sxxx_yyy_dddddddd.png after it); ignored, rename it if it is one",
+            )
         frames = _frames(images, landmarks, findings)
         found = {
             "sequences": len(frames),
@@ -68,7 +73,10 @@ def read(root: Path, options: ReadOptions) -> Database:
             sequences = _labelled(frames, images, labels, findings)
         for tree in {id(tree): tree for tree in (labels, landmarks) if tree}.values():
             for file in tree.misplaced:
-                findings.problem(file, "its name is of another subject or sequence than its folder; ignored")
+                findings.problem(
+                    file,
+                    "its name is of another subject or sequence than its folder; ignored, move it where it belongs",
+                )
     return Database(
         name="ckplus",
         root=root,
@@ -99,7 +107,7 @@ def _frames(images: Tree, landmarks: Tree | None, findings: Findings) -> dict[Pl
         if numbered:
             frames[place] = [FrameRef(numbered[number], landmarks=points.get(number)) for number in sorted(numbered)]
         elif folder.is_relative_to(images.root):
-            findings.skip(folder, "a folder without frames")
+            findings.skip(folder, "a folder without frames; if there are some, unpack them again")
     return frames
 
 
@@ -112,7 +120,10 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: Tree, labels: Tree, f
             unlabelled += 1
             continue
         if place not in frames:
-            findings.problem(next(iter(files.values())), "a label without frames: the sequence's pictures are missing")
+            findings.problem(
+                next(iter(files.values())),
+                "a label without frames: the sequence's pictures are missing; left out, unpack them again",
+            )
             continue
         expression = _expression(files, findings)
         if expression is None:
@@ -125,7 +136,8 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: Tree, labels: Tree, f
         if labelled > last:
             findings.problem(
                 files[labelled],
-                f"peak frames missing: the label names frame {labelled:08d}, but {last:08d} is the last one here",
+                f"peak frames missing: the label names frame {labelled:08d}, but {last:08d} is the last one here; "
+                "unpack the sequence again",
             )
         elif last not in files:
             findings.note(files[labelled], f"named after another frame than the last one ({last:08d})")
@@ -153,13 +165,15 @@ def _expression(files: dict[int, Path], findings: Findings) -> str | None:
         return None
     file = next(iter(values))
     if len(set(values.values())) > 1:
-        findings.problem(file, "the sequence has several label files that disagree; sequence left out")
+        findings.problem(
+            file, f"the sequence has several label files that disagree; {_LEFT_OUT}, keep the distributed one"
+        )
         return None
     for other in list(values)[1:]:
         findings.note(other, f"a second label of its sequence, which says the same as {file.name}")
     value = values[file]
     if value == NEUTRAL_LABEL:
-        findings.skip(file, "label 0 (neutral) is no expression; sequence left out")
+        findings.skip(file, f"label 0 (neutral) is no expression; {_LEFT_OUT}, unpack it again if it is another")
         return None
     return LABELS[value] if value is not None else None
 
@@ -169,14 +183,14 @@ def _label(file: Path, findings: Findings) -> int | None:
         with file.open("rb") as content:
             text = content.read(1000).decode("utf-8-sig", "replace").strip().strip("\0")
     except OSError as error:
-        findings.problem(file, f"the label cannot be read ({error.strerror}); sequence left out")
+        findings.problem(file, f"the label cannot be read ({error.strerror}); {_LEFT_OUT}, make it readable")
         return None
     try:
         value = float(text)
     except ValueError:
-        findings.problem(file, f"one number from 0 to 7 expected, found {text[:40]!r}; sequence left out")
+        findings.problem(file, f"one number from 0 to 7 expected, found {text[:40]!r}; {_LEFT_OUT}, unpack it again")
         return None
     if not (math.isfinite(value) and value == int(value) and 0 <= value <= 7):
-        findings.problem(file, f"label out of range: {text[:40]} (0 to 7 expected); sequence left out")
+        findings.problem(file, f"label out of range: {text[:40]} (0 to 7 expected); {_LEFT_OUT}, unpack it again")
         return None
     return int(value)

@@ -27,7 +27,8 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
             _check(frame.landmarks, frame.path)
             usable += 1
         except GndlError as error:
-            findings.problem(frame.landmarks, f"not usable: {str(error).removeprefix(f'{frame.landmarks}: ')}")
+            reason = str(error).removeprefix(f"{frame.landmarks}: ")
+            findings.problem(frame.landmarks, f"not usable: {reason}; to use the others, unpack it again")
     if not taken or usable == len(taken):
         return replace(database, findings=tuple(findings.items))
     missing = [frame.path for frame in taken if frame.landmarks is None]
@@ -37,11 +38,11 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
     findings.problem(
         place,
         f"{lack} have no usable landmarks, so no landmark file is used: all faces are found by detection, "
-        "never a mixture" + (f"; to use them, unpack:\n{how_to_unpack(packed)}" if packed else ""),
+        "never a mixture; to use them, unpack" + (f":\n{how_to_unpack(packed)}" if packed else " them again"),
     )
     if usable:
         for path in missing:
-            findings.problem(path, "no landmark file")
+            findings.problem(path, "no landmark file; to use the others, unpack it again")
     sequences = tuple(
         replace(
             sequence,

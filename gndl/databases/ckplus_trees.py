@@ -113,7 +113,9 @@ def resolve(trees: list[Tree], role: str, findings: Findings, landmarks: Tree | 
                 "cannot be told: move one of both folders away",
             )
         else:
-            findings.problem(other.root, f"a second folder of {role} ({count} files); {used.root} is used")
+            findings.problem(
+                other.root, f"a second folder of {role} ({count} files); {used.root} is used, move away the wrong one"
+            )
     return holding[0] if holding else None
 
 

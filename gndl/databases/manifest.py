@@ -91,7 +91,7 @@ def _pairs(file: Path, findings: Findings) -> list[_Pair]:
     for row in rows:
         empty = [column for column in COLUMNS if not row[column]]
         if empty:
-            findings.error(file, f"row {row.line}: nothing in {', '.join(empty)}")
+            findings.error(file, f"row {row.line}: nothing in {', '.join(empty)}; fill it, or remove the row")
             continue
         neutral, examined = (file.parent / row[column] for column in ("neutral", "examined"))
         outside = [reason for column in ("neutral", "examined") if (reason := _outside(file, row[column]))]
@@ -105,9 +105,15 @@ def _pairs(file: Path, findings: Findings) -> list[_Pair]:
             continue
         missing = [path for path in (neutral, examined) if not path.is_file()]
         for path in missing:
-            findings.error(file, f"row {row.line}: no such picture: {path} (paths are relative to the manifest)")
+            findings.error(
+                file,
+                f"row {row.line}: no such picture: {path} (paths are relative to the manifest); correct it, or remove "
+                "the row",
+            )
         if neutral == examined:
-            findings.problem(file, f"row {row.line}: the neutral and the examined picture are the same file")
+            findings.problem(
+                file, f"row {row.line}: the neutral and the examined picture are the same file; name two, or remove it"
+            )
         if not missing:
             pairs.append(_Pair(row, neutral, examined))
     return pairs
@@ -135,11 +141,13 @@ def _sequences(file: Path, pairs: list[_Pair], findings: Findings) -> list[Seque
                     findings.error(
                         file,
                         f"row {other.row.line}: sequence {name} has {column} {other.row[column]}, "
-                        f"but {first.row[column]} in row {first.row.line}",
+                        f"but {first.row[column]} in row {first.row.line}; correct one, or name another sequence",
                     )
         examined = {pair.examined: FrameRef(pair.examined) for pair in own}
         if len(examined) < len(own):
-            findings.problem(file, f"sequence {name}: the same examined picture in several rows; it counts once")
+            findings.problem(
+                file, f"sequence {name}: the same examined picture in several rows; it counts once, remove the others"
+            )
         neutral = FrameRef(first.neutral)
         sequences.append(
             Sequence(
@@ -228,5 +236,5 @@ def _name_mixed_sources(file: Path, sequences: list[Sequence], findings: Finding
         findings.problem(
             file,
             f"{len(rendered)} of its {len(pictures)} pictures are rendered faces of a stand-in, the others are not; "
-            "every result is reported as of rendered faces",
+            "every result is reported as of rendered faces; list them in two manifests to keep them apart",
         )

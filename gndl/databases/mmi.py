@@ -37,6 +37,9 @@ from gndl.sequences import Database, FrameRef, Sequence
 
 _VIEWS = {FRONTAL: "frontal", PROFILE: "profile", DUAL: "both views in one frame"}
 
+_AGAIN = "download its session again"
+_NOTHING = "nothing to do"
+
 
 def read(root: Path, options: ReadOptions) -> Database:
     """Read a copy of MMI.
@@ -90,19 +93,22 @@ def read(root: Path, options: ReadOptions) -> Database:
 def _expression(recording: Recording, findings: Findings) -> str | None:
     """Class of a recording; None, with a finding, where it has none of the six."""
     if recording.metadata is None:
-        findings.skip(recording.place, f"no {recording.name}.xml beside it, so no emotion; left out")
+        findings.skip(recording.place, f"no {recording.name}.xml beside it, so no emotion; left out, {_AGAIN}")
         return None
     try:
         value = read_emotion(recording.metadata)
     except MetadataError as error:
-        findings.problem(recording.metadata, f"{error}; recording left out")
+        findings.problem(recording.metadata, f"{error}; recording left out, {_AGAIN}")
         return None
     if value is None:
-        findings.skip(recording.metadata, "no metatag named Emotion; left out")
+        findings.skip(recording.metadata, f"no metatag named Emotion; left out, {_NOTHING}")
         return None
     emotion = EMOTIONS.get(int(value)) if value.isdecimal() and len(value) < 9 else None
     if emotion is None:
-        findings.skip(recording.metadata, f"emotion code {value[:40]} is none of the six basic ones (1 to 6); left out")
+        findings.skip(
+            recording.metadata,
+            f"emotion code {value[:40]} is none of the six basic ones (1 to 6); left out, {_NOTHING}",
+        )
     return emotion
 
 
@@ -110,19 +116,23 @@ def _view(recording: Recording, options: ReadOptions, findings: Findings) -> str
     """View of a recording that is taken; None, with a finding, where it is not."""
     session = recording.session
     if session is None:
-        findings.skip(recording.place, "no session.xml beside it, so its view is not known; left out")
+        findings.skip(recording.place, f"no session.xml beside it, so its view is not known; left out, {_AGAIN}")
         return None
     try:
         view = read_view(session, recording.name)
     except MetadataError as error:
-        findings.problem(session, f"{error}, so the view is not known; recording left out")
+        findings.problem(session, f"{error}, so the view is not known; recording left out, {_AGAIN}")
         return None
     if view == FRONTAL or (view == DUAL and options.mmi_views == "frontal+dual"):
         return view
     if view is None:
-        findings.skip(session, "no track with one view in it, so the view is not known; left out")
+        findings.skip(session, f"no track with one view in it, so the view is not known; left out, {_AGAIN}")
     else:
-        findings.skip(recording.place, f"view {view[:40]} ({_VIEWS.get(view, 'not known')}) is not asked for; left out")
+        advice = "ask for it by --mmi-views frontal+dual" if view == DUAL else _NOTHING
+        findings.skip(
+            recording.place,
+            f"view {view[:40]} ({_VIEWS.get(view, 'not known')}) is not asked for; left out, {advice}",
+        )
     return None
 
 
@@ -133,7 +143,7 @@ def _sequence(recording: Recording, expression: str, view: str, findings: Findin
         try:
             length = count_frames(recording.clip)
         except UnreadableClip as error:
-            findings.skip(recording.clip, f"metadata without a readable clip ({error}); left out")
+            findings.skip(recording.clip, f"metadata without a readable clip ({error}); left out, {_AGAIN}")
             return None
     if length < FEWEST_FRAMES:
         findings.skip(recording.place, too_few(length))
@@ -162,5 +172,7 @@ def _action_units(recording: Recording, findings: Findings) -> dict[str, list[Ma
     try:
         return read_action_units(recording.action_units)
     except MetadataError as error:
-        findings.problem(recording.action_units, f"{error}; the middle of the clip is taken instead of its apex")
+        findings.problem(
+            recording.action_units, f"{error}; the middle of the clip is taken instead of its apex, {_AGAIN}"
+        )
         return None

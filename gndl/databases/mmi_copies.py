@@ -40,11 +40,14 @@ def _joined(copies: list[Recording], findings: Findings) -> Recording:
         if copy is used:
             continue
         if _identical(used, copy):
-            findings.skip(copy.place, f"met a second time, identical to {used.place}, which counts")
+            findings.skip(copy.place, f"met a second time, identical to {used.place}, which counts; it may stay")
         elif length == 0:
-            findings.problem(copy.place, f"this copy cannot be read; left out for {used.place}")
+            findings.problem(copy.place, f"this copy cannot be read; left out for {used.place}, remove it")
         else:
-            findings.problem(copy.place, f"another recording of the same name as {used.place}, which counts; left out")
+            findings.problem(
+                copy.place,
+                f"another recording of the same name as {used.place}, which counts; left out, remove the wrong one",
+            )
             continue
         same.append(copy)
     joined = replace(

@@ -101,7 +101,9 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
         # A series of pictures may be named anyhow (img_001.jpg); the session's one metadata file then names it.
         name = _name_of(file) or (next(iter(described)) if len(described) == 1 else None)
         if name is None:
-            findings.skip(file, "its name does not begin with subject and clip (S001-001); left out")
+            findings.skip(
+                file, "its name does not begin with subject and clip (S001-001); left out, rename it if it is one"
+            )
         elif kind in CLIP_SUFFIXES:
             clips[name].append(file)
         else:
@@ -111,7 +113,8 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
         clip = _clip(name, clips[name], findings)
         if clip and pictures[name]:
             findings.skip(
-                session, f"{len(pictures[name])} pictures beside the clip {clip.name}, which is used; ignored"
+                session,
+                f"{len(pictures[name])} pictures beside the clip {clip.name}, which is used; they may stay",
             )
         series = () if clip else _series(name, pictures[name], findings)
         if not clip and not series:
@@ -132,9 +135,9 @@ def recordings_in(session: Path, findings: Findings) -> list[Recording]:
             )
         )
     for name in sorted(described - {recording.name for recording in recordings}):
-        findings.skip(session, f"metadata of {name} without a clip; left out")
+        findings.skip(session, f"metadata of {name} without a clip; left out, download the session again")
     if not recordings and not described:
-        findings.skip(session, "a session without a clip")
+        findings.skip(session, "a session without a clip; download it again")
     return recordings
 
 
@@ -150,7 +153,7 @@ def _clip(name: str, clips: list[Path], findings: Findings) -> Path | None:
     clip, *others = sorted(clips, key=lambda file: not _is_called(file, name))
     for other in others:
         what = "the same clip in a second format" if _is_called(other, name) else "a derived clip"
-        findings.skip(other, f"{what}; {clip.name} is used")
+        findings.skip(other, f"{what}; {clip.name} is used, it may stay")
     if not _is_called(clip, name):
         findings.note(clip, f"no clip is called exactly {name}; this one is used")
     return clip
@@ -164,14 +167,22 @@ def _series(name: str, pictures: list[Path], findings: Findings) -> tuple[Path, 
     own = [picture for picture in pictures if _name_of(picture) == name]
     for stray in pictures if own else []:
         if stray not in own:
-            findings.skip(stray, f"not called after its recording ({name}), as other pictures here are; ignored")
+            findings.skip(
+                stray,
+                f"not called after its recording ({name}), as other pictures here are; ignored, rename it if it is one",
+            )
     if len(own or pictures) == 1:
         return tuple(own or pictures)
     frames: dict[int, Path] = {}
     for picture in own or pictures:
         match = _NUMBER_AT_END.search(_NAME.sub("", picture.stem, count=1))
         if match is None:
-            findings.skip(picture, "a picture without a frame's number at the end of its name; ignored")
+            findings.skip(
+                picture,
+                "a picture without a frame's number at the end of its name; ignored, rename it if it is a frame",
+            )
         elif (first := frames.setdefault(int(match[1]), picture)) is not picture:
-            findings.problem(picture, f"a second picture of frame {int(match[1])}; {first.name} is used")
+            findings.problem(
+                picture, f"a second picture of frame {int(match[1])}; {first.name} is used, remove the wrong one"
+            )
     return tuple(frames[number] for number in sorted(frames))

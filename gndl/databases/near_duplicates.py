@@ -40,6 +40,18 @@ PLAINEST = 4.0
 LISTED = 50
 """Pairs that are listed one by one; of more, the number is said."""
 
+ACROSS = (
+    "nearly the same picture as {other}, of another subject",
+    "look at both and give the person to one subject, or take other frames by a frames.csv",
+)
+"""What is said of pictures that two subjects share, and what to do."""
+
+CONFLICT = (
+    "nearly the same picture as {other}, under another label",
+    "look at both and correct the wrong label, or take other frames by a frames.csv",
+)
+"""What is said of pictures under two labels, and what to do."""
+
 _BLOCK = 512
 
 
@@ -72,8 +84,8 @@ def check_near_duplicates(database: Database, findings: Findings) -> None:
         labels = {one.expression, other.expression}
         if len(labels) > 1 and ("neutral" not in labels or same):
             conflicts.append((one, other))
-    _report(database, findings, across, "nearly the same picture as {other}, of another subject ({pair}): {rule}")
-    _report(database, findings, conflicts, "nearly the same picture as {other}, under another label ({pair}): {rule}")
+    _report(database, findings, across, ACROSS)
+    _report(database, findings, conflicts, CONFLICT)
 
 
 def near_duplicates(thumbnails: NDArray[np.float32]) -> Iterator[tuple[int, int, bool]]:
@@ -155,7 +167,9 @@ def _roles(sequence: FrameSequence) -> Sequence[tuple[FrameRef, str]]:
     return [(sequence.neutral, "neutral"), *((frame, sequence.expression) for frame in sequence.examined)]
 
 
-def _report(database: Database, findings: Findings, pairs: list[tuple[TakenFrame, TakenFrame]], message: str) -> None:
+def _report(
+    database: Database, findings: Findings, pairs: list[tuple[TakenFrame, TakenFrame]], message: tuple[str, str]
+) -> None:
     """Name the pairs one by one, and say how many more there are.
 
     A neutral face stands beside every sequence of its subject, so one pair of pictures may come many times: named once.
@@ -164,11 +178,12 @@ def _report(database: Database, findings: Findings, pairs: list[tuple[TakenFrame
     once: dict[frozenset[tuple[FrameRef, str, str]], tuple[TakenFrame, TakenFrame]] = {}
     for pair in pairs:
         once.setdefault(frozenset((taken.frame, taken.subject, taken.expression) for taken in pair), pair)
+    reason, advice = message
     rule = f"at most {MOST_BITS} of 63 bits of the hash, correlation from {LEAST_CORRELATION}"
     for one, other in list(once.values())[:LISTED]:
         where = relative(one.frame.path, root)
         number = f"#{one.frame.index + 1}" if one.frame.is_video else ""
         words = f"{one.subject} {one.expression}, {other.subject} {other.expression}"
-        findings.problem(other.frame.path, message.format(other=f"{where}{number}", pair=words, rule=rule))
+        findings.problem(other.frame.path, f"{reason.format(other=f'{where}{number}')} ({words}): {rule}; {advice}")
     if len(once) > LISTED:
-        findings.problem(root, f"{len(once) - LISTED} more pairs: " + message.split(" (")[0].format(other="another"))
+        findings.problem(root, f"{len(once) - LISTED} more pairs: {reason.format(other='another')}; {advice}")

@@ -27,6 +27,8 @@ from gndl.sequences import Database, FrameRef, Sequence
 ORIGINAL_SIZE = (320, 240)
 """Width and height of a whole frame in pixels."""
 
+_ASK_OTHERWISE = "; unpack these, or ask for others (--oulu-camera, --oulu-light, --oulu-pictures)"
+
 _CAMERA = re.compile(r"(VL|NI)(_\w*cropped)?", re.IGNORECASE)
 _LIGHTS = ("strong", "weak", "dark")
 _SUBJECT = re.compile(r"P\d{3}", re.IGNORECASE)
@@ -133,7 +135,9 @@ def _resolve(root: Path, trees: list[_Tree], options: ReadOptions, findings: Fin
     others = [tree for tree in trees if tree not in fitting]
     if fitting:
         for second in fitting[1:]:
-            findings.problem(second.root, f"a second folder of the same pictures; {fitting[0].root} is used")
+            findings.problem(
+                second.root, f"a second folder of the same pictures; {fitting[0].root} is used, move away the wrong one"
+            )
         for other in others:
             findings.note(other.root, f"not asked for: {other.pictures} pictures, {other.camera}, {other.light}")
         return fitting[0]
@@ -143,7 +147,7 @@ def _resolve(root: Path, trees: list[_Tree], options: ReadOptions, findings: Fin
         findings.error(
             root,
             f"no {wanted[2]} pictures of camera {wanted[0]} in {wanted[1]} light; found {here}"
-            + (f"; archives that are not yet unpacked:\n{how_to_unpack(packed)}" if packed else ""),
+            + (f"; unpack what is still packed:\n{how_to_unpack(packed)}" if packed else _ASK_OTHERWISE),
         )
     else:
         findings.error(root, explain(root, "oulu_casia"))
@@ -153,23 +157,24 @@ def _resolve(root: Path, trees: list[_Tree], options: ReadOptions, findings: Fin
 def _sequences(root: Path, findings: Findings) -> tuple[list[Sequence], dict[str, int]]:
     sequences, subjects, frames_in_all, sequences_in_all = [], set(), 0, 0
     folders, beside = contents(root)
+    named = ", ".join(EXPRESSIONS["oulu_casia"])
     for file in beside:
-        findings.skip(file, "a file among the subjects' folders; ignored")
+        findings.skip(file, "a file among the subjects' folders; ignored, it may stay")
     for subject in folders:
         if not _SUBJECT.fullmatch(subject.name):
-            findings.skip(subject, "not a subject's folder (P001 and so on); ignored")
+            findings.skip(subject, "not a subject's folder (P001 and so on); ignored, rename it if it is one")
             continue
         expressions, beside = contents(subject)
         for file in beside:
-            findings.skip(file, "a file among the expressions' folders; ignored")
+            findings.skip(file, "a file among the expressions' folders; ignored, it may stay")
         for folder in expressions:
             expression = folder.name.lower()
             if expression not in EXPRESSIONS["oulu_casia"]:
-                findings.skip(folder, f"no folder of one of {', '.join(EXPRESSIONS['oulu_casia'])}; ignored")
+                findings.skip(folder, f"no folder of one of {named}; ignored, rename it if it is one")
                 continue
             frames = _frames(folder, findings)
             if not frames:
-                findings.skip(folder, "a folder without pictures")
+                findings.skip(folder, "a folder without pictures; if there are some, unpack them again")
                 continue
             subjects.add(subject.name)
             sequences_in_all += 1
@@ -202,10 +207,12 @@ def _frames(folder: Path, findings: Findings) -> list[FrameRef]:
             numbered[int(match[1])].append(file)
         else:
             what = "a picture" if file.suffix.lower() in PICTURE_SUFFIXES else "a file"
-            findings.skip(file, f"{what} that is no frame (000.jpeg and so on); ignored")
+            findings.skip(file, f"{what} that is no frame (000.jpeg and so on); ignored, rename it if it is one")
     for subfolder in below:
-        findings.skip(subfolder, "a folder inside a sequence; ignored")
+        findings.skip(subfolder, "a folder inside a sequence; ignored, move its pictures up if they are frames")
     for number, same in numbered.items():
         for second in same[1:]:
-            findings.problem(second, f"a second frame {number:03d} of its sequence; {same[0].name} is used")
+            findings.problem(
+                second, f"a second frame {number:03d} of its sequence; {same[0].name} is used, remove the wrong one"
+            )
     return [FrameRef(numbered[number][0]) for number in sorted(numbered)]

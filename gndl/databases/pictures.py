@@ -26,6 +26,8 @@ SMALLEST_SIDE = 64
 SMALLEST_FACE = 16
 """A picture with a shorter side can show no face at all."""
 
+_ONE_ALONE = "replace the wrong one, or leave one of them out"
+
 Size = tuple[int, int]
 
 
@@ -49,7 +51,7 @@ def check_pictures(database: Database, findings: Findings) -> None:
         _check_clip(path, last, findings)
     for first, *others in same_bytes(path for path in (*sizes, *clips) if path.is_file()):
         for other in others:
-            findings.problem(other, f"the same bytes as {relative(first, database.root)}")
+            findings.problem(other, f"the same bytes as {relative(first, database.root)}; {_ONE_ALONE}")
 
 
 def open_whole(path: Path) -> Size:
@@ -77,7 +79,9 @@ def _check_one(path: Path, size: Size, findings: Findings) -> None:
     promised = format_named(path)
     with opened_picture(path) as image:
         if promised and image.format != promised:
-            findings.problem(path, f"it is a {image.format} picture whatever its name says, and is read as that")
+            findings.problem(
+                path, f"it is a {image.format} picture whatever its name says, and is read as that; it may stay"
+            )
 
 
 def _taken(database: Database) -> tuple[list[Path], dict[Path, int]]:
@@ -98,15 +102,17 @@ def _check_clip(path: Path, last: int, findings: Findings) -> None:
         count, sizes = decode_all(path)
     except UnreadableClip as error:
         if error.decoded > last:
-            findings.problem(path, f"{error}; the frames taken lie before it")
+            findings.problem(path, f"{error}; the frames taken lie before it, so it may stay")
             return
         findings.error(path, f"{error}; download it again, or leave its sequence out by a frames.csv")
         return
     if last >= count:
-        findings.error(path, f"frame {last + 1} is taken, but only {count} decode; the clip is cut short")
+        findings.error(
+            path, f"frame {last + 1} is taken, but only {count} decode; the clip is cut short, download it again"
+        )
     if len(sizes) > 1:
         listed = ", ".join(f"{width}×{height}" for width, height in sorted(sizes))
-        findings.problem(path, f"its frames are of different sizes: {listed}")
+        findings.problem(path, f"its frames are of different sizes: {listed}; download it again")
 
 
 def _check_sizes(database: Database, sizes: dict[Path, Size], findings: Findings) -> None:
@@ -121,11 +127,14 @@ def _check_sizes(database: Database, sizes: dict[Path, Size], findings: Findings
             known = " or ".join(f"{w}×{h}" for w, h in USUAL_SIZES[database.name])
             findings.note(database.root, f"pictures are {width}×{height}; whole frames of a licensed copy are {known}")
         if min(width, height) < SMALLEST_SIDE:
-            findings.problem(database.root, f"pictures of {width}×{height} are cut-out faces too small to be cropped")
+            findings.problem(
+                database.root,
+                f"pictures of {width}×{height} are cut-out faces too small to be cropped; take whole frames instead",
+            )
     expected = " or ".join(f"{width}×{height}" for width, height in sorted(usual))
     for path, (width, height) in sizes.items():
         if (width, height) not in usual:
-            findings.problem(path, f"{width}×{height} pixels, where the others have {expected}")
+            findings.problem(path, f"{width}×{height} pixels, where the others have {expected}; unpack it again")
 
 
 def same_bytes(paths: Iterable[Path]) -> list[list[Path]]:

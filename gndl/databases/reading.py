@@ -101,7 +101,8 @@ def first_and_last_three(frames: list[FrameRef]) -> tuple[FrameRef, tuple[FrameR
 def too_few(count: int) -> str:
     """Say that a sequence is too short, in the same words everywhere so that reports can group them."""
     pictures = "1 frame" if count == 1 else f"{count} frames"
-    return f"too short: {pictures}, but a neutral and {EXAMINED_FRAMES} examined ones are needed; sequence left out"
+    needed = f"a neutral and {EXAMINED_FRAMES} examined ones are needed"
+    return f"too short: {pictures}, but {needed}; sequence left out, unpack it again"
 
 
 def with_counts(database: Database) -> Database:
@@ -129,15 +130,17 @@ def checked(database: Database) -> Database:
     if not findings.has_error():
         subjects = {sequence.subject for sequence in sequences}
         if not sequences:
-            findings.error(database.root, "no sequence can be taken: every one was left out for the reasons listed")
+            findings.error(database.root, "no sequence can be taken: every one was left out; mend what is listed")
         elif len(subjects) < 2:
             findings.error(
                 database.root,
                 f"all sequences are of one subject ({min(subjects)}); at least two are needed, "
-                "since no subject may be in training and test at once",
+                "since no subject may be in training and test at once: add another",
             )
         elif sum(count > 0 for count in classes.values()) < 2:
-            findings.error(database.root, "all sequences are of one class; at least two classes are needed")
+            findings.error(database.root, "all sequences are of one class; at least two are needed: add another")
         elif missing := [expression for expression, count in classes.items() if not count]:
-            findings.problem(database.root, f"no sequence of {', '.join(missing)}")
+            findings.problem(
+                database.root, f"no sequence of {', '.join(missing)}; add some, else none is ever recognised"
+            )
     return with_counts(replace(database, sequences=sequences, findings=tuple(findings.items)))
