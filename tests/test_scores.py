@@ -167,3 +167,18 @@ def test_every_error_bar_says_what_it_is_made_of() -> None:
     table = error_bars_table()
     assert set(table["made of"]) == {"folds", "seeds", "subjects"}
     assert table["what it is"].str.contains("deviation|interval|none drawn").all()
+
+
+def test_the_list_of_error_bars_leaves_none_out() -> None:
+    """What notebook 7 announces as every spread and interval has what stands beyond Table 1 too."""
+    made_of = error_bars_table().set_index("where")["made of"]
+    for where, unit in (
+        ("ablations and finer grains, ±", "folds"),
+        ("ablations and finer grains, brackets and lines", "folds"),
+        ("across databases, brackets", "subjects"),
+        ("chosen on development subjects, the gap and differences", "folds"),
+        ("`gndl bias`, differences of a group to all others", "subjects"),
+        ("deviation features, lines", "folds"),
+    ):
+        assert made_of[where] == unit
+    assert made_of.index.is_unique

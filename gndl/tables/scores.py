@@ -125,8 +125,9 @@ def error_bars_table() -> pd.DataFrame:
     """List every spread and interval that a study shows, and what it is made of."""
     t = "95 % interval of the mean by Student's t, variance × (1/k + n_test/n_train) for k folds (Nadeau and Bengio)"
     subjects = "95 % interval, whole subjects drawn with replacement 2,000 times; none below five subjects"
+    between = "standard deviation between folds (k − 1 below), seeds of a fold averaged first"
     rows = [
-        ("Table 1, ±", "folds", "standard deviation between folds (k − 1 below), seeds of a fold averaged first"),
+        ("Table 1, ±", "folds", between),
         ("differences from the baseline", "folds", f"{t}; no test below {FEWEST_FOLDS} folds"),
         ("spread between seeds", "seeds", "standard deviation between seeds of one fold, pooled over folds"),
         ("pooled accuracy, recall, F1", "subjects", subjects),
@@ -134,7 +135,27 @@ def error_bars_table() -> pd.DataFrame:
         ("reliability diagram, lines", "subjects", subjects),
         ("accuracy along sequences", "subjects", subjects),
         ("glasses, beards and so on", "subjects", subjects),
+        ("deviation features, ±", "folds", "standard deviation between folds"),
+        ("deviation features, lines", "folds", "no interval: from the lowest fold to the highest"),
         ("learning curves", "folds", "none drawn: every fold is a thin line"),
+        ("ablations and finer grains, ±", "folds", between),
+        ("ablations and finer grains, brackets and lines", "folds", f"{t}; paired by fold and seed, no test"),
+        (
+            "across databases, brackets",
+            "subjects",
+            f"{subjects}; of one accuracy, not of a difference, and not between trainings",
+        ),
+        (
+            "chosen on development subjects, the gap and differences",
+            "folds",
+            f"{t}; no test below {FEWEST_FOLDS} folds",
+        ),
+        (
+            "`gndl bias`, differences of a group to all others",
+            "subjects",
+            "95 % interval, whole subjects of either side drawn with replacement 2,000 times; none below five subjects "
+            "on a side, not corrected for the number of groups",
+        ),
     ]
     return pd.DataFrame(rows, columns=["where", "made of", "what it is"])
 
