@@ -105,10 +105,14 @@ def format_named(path: Path) -> str | None:
 def opened_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     """Open a clip in one of `CLIP_FORMATS` and yield it with its first video stream; nothing but this file is read.
 
+    A frame's size is checked before its pixels are decoded, the first one's and every other's: in a clip of JPEG
+    pictures, and at a new header of any other codec, it may change.
+
     Raises
     ------
     UnreadableContainer
-        Where it is empty, no such container, without video, or its frames have more than `MOST_PIXELS`.
+        Where it is empty, no such container, without video, or a frame has more than `MOST_PIXELS`; the latter also
+        inside the block, where that frame is met.
     av.FFmpegError
         Where it does not open or, inside the block, does not decode.
     """
@@ -116,7 +120,12 @@ def opened_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise UnreadableContainer("it is empty (0 bytes)")
     options = {"protocol_whitelist": "file", "format_whitelist": ",".join(CLIP_FORMATS)}
     # An absolute path is no address; titles in old clips are in Latin-1, which must not keep them from being read.
-    with av.open(f"file:{path.absolute()}", container_options=options, metadata_errors="replace") as container:
+    with av.open(
+        f"file:{path.absolute()}",
+        options={"max_pixels": str(MOST_PIXELS)},  # of the frames that are decoded to tell what the streams are
+        container_options=options,
+        metadata_errors="replace",
+    ) as container:
         if not container.streams.video:
             raise UnreadableContainer("no video in it")
         stream = container.streams.video[0]
@@ -127,7 +136,16 @@ def opened_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise UnreadableContainer(
                 f"frames of {width}×{height} pixels are more than the {MOST_PIXELS:,} that are read"
             )
-        yield container, stream
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        try:
+            yield container, stream
+        except av.FFmpegError as error:
+            if stream.codec_context.width:
+                raise
+            # What a decoder leaves behind that refuses a size.
+            raise UnreadableContainer(
+                f"a frame claims more than the {MOST_PIXELS:,} pixels that are read, or no size"
+            ) from error
 
 
 def _unknown(source: Path | BinaryIO, formats: tuple[str, ...]) -> str:

@@ -64,7 +64,7 @@ def decode_all(path: Path) -> tuple[int, set[tuple[int, int]]]:
                 sizes.add((frame.width, frame.height))
                 count += 1
     except UnreadableContainer as error:
-        raise UnreadableClip(str(error)) from error
+        raise UnreadableClip(f"frame {count + 1} does not decode: {error}" if count else str(error), count) from error
     except (FFmpegError, OSError, ValueError) as error:
         raise UnreadableClip(f"frame {count + 1} does not decode: {_reason(error)}", count) from error
     if count == 0:
