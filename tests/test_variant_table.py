@@ -159,13 +159,30 @@ def test_a_method_far_below_does_not_flatten_the_others(study: Path) -> None:
     """It is a number at the edge of an axis that ends at −30 points, and the caption says so; without it the axis ends
     at the outermost interval and the caption says nothing of it."""
     table = variant_table(study, "ablations", 5.0)
-    assert far_below(table) == "" and "◂" not in str(variant_differences(table).axes[0].texts)
+    near = table[table["method"] != "gndl-stop-gradient"]
+    assert far_below(near) == "" and "◂" not in str(variant_differences(near).axes[0].texts)
     some_runs(study, "gndl-channel-sum", "5", [1, 2, 1, 2])
     table = variant_table(study, "ablations", 5.0)
+    table = table[table["method"] != "gndl-stop-gradient"]
     axes = variant_differences(table).axes[0]
     assert axes.get_xlim()[0] == pytest.approx(-30)
     assert [text.get_text() for text in axes.texts] == ["◂ −55"]
-    assert "more than 30 points below GNDL" in far_below(table)
+    assert "more than 30 points below GNDL" in far_below(table) and "end in an arrow" not in far_below(table)
+
+
+def test_an_interval_that_the_axis_cuts_ends_in_an_arrow(study: Path) -> None:
+    """A dot at −13 points whose interval goes beyond −30: an arrow at the edge of its row, and the caption says so."""
+    table = variant_table(study, "ablations", 5.0)
+    row = table.set_index("method").loc["gndl-stop-gradient"]
+    assert row["to_gndl_difference"] > -0.3 > row["to_gndl_low"]
+    axes = variant_differences(table).axes[0]
+    (arrow,) = axes.texts
+    assert arrow.get_text() == "◂" and axes.get_xlim()[0] == pytest.approx(-30)
+    assert arrow.xy == (0, table["method"].tolist().index("gndl-stop-gradient"))
+    assert far_below(table) == " Intervals that go on beyond the axis end in an arrow."
+    some_runs(study, "gndl-channel-sum", "5", [1, 2, 1, 2])
+    both = variant_table(study, "ablations", 5.0)
+    assert "30 points below GNDL" in far_below(both) and "end in an arrow" in far_below(both)
 
 
 def study_json(out: Path) -> Path:

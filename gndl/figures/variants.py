@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,17 +25,27 @@ VARIANTS_DESCRIPTION = (
 
 
 def far_below(table: pd.DataFrame) -> str:
-    """What the caption adds where a method lies beyond the axis; empty where none does."""
-    if not (table["to_gndl_difference"] < LOWEST).any():
-        return ""
-    return f" Methods more than {-100 * LOWEST:.0f} points below GNDL stand as numbers with an arrow at the left edge."
+    """What the caption adds where a method, or an end of its interval, lies beyond the axis; empty where none does."""
+    text = ""
+    if (table["to_gndl_difference"] < LOWEST).any():
+        text += (
+            f" Methods more than {-100 * LOWEST:.0f} points below GNDL stand as numbers with an arrow at the left edge."
+        )
+    if any(_is_cut(row) for row in table.to_dict("records")):
+        text += " Intervals that go on beyond the axis end in an arrow."
+    return text
+
+
+def _is_cut(row: Mapping[Any, Any]) -> bool:
+    """Whether a row has its dot on the axis and an end of its interval beyond it."""
+    return bool(row["to_gndl_difference"] >= LOWEST and row["to_gndl_low"] < LOWEST)
 
 
 def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> Figure:
     """Draw one panel per database and one row per method, GNDL at zero.
 
     Methods that are given the neutral face at test are squares below a line; the baseline is grey. A difference beyond
-    `LOWEST` is a number at the left edge.
+    `LOWEST` is a number at the left edge, an interval that goes on beyond it ends in an arrow there.
 
     Parameters
     ----------
@@ -63,6 +76,8 @@ def variant_differences(table: pd.DataFrame, *, width: float | None = None) -> F
             "Lines: 95 % intervals over folds" if table["to_gndl_low"].notna().any() else "A single fold: no intervals"
         )
         counts = f"{folds[0]}" if len(folds) == 1 else f"{folds[0]} to {folds[-1]}"
+        if table["seeds"].max() > 1:
+            counts += ", their seeds averaged first"
         add_note(figure, str(table["source"].iloc[0]), f"{lines}. Folds: {counts}")
     return figure
 
@@ -78,6 +93,7 @@ def _limit(axes: Axes, table: pd.DataFrame) -> None:
 
 def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], apart: set[str]) -> None:
     axes.axvline(0, color=METHOD_COLOURS["gndl"], linewidth=0.9, zorder=1)
+    edge = ("axes fraction", "data")
     for row in table.to_dict("records"):
         place = methods.index(row["method"])
         if row["method"] == "gndl":
@@ -87,12 +103,14 @@ def _panel(axes: Axes, table: pd.DataFrame, methods: list[str], apart: set[str])
             continue
         if row["to_gndl_difference"] < LOWEST:
             text = f"◂ {100 * row['to_gndl_difference']:.0f}".replace("-", "−")
-            axes.annotate(text, (0.02, place), xycoords=("axes fraction", "data"), va="center", fontsize=6.5, color=OWN)
+            axes.annotate(text, (0.02, place), xycoords=edge, va="center", fontsize=6.5, color=OWN)
             continue
         colour = APART if row["method"] in apart else METHOD_COLOURS.get(row["method"], OWN)
         if not pd.isna(row["to_gndl_low"]):
             ends = [100 * row["to_gndl_low"], 100 * row["to_gndl_high"]]
             axes.plot(ends, [place, place], "-", color=colour, linewidth=1.1, zorder=2)
+        if _is_cut(row):  # without a mark the interval would seem to end where the axis does
+            axes.annotate("◂", (0, place), xycoords=edge, ha="left", va="center", fontsize=6.5, color=colour)
         marker = "s" if row["method"] in apart else "o"
         axes.plot(100 * row["to_gndl_difference"], place, marker, color=colour, markersize=4, zorder=3)
     if apart:
