@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +157,22 @@ def test_runs_of_variants_are_told_apart_by_their_code_and_their_pairs(tmp_path:
         again = fit(name, pairs, train, test, SETTINGS, run_folder=tmp_path / name, lam=5.0, show_progress=False)
         assert again.reused and run.record["needs_neutral_at_test"] == (name == "oracle-swap")
         assert load_method(tmp_path / name)[1]["method"]["name"] == name
+
+
+def test_shuffled_neutrals_say_that_every_seed_has_the_same_ones_and_the_words_are_in_no_identity() -> None:
+    """Who gets whose neutral face is drawn once: another seed of a run moves it by its training alone."""
+    pairs, train, test = some_pairs(), np.arange(9), np.arange(9, 12)
+    told = method_settings("gndl-shuffled-neutral")
+    assert "the same one for every seed" in told.purpose
+    identities = [
+        run_identity(
+            settings, settings.pairs_for(pairs, train), train, test, SETTINGS,
+            lam=5.0, fold=0, seed=seed, device=choose_device("cpu"),
+        )
+        for settings, seed in ((told, 0), (told, 1), (replace(told, purpose="other words"), 0))
+    ]  # fmt: skip
+    assert identities[0]["pairs"] == identities[1]["pairs"]
+    assert identities[0] == identities[2]
 
 
 def test_a_group_stands_for_its_methods() -> None:

@@ -115,7 +115,8 @@ BUILT_IN: tuple[MethodSettings, ...] = (
     _gndl("-no-bias", "classifier without bias, as Eq. 10 is printed (L20)", bias=False),
     MethodSettings("gndl-lam-0", "gndl-lam-0", WithoutNeutralLoss, {}, "λ = 0: the generator without Eq. 8"),
     MethodSettings(
-        "gndl-shuffled-neutral", "gndl", GNDL, {}, "trained with the neutral faces of another subject",
+        "gndl-shuffled-neutral", "gndl", GNDL, {},
+        "trained with the neutral faces of another subject, the same one for every seed",
         uses_lam=True, rearrange=shuffled_neutral,
     ),
     MethodSettings(
