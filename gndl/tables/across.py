@@ -152,8 +152,8 @@ def cross_in_words(table: pd.DataFrame) -> str:
             made_of = "single trainings" if alone else f"means of {row['seeds']} and {baseline['seeds']} seeds, no test"
             difference = _ahead(row["accuracy"] - baseline["accuracy"])
             lines.append(
-                f"- **{Variant(row['method'], row['lam']).title}**, trained on {title_of(train_on)} and tested on "
-                f"{title_of(test_on)}: {difference}; {made_of}: no difference shown."
+                f"- **{Variant(row['method'], row['lam']).title}**, trained on {title_of(str(train_on))} and tested on "
+                f"{title_of(str(test_on))}: {difference}; {made_of}: no difference shown."
             )
     if not lines:
         return "Nothing was run beside a baseline across databases, so there is nothing to compare."
