@@ -26,6 +26,7 @@ from gndl.errors import GndlError
 from gndl.folds import Folds, classes_without_training, deal_folds, read_folds
 from gndl.frames_reading import iterate_clip, read_image, read_landmarks
 from gndl.sequences import Database
+from gndl.study import open_study
 
 HEADER = "subject,sequence,expression,neutral,examined\n"
 LABEL = "Emotion/S005/001/S005_001_00000006_emotion.txt"
@@ -344,6 +345,24 @@ def test_classes_that_nobody_in_training_shows_are_found() -> None:
     subjects, labels = ["a", "a", "b", "b", "c"], ["joy", "anger", "fear", "joy", "anger"]
     assert classes_without_training(folds, subjects, labels) == {1: ["fear"]}
     assert classes_without_training(folds, subjects, ["joy"] * 5) == {}
+
+
+def test_a_class_missing_in_training_is_said_once_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the fold that tests the one subject who shows it, when the folds are dealt; nothing where all is trained."""
+    subjects = ("S052", "S055", "S074", "S106")
+    whole = write_ckplus(tmp_path / "whole", subjects, frames=4)
+    open_study("ckplus", data_root=str(whole), profile="smoke", out=tmp_path / "study_of_all", jobs=1)
+    assert "trained without" not in capsys.readouterr().err
+    lacking = write_ckplus(tmp_path / "lacking", subjects, frames=4)
+    write_text(lacking / "Emotion/S074/001/S074_001_00000004_emotion.txt", "4")
+    for _ in range(2):
+        study = open_study("ckplus", data_root=str(lacking), profile="smoke", out=tmp_path / "study", jobs=1)
+    fold = next(n for n, tested in enumerate(study.folds.test_subjects) if "S074" in tested)
+    (line,) = (line for line in capsys.readouterr().err.splitlines() if "trained without" in line)
+    assert line.startswith(f"{tmp_path}/study/ckplus/folds.json: fold {fold} is trained without fear, ")
+    assert line.endswith("ask for other folds (--n-folds or --folds) or add subjects who show it.")
 
 
 NO_FOLDS = ["[" * 100_000, '{"0": ' * 10_000, '{"' + "9" * 5000 + '": []}', "\ud800", '{"0": "ab"}']

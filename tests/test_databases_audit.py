@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 
 import pytest
 from layouts import (
@@ -14,7 +15,8 @@ from layouts import (
     write_text,
 )
 
-from gndl.databases import audit
+from gndl.databases import audit, read_database
+from gndl.errors import GndlError
 
 WRITERS = {"ckplus": write_ckplus, "oulu_casia": write_oulu, "mmi": write_mmi}
 
@@ -37,6 +39,20 @@ def test_a_whole_copy_is_ok_and_counted_beside_the_paper(tmp_path, name):
     assert all(str(number) in result.report() for number in pairs[name])
     for folder in result.database.folders.values():
         assert str(folder.relative_to(tmp_path)) in result.report()
+
+
+OTHERS = {"ckplus": "*/S010", "oulu_casia": "*/*/*/P002", "mmi": "Sessions/[!2]*"}
+"""Folders of all subjects but one."""
+
+
+@pytest.mark.parametrize(("name", "subject"), [("ckplus", "S005"), ("oulu_casia", "P001"), ("mmi", "S002")])
+def test_one_subject_is_not_enough_for_a_study(tmp_path, name, subject):
+    """Subject-independent folds need two subjects: who is there is said, and what to do."""
+    WRITERS[name](tmp_path)
+    for folder in tmp_path.glob(OTHERS[name]):
+        shutil.rmtree(folder)
+    with pytest.raises(GndlError, match=rf"all sequences are of one subject \({subject}\); .*: add another"):
+        read_database(name, tmp_path)
 
 
 PICTURE = "cohn-kanade-images/S005/001/S005_001_00000006.png"

@@ -274,9 +274,3 @@ def test_missing_labels_stop_the_study_with_what_to_fetch(tmp_path):
     write_text(tmp_path / "Emotion_labels.zip", "")
     with pytest.raises(GndlError, match=r"unzip -d .*Emotion_labels"):
         read_database("ckplus", tmp_path)
-
-
-def test_one_subject_is_not_enough_for_a_study(tmp_path):
-    """Subject-independent folds need two subjects."""
-    with pytest.raises(GndlError, match="one subject"):
-        read_database("ckplus", write_ckplus(tmp_path, subjects=("S005",)))

@@ -148,6 +148,12 @@ def test_of_many_pictures_that_two_sequences_share_the_first_are_named(folder):
     assert "sequences ann_2, ann_3 examine the same pictures: a/0.png, " in problem and "a/4.png and 2 more;" in problem
 
 
+def test_one_subject_is_not_enough_for_a_manifest(folder):
+    """As of every database."""
+    write_text(folder / "manifest.csv", HEADER + GOOD.splitlines()[0] + "\n")
+    assert "all sequences are of one subject (ann)" in errors(folder)
+
+
 def test_all_wrong_rows_are_listed_at_once(folder):
     """Mending a manifest takes one look, not one per row."""
     rows = "".join(f"ann,ann_{n},joy,a/neutral.png,a/none{n}.png\n" for n in range(3))
