@@ -5,6 +5,7 @@ All accuracies are fractions in [0, 1]. The headline is the last epoch's (ledger
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from gndl.files import locked, written_aside
 from gndl.identity import differences
 from gndl.methods import method_names, method_settings
 from gndl.paper import DATABASE_TITLES
+from gndl.run_record import require_record
+from gndl.study_csv import read_csv as read_csv
 
 ACCURACY_COLUMNS = (
     "database",
@@ -71,6 +74,12 @@ class FinishedRun:
         return {**identity, "extra": extra, "epochs": self.record["epochs"]}
 
 
+_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
+_RUN_FOLDERS = tuple(
+    re.compile(pattern) for pattern in (r"lam-(?:none|[0-9.]+(?:e[+-][0-9]+)?)", rf"fold-{_NUMBER}", rf"seed-{_NUMBER}")
+)
+"""What the last three folders of a run are called."""
+
 _OF_ONE_RUN = ("fold", "seed", "train_samples", "test_samples")
 
 
@@ -90,14 +99,23 @@ def require_one_configuration(runs: Iterable[FinishedRun]) -> None:
 def finished_runs(out: Path) -> list[FinishedRun]:
     """Find every finished run of a study, sorted by database, method, λ, fold and seed.
 
-    A run is finished when run.json, epochs.csv and predictions.csv are there.
+    A run is finished when run.json, epochs.csv and predictions.csv are there. A folder that no run is called by, such
+    as the copy ``seed-0.bak``, is none.
+
+    Raises
+    ------
+    GndlError
+        Naming the file, where a run.json is damaged.
     """
     runs = []
     for path in sorted(out.glob("*/*/lam-*/fold-*/seed-*/run.json")):
         folder = path.parent
+        if not all(pattern.fullmatch(name) for pattern, name in zip(_RUN_FOLDERS, folder.parts[-3:], strict=True)):
+            continue
         record = read_record(folder)
         if record is None or not all((folder / name).exists() for name in ("epochs.csv", "predictions.csv")):
             continue
+        require_record(path, record)
         database, method, lam, fold, seed = folder.relative_to(out).parts
         runs.append(
             FinishedRun(
@@ -147,35 +165,24 @@ def write_accuracy(out: Path) -> pd.DataFrame:
     return table
 
 
-def read_csv(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Read one of the study's CSV files; text such as the λ ``none`` stays text.
-
-    Raises
-    ------
-    GndlError
-        Where the file is missing or lacks a column; both are named.
-    """
-    if not path.exists():
-        raise GndlError(f"{path} is missing; run `gndl study` again to train what is not there.")
-    table = pd.read_csv(
-        path, keep_default_na=False, na_values=[""], dtype={"lam": str, "subject": str, "sequence": str, "frame": str}
-    )
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise GndlError(f"{path} lacks the column {missing[0]!r}; it is not what a run writes.")
-    return table
-
-
 def read_predictions(out: Path, database: str, method: str, lam: str, seed: int | None = None) -> pd.DataFrame:
     """Read the last epoch's predictions of every fold of one variant, with ``fold`` and ``seed`` as columns."""
     tables = []
     for run in finished_runs(out):
         if (run.database, run.method, run.lam) == (database, method, lam) and seed in (None, run.seed):
             table = read_csv(run.folder / "predictions.csv", ("sample", "subject", "sequence", "truth", "predicted"))
+            _require_predictions(run.folder / "predictions.csv", table)
             tables.append(table.assign(fold=run.fold, seed=run.seed))
     if not tables:
         raise GndlError(f"{out / database / method} holds no finished run with λ = {lam}.")
     return pd.concat(tables, ignore_index=True)
+
+
+def _require_predictions(path: Path, table: pd.DataFrame) -> None:
+    probabilities = [name for name in table.columns if name.startswith("p_")]
+    if table.empty or not probabilities or not np.isfinite(table[probabilities].to_numpy(float)).all():
+        what = "has no row" if table.empty else "lacks a probability"
+        raise GndlError(f"{path}: {what}; fetch it again, or delete its folder and run `gndl study` again.")
 
 
 def read_epochs(out: Path, database: str) -> pd.DataFrame:

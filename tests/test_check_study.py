@@ -165,6 +165,34 @@ TAMPERINGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
         "does not hold the epochs",
     ),
     "an accuracy in run.json": (lambda base: change_record(base, accuracy_last=0.99), "epochs.csv", "run.json says"),
+    "NaN as the last accuracy": (
+        lambda base: change_record(base, accuracy_last=float("nan")),
+        "predictions.csv",
+        "run.json says nan",
+    ),
+    "NaN as the best accuracy": (
+        lambda base: change_record(base, accuracy_best=float("nan")),
+        "epochs.csv",
+        "run.json says nan",
+    ),
+    "NaN as the best accuracy, an epoch's blank too": (
+        lambda base: (
+            change_record(base, accuracy_best=float("nan")),
+            change_csv(base, f"{RUN}/epochs.csv", put(0, "accuracy_test", np.nan)),
+        ),
+        "epochs.csv",
+        "epoch 1 has no accuracy",
+    ),
+    "a blank accuracy in accuracy.csv": (
+        lambda base: change_csv(base, "study/accuracy.csv", put(0, "accuracy_last", np.nan)),
+        "accuracy.csv",
+        "accuracy_last of ckplus, baseline, none, 0, 0 is nan",
+    ),
+    "a blank best epoch in accuracy.csv": (
+        lambda base: change_csv(base, "study/accuracy.csv", put(0, "epoch_best", np.nan)),
+        "accuracy.csv",
+        "epoch_best of",
+    ),
     "the identity": (
         lambda base: write_json(
             base / RUN / "run.json",

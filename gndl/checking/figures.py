@@ -203,7 +203,7 @@ def differs_from_runs(file: Path, derive: Callable[[pd.DataFrame], pd.DataFrame]
     try:
         written = pd.read_csv(file, keep_default_na=False, na_values=[""], dtype=TEXT, engine="python")
         derived = derive(written)
-    except (GndlError, ValueError, KeyError, IndexError) as error:
+    except (GndlError, OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         return f"{file}: cannot be derived from the runs ({error}); {again}"
     if len(written) != len(derived):
         return f"{file}: has {len(written)} rows, the runs give {len(derived)}; {again}"

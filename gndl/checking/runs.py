@@ -22,6 +22,11 @@ PREDICTION_COLUMNS = ("sample", "subject", "sequence", "frame", "truth", "predic
 SAMPLE_COLUMNS = ["subject", "sequence", "frame", "truth"]
 
 
+def agree(one: float, other: float) -> bool:
+    """Whether two numbers are one but for rounding. NaN, such as of a blank cell, agrees with nothing, nor with NaN."""
+    return abs(one - other) <= TOLERANCE
+
+
 def check_record(run: FinishedRun) -> list[str]:
     """Check run.json itself: the identity has the hash beside it, and names the variant, fold and seed of its folder.
 
@@ -48,7 +53,10 @@ def check_record(run: FinishedRun) -> list[str]:
 
 
 def _lam(value: float | str | None) -> str:
-    return "none" if value in (None, "none") else f"{float(value):g}"
+    try:
+        return "none" if value in (None, "none") else f"{float(value):g}"
+    except ValueError:
+        return str(value)  # which no folder is called
 
 
 def check_imported(run: FinishedRun) -> list[str]:
@@ -73,7 +81,9 @@ def check_epochs(run: FinishedRun) -> list[str]:
         return [f"{path}: has no epoch"]
     problems = []
     tested = epochs["accuracy_test"].to_numpy(float)
-    if abs(tested.max() - record["accuracy_best"]) > TOLERANCE:
+    if not np.isfinite(tested).all():
+        return [f"{path}: epoch {epochs['epoch'].iloc[int((~np.isfinite(tested)).argmax())]} has no accuracy"]
+    if not agree(tested.max(), record["accuracy_best"]):
         problems.append(
             f"{path}: best accuracy is {tested.max():.6f}, run.json says {record['accuracy_best']:.6f} (optimistic: "
             "chosen on the test fold)"
@@ -81,7 +91,7 @@ def check_epochs(run: FinishedRun) -> list[str]:
     first_best = int(epochs["epoch"].iloc[int(tested.argmax())])
     if first_best != record["epoch_best"]:
         problems.append(f"{path}: the best epoch is {first_best}, run.json says {record['epoch_best']}")
-    if abs(tested[-1] - record["accuracy_last"]) > TOLERANCE:
+    if not agree(tested[-1], record["accuracy_last"]):
         problems.append(f"{path}: ends at {tested[-1]:.6f}, run.json says {record['accuracy_last']:.6f}")
     if ("n_dev" in record) != (DEV_COLUMN in epochs):
         problems.append(f"{path}: {'lacks' if 'n_dev' in record else 'has'} a column {DEV_COLUMN}, unlike run.json")
@@ -108,7 +118,7 @@ def check_predictions(run: FinishedRun) -> tuple[pd.DataFrame | None, list[str]]
         return None, [f"{path}: has no row"]
     problems = []
     derived = float((predictions["truth"] == predictions["predicted"]).mean())
-    if abs(derived - record["accuracy_last"]) > TOLERANCE:
+    if not agree(derived, record["accuracy_last"]):
         problems.append(f"{path}: gives an accuracy of {derived:.6f}, run.json says {record['accuracy_last']:.6f}")
     if len(predictions) != record["n_test"]:
         problems.append(f"{path}: has {len(predictions)} rows, run.json says that {record['n_test']} were tested")

@@ -43,14 +43,21 @@ def read_crops_csv(path: Path) -> pd.DataFrame:
     Raises
     ------
     GndlError
-        Where it is missing or lacks a column, or a crop's number is none.
+        Where it is missing or lacks a column, a crop's number is none, or a sequence has two neutral faces.
     """
-    read_csv(path, CROP_COLUMNS)  # for its messages
+    read_csv(path, CROP_COLUMNS, encoding_errors="surrogateescape")  # for its messages
     table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding_errors="surrogateescape")
     try:
-        return table.assign(crop=table["crop"].astype(int))
-    except ValueError as error:
-        raise GndlError(f"{path}: a number in the column crop is none ({error}).") from error
+        table = table.assign(crop=table["crop"].astype(int))
+    except (ValueError, OverflowError) as error:
+        raise GndlError(f"{path}: a number in the column crop is none ({str(error)[:80]}).") from error
+    neutral = table.loc[table["role"] == "neutral", "sequence"]
+    if neutral.duplicated().any():
+        raise GndlError(
+            f"{path}: sequence {neutral[neutral.duplicated()].iloc[0]} has two neutral faces; fetch the file again, or "
+            "let `gndl prepare` write it in a new OUT."
+        )
+    return table
 
 
 def read_folds_json(path: Path) -> Folds:
@@ -66,8 +73,10 @@ def read_folds_json(path: Path) -> Folds:
         sides = [fold_sides(content[str(fold)]) for fold in range(len(content))]
         dev = tuple(tuple(own) for _, own in sides)
         return Folds(tuple(tuple(own) for own, _ in sides), dev if any(dev) else ())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GndlError(f"{path}: cannot be read as folds ({error})") from error
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise GndlError(
+            f"{path}: cannot be read as folds ({error}); fetch it again, or let `gndl prepare` deal folds in a new OUT."
+        ) from error
 
 
 def check_folds(path: Path, folds: Folds, samples: pd.DataFrame) -> list[str]:

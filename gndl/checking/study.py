@@ -12,7 +12,7 @@ from gndl.checking.across import check_across
 from gndl.checking.crops import Looked, check_cached_crops, check_sources, labels_of
 from gndl.checking.figures import check_figures
 from gndl.checking.runs import (
-    TOLERANCE,
+    agree,
     check_epochs,
     check_imported,
     check_predictions,
@@ -33,6 +33,7 @@ from gndl.results import (
     read_csv,
     require_one_configuration,
 )
+from gndl.run_record import require_auditable
 
 PROVENANCE = ("versions", "seeds", "git", "machine", "written", "command", "precision", "asked")
 """What study.json must say of how a study was made."""
@@ -85,11 +86,13 @@ def audit_study(out: Path) -> StudyAudit:
     Raises
     ------
     GndlError
-        Where ``out`` holds no finished run.
+        Where ``out`` holds no finished run, or a run.json lacks what an audit needs.
     """
     runs, across = finished_runs(out), finished_across(out)
     if not runs and not across:
         raise GndlError(f"{out} holds no finished run; to audit a copy of a database, say which with --database.")
+    for run in (*runs, *across):
+        require_auditable(run.folder / "run.json", run.record)
     parts = [check_study_json(out, [*runs, *across])]
     for database in dict.fromkeys(run.database for run in runs):
         parts += _check_database(out, database, [run for run in runs if run.database == database])
@@ -207,7 +210,12 @@ def _check_accuracy_csv(out: Path) -> list[str]:
             continue
         for column in (part for part in ACCURACY_COLUMNS if part not in RUN_KEY):
             ours, theirs = row[column], row[f"{column}_kept"]
-            number = column.startswith(("accuracy", "epoch", "n_"))
-            if abs(float(ours) - float(theirs)) > TOLERANCE if number else str(ours) != str(theirs):
+            number = column.startswith(("accuracy_", "epoch_", "n_"))
+            if not (_both_missing(ours, theirs) or (agree(ours, theirs) if number else str(ours) == str(theirs))):
                 problems.append(f"{path}: {column} of {name} is {theirs}, the run says {ours}")
     return problems
+
+
+def _both_missing(ours: object, theirs: object) -> bool:
+    """As the best epoch of an imported run, of whose epochs nothing is known."""
+    return bool(pd.isna(ours) and pd.isna(theirs))

@@ -128,7 +128,7 @@ def read_figure_csv(path: Path) -> tuple[pd.DataFrame, str]:
 
 def has_rows(csv: Path) -> bool:
     """Whether a CSV file is there and has a row below its header; a figure of nothing has none."""
-    return csv.exists() and csv.read_bytes().count(b"\n") > 1
+    return csv.is_file() and csv.read_bytes().count(b"\n") > 1
 
 
 def wide(width: float | None) -> dict[str, float]:
