@@ -5,6 +5,7 @@ undisturbed. Then each stage is started again and again from what lay there befo
 whole length, all of its processes or its main one alone, and called once more. Survived is a kill after which the same
 call ends well, every file has the bytes of the undisturbed run (but for noted times) and nothing half-written is left.
 One line of ``faults.csv`` for each kill; exit status 1 where one was not survived or fewer were tried than asked for.
+Where the package's code changes meanwhile, the campaign ends and says so: other code rightly writes other files.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ import pandas as pd
 import psutil
 import tyro
 
+import gndl
+from gndl.files import hash_file, hash_json
+
 STAGES = ("render", "crop", "train", "notebook", "report")
-NOTED_TIMES = ("time", "seconds", "seconds_of_last_call", "written", "command", "machine", "git", "versions")
-"""Keys of study.json and run.json that say when, how long and where."""
+NOTED_TIMES = ("time", "seconds", "seconds_of_last_call", "written")
+"""Keys of study.json and run.json that say when and how long."""
+
+NOT_COMPARED = (*NOTED_TIMES, "git")
+"""Beside times the commit: another one of the same code, made while the campaign runs, is nothing that was lost."""
 
 
 @dataclass(frozen=True)
@@ -160,16 +167,22 @@ def snapshot(work: Path) -> dict[str, Any]:
 
 
 def content(path: Path) -> Any:
-    """What a file says, but for when and how long."""
+    """What a file says, but for when, how long and at which commit."""
     if path.name in ("study.json", "run.json"):
         said = json.loads(path.read_text(encoding="utf-8"))
-        return {key: value for key, value in said.items() if key not in NOTED_TIMES}
+        return {key: value for key, value in said.items() if key not in NOT_COMPARED}
     if path.suffix == ".ipynb":
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         return [[cell["source"], [without_times(output) for output in cell.get("outputs", [])]] for cell in cells]
     if path.name == "source-hashes.json":  # holds times of files
         return None
     return path.read_bytes()
+
+
+def code() -> str:
+    """Hash of the code of the package, as it lies there now."""
+    files = sorted(Path(gndl.__file__).parent.rglob("*.py"))
+    return hash_json([hash_file(path) for path in files])
 
 
 def without_times(output: dict[str, Any]) -> dict[str, Any] | None:
@@ -226,6 +239,7 @@ def campaign(options: Options) -> pd.DataFrame:
     shutil.rmtree(out, ignore_errors=True)
     work, before = out / "work", out / "before"
     work.mkdir(parents=True)
+    code_before = code()
     kills: list[Kill] = []
     stages = [stage for stage in STAGES if stage in options.only]
     shares = {stage: len(range(number, options.kills, len(stages))) for number, stage in enumerate(stages)}
@@ -242,6 +256,11 @@ def campaign(options: Options) -> pd.DataFrame:
         while done < shares.get(stage, 0) and tried < 4 * shares[stage] + 4:
             tried += 1
             kill = try_kill(stage, done, work, before, expected, length, chance)
+            if code() != code_before:
+                raise SystemExit(
+                    "faults: the code of gndl was changed while the campaign ran, so its files cannot be compared; "
+                    "start it again and leave the code alone"
+                )
             if kill is None:
                 continue
             done += 1

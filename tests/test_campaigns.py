@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -94,3 +95,26 @@ def test_noted_times_are_no_difference_and_anything_else_is(tmp_path: Path) -> N
     assert faults.difference(contents[0], contents[1]) == ""
     assert faults.difference(contents[0], contents[2]) == "different: run.json (1)"
     assert faults.difference(contents[0], {}) == "missing: run.json (1)"
+
+
+def test_versions_machine_and_command_are_compared_and_the_commit_is_not(tmp_path: Path) -> None:
+    """None of them is a time; a commit that leaves the code as it is may be made while the campaign runs."""
+    kept = {"seconds": {}, "written": "now", "git": {"commit": "a"}, "versions": {}, "machine": {}, "command": "gndl"}
+    (tmp_path / "study.json").write_text(json.dumps(kept))
+    expected = faults.snapshot(tmp_path)
+    for key in kept:
+        (tmp_path / "study.json").write_text(json.dumps({**kept, key: "another"}))
+        same = faults.difference(expected, faults.snapshot(tmp_path)) == ""
+        assert same == (key in ("seconds", "written", "git")), key
+
+
+def test_a_campaign_whose_code_is_changed_ends_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rather than to count a run of other code as lost."""
+    codes = iter(["before", "before", "after"])
+    kill = faults.Kill("render", 0, 1.0, 1.0, "all processes", True, "", 1.0, 0)
+    monkeypatch.setattr(faults, "code", lambda: next(codes))
+    monkeypatch.setattr(faults, "run_whole", lambda *_: (0, 1.0))
+    monkeypatch.setattr(faults, "try_kill", lambda *_: kill)
+    with pytest.raises(SystemExit, match=r"the code of gndl was changed .*start it again"):
+        faults.campaign(faults.Options(kills=3, out=tmp_path / "out", only=("render",)))
+    assert len((tmp_path / "out/faults.csv").read_text().splitlines()) == 2, "the kill before it is kept"
