@@ -16,7 +16,7 @@ from gndl.machine import commands as machine_commands
 from gndl.machine import gpu_check
 from gndl.machine.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
 from gndl.machine.facts import MANAGER, _databases, widget_manager
-from gndl.machine.gpu_check import SeenGpu, require_usable_gpu, seen_gpu, torch_build, why_unusable
+from gndl.machine.gpu_check import Card, SeenGpu, require_usable_gpu, seen_gpu, serves, torch_build, why_unusable
 from gndl.sharing import commands as sharing_commands
 
 SOUND = Facts(
@@ -91,14 +91,52 @@ def test_builds_of_torch_follow_the_driver() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("card", "compiled", "runs"),
+    [
+        ("sm_70", ["sm_75", "sm_80"], False),  # of one generation, but older than the code
+        ("sm_86", ["sm_80"], True),
+        ("sm_80", ["sm_86"], False),
+        ("sm_120", ["sm_80", "compute_90"], True),  # PTX is compiled for newer cards when it is loaded
+        ("sm_80", ["sm_90", "compute_90"], False),
+        ("sm_120", ["sm_90", "sm_100"], False),
+        ("sm_90", ["sm_90a"], True),
+        ("sm_103", ["sm_100a", "compute_90a"], False),
+        ("sm_103", ["sm_100f"], True),
+        ("sm_90", ["gfx90a"], True),
+        ("sm_90", [], True),
+    ],
+)
+def test_code_runs_on_cards_of_its_generation_and_ptx_on_newer_ones(card: str, compiled: list[str], runs: bool) -> None:
+    """By NVIDIA's rules; where nothing is known of the build, nothing is held against the card."""
+    assert serves(compiled, card) == runs
+
+
 def test_a_card_that_torch_was_not_compiled_for_is_a_problem() -> None:
-    """A Pascal card with a build from Turing on; the same generation is fine."""
-    facts = replace(
-        SOUND, torch_cuda="13.0", cuda_available=True, gpu_capability="sm_61", torch_capabilities=("sm_75", "sm_90")
-    )
-    assert "sm_61" in only(facts).found
-    assert problems(replace(facts, gpu_capability="sm_75")) == []
-    assert problems(replace(facts, gpu_capability="sm_86", torch_capabilities=("sm_80", "sm_120"))) == []
+    """A Volta card with a build from Turing on, of the same generation by number; each is named with its mend."""
+    facts = replace(SOUND, torch_cuda="13.0", cuda_available=True, compiled=("sm_75", "sm_80", "sm_90"))
+    volta, turing, newer = Card("V100", "sm_70"), Card("T4", "sm_75"), Card("RTX 5090", "sm_120")
+    one = only(replace(facts, cards=(volta, turing)))
+    assert "V100 (sm_70)" in one.found and "T4" not in one.found and "an older torch" in one.mend
+    assert "a newer torch" in only(replace(facts, cards=(newer,))).mend
+    assert problems(replace(facts, cards=(turing, Card("A10", "sm_86")))) == []
+    assert problems(replace(facts, cards=(newer,), compiled=("sm_80", "compute_90"))) == []
+
+
+def test_profile_paper_stops_on_a_card_that_torch_has_no_code_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is available to torch and fails at the first kernel; a card beside it that is asked for by number goes on."""
+    import torch
+
+    found = (Card("A100", "sm_80"), Card("V100", "sm_70"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80"])
+    monkeypatch.setattr(gpu_check, "cards", lambda: found)
+    for device in ("auto", "cuda", "cuda:1"):
+        with pytest.raises(GndlError, match=r"V100 \(sm_70\).*sm_75, sm_80.*an older torch.*--device cpu"):
+            require_usable_gpu("paper", device)
+    require_usable_gpu("paper", "cuda:0")
+    require_usable_gpu("paper", "cpu")
+    require_usable_gpu("quick", "auto")
 
 
 def test_widgets_are_looked_for_in_kernel_and_server() -> None:
@@ -170,6 +208,7 @@ def test_profile_paper_stops_where_a_gpu_cannot_be_used(monkeypatch: pytest.Monk
     require_usable_gpu("paper", "auto")
     monkeypatch.setattr(gpu_check, "seen_gpu", lambda: OLD_DRIVER)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(gpu_check, "cards", lambda: (Card("A100", "sm_80"),))
     require_usable_gpu("paper", "auto")
 
 

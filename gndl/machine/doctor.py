@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from gndl.machine.gpu_check import WHERE, SeenGpu, why_unusable
+from gndl.machine.gpu_check import WHERE, Card, SeenGpu, not_served, other_torch, serves, why_unusable
 
 Kind = Literal["fine", "note", "problem"]
 
@@ -77,8 +77,10 @@ class Facts:
     torch_cuda : str or None
         CUDA that torch was built for; None for a build for processors.
     cuda_available : bool
-    gpu_capability, torch_capabilities
-        Of the first GPU, as ``"sm_90"``, and of those that torch was compiled for.
+    cards : tuple of Card
+        GPUs as torch sees them.
+    compiled : tuple of str
+        Architectures that torch was compiled for, as ``"sm_90"``.
     seen : SeenGpu
         GPUs as the system shows them.
     hidden : bool
@@ -108,8 +110,8 @@ class Facts:
     torch_cuda: str | None = None
     torch_error: str = ""
     cuda_available: bool = False
-    gpu_capability: str = ""
-    torch_capabilities: tuple[str, ...] = ()
+    cards: tuple[Card, ...] = ()
+    compiled: tuple[str, ...] = ()
     seen: SeenGpu = field(default_factory=SeenGpu)
     hidden: bool = False
     fast_bf16: bool = False
@@ -194,21 +196,13 @@ def _device(facts: Facts) -> list[Finding]:
 
 
 def _usable(facts: Facts, build: str) -> Finding:
-    name = facts.seen.names[0] if facts.seen.names else "a CUDA device"
+    unserved = [card for card in facts.cards if not serves(facts.compiled, card.capability)]
+    if unserved:
+        words = not_served(unserved, build, facts.compiled)
+        return Finding("problem", "device", words, other_torch(unserved, facts.compiled))
+    names = [card.name for card in facts.cards] or facts.seen.names or ["a CUDA device"]
     driver = f", driver {facts.seen.driver}" if facts.seen.driver else ""
-    compiled = facts.torch_capabilities
-    same = [one for one in compiled if _generation(one) == _generation(facts.gpu_capability)]
-    if facts.gpu_capability and compiled and not same:
-        words = (
-            f"{name} ({facts.gpu_capability}) is none of those that {build} was compiled for ({', '.join(compiled)})"
-        )
-        return Finding("problem", "device", words, "install an older torch that still serves it, or use --device cpu")
-    return Finding("fine", "device", f"{name}{driver}; {build}")
-
-
-def _generation(capability: str) -> str:
-    """``"9"`` of ``"sm_90"``: code of one generation runs on every GPU of it that is no older."""
-    return capability.split("_")[-1].rstrip("af")[:-1]
+    return Finding("fine", "device", f"{', '.join(names)}{driver}; {build}")
 
 
 def _widgets(facts: Facts) -> list[Finding]:

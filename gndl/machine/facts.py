@@ -13,7 +13,7 @@ from typing import Any
 
 from gndl.errors import GndlError
 from gndl.machine.doctor import DatabaseFound, Facts, Server
-from gndl.machine.gpu_check import hidden_by_the_user, seen_gpu
+from gndl.machine.gpu_check import cards, hidden_by_the_user, seen_gpu
 
 MANAGER = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json")
 """Where a JupyterLab keeps its extension for widgets, below the environment's root."""
@@ -68,13 +68,12 @@ def _torch() -> dict[str, Any]:
     from gndl.device import choose_device, has_fast_bf16
 
     available = torch.cuda.is_available()
-    capability = torch.cuda.get_device_capability(0) if available else None
     return {
         "torch": torch.__version__,
         "torch_cuda": torch.version.cuda,
         "cuda_available": available,
-        "gpu_capability": f"sm_{capability[0]}{capability[1]}" if capability else "",
-        "torch_capabilities": tuple(torch.cuda.get_arch_list()) if available else (),
+        "cards": cards() if available else (),
+        "compiled": tuple(torch.cuda.get_arch_list()) if available else (),
         "fast_bf16": has_fast_bf16(choose_device("auto")),
     }
 

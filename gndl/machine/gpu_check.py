@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,14 @@ class SeenGpu:
     names: tuple[str, ...] = ()
     driver: str = ""
     cuda: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU as torch sees it: its name, and what it can do (``capability``, such as ``"sm_90"``)."""
+
+    name: str
+    capability: str
 
 
 def seen_gpu(devices: Path = Path("/dev")) -> SeenGpu:
@@ -71,10 +80,81 @@ def require_usable_gpu(profile: str, device: str) -> None:
     import torch
 
     if torch.cuda.is_available():
+        compiled = torch.cuda.get_arch_list()
+        one = re.fullmatch(r"cuda:(\d+)", device)
+        used = cards()[int(one[1]) :][:1] if one else cards()
+        unserved = [card for card in used if not serves(compiled, card.capability)]
+        if unserved:
+            why = not_served(unserved, f"torch {torch.__version__}", compiled)
+            mend = other_torch(unserved, compiled)
+            raise GndlError(f"Profile {profile} is meant for a GPU. {why}: {mend} `gndl doctor` says more.")
         return
     seen = seen_gpu()
     if seen.evidence:
         raise GndlError(unusable(profile, seen, torch.__version__, torch.version.cuda, hidden_by_the_user()))
+
+
+def cards() -> tuple[Card, ...]:
+    """Return the GPUs that torch sees; those that ``CUDA_VISIBLE_DEVICES`` hides are none of them."""
+    import torch
+
+    found = []
+    for number in range(torch.cuda.device_count()):
+        major, minor = torch.cuda.get_device_capability(number)
+        found.append(Card(torch.cuda.get_device_name(number), f"sm_{major}{minor}"))
+    return tuple(found)
+
+
+def serves(compiled: Iterable[str], card: str) -> bool:
+    """Whether a torch that was ``compiled`` for some architectures has code that runs on a card.
+
+    Machine code (``sm_86``) runs on cards of its own generation that are no older, PTX (``compute_90``) on every card
+    that is no older. A name that ends in ``f`` stands for its generation alone, one in ``a`` for exactly that card.
+    True where nothing is known of either.
+
+    Parameters
+    ----------
+    compiled : iterable of str
+        As ``torch.cuda.get_arch_list`` gives them.
+    card : str
+        What the card can do, such as ``"sm_90"``.
+    """
+    names = [name for one in compiled if (name := re.fullmatch(r"(sm|compute)_(\d+)(\d)([af]?)", one))]
+    this = re.fullmatch(r"sm_(\d+)(\d)", card)
+    if this is None or not names:
+        return True
+    own = (int(this[1]), int(this[2]))
+    for kind, major, minor, ending in (name.groups() for name in names):
+        built = (int(major), int(minor))
+        if ending == "a":
+            runs = built == own
+        elif kind == "sm" or ending == "f":
+            runs = built[0] == own[0] and built <= own
+        else:
+            runs = built <= own
+        if runs:
+            return True
+    return False
+
+
+def not_served(unserved: Sequence[Card], build: str, compiled: Sequence[str]) -> str:
+    """Say which cards the build of torch has no code for, and what it was compiled for."""
+    listed = ", ".join(f"{card.name} ({card.capability})" for card in unserved)
+    return f"{listed} cannot run what {build} was compiled for ({', '.join(compiled)})"
+
+
+def other_torch(unserved: Sequence[Card], compiled: Sequence[str]) -> str:
+    """Say which torch would serve the cards: an older one where they are older than all that it was compiled for."""
+
+    def number(name: str) -> int:
+        return int("".join(re.findall(r"\d+", name)) or 0)
+
+    oldest = min(map(number, compiled), default=0)
+    older = any(number(card.capability) < oldest for card in unserved)
+    return (
+        f"install {'an older torch that still serves' if older else 'a newer torch that serves'} it, hide it by "
+        "CUDA_VISIBLE_DEVICES where another card is there, or use --device cpu."
+    )
 
 
 def unusable(profile: str, seen: SeenGpu, torch_version: str, torch_cuda: str | None, hidden: bool) -> str:
