@@ -219,12 +219,12 @@ def _name_pictures_counted_twice(file: Path, sequences: Iterable[Sequence], find
     for (path, _, _), names in holding.items():
         if len(names) > 1:
             shared[tuple(names)].append(path)
-    for names, paths in shared.items():
+    for alike, paths in shared.items():
         shown = [relative(path, file.parent.resolve()) for path in sorted(paths)]
         listed = ", ".join(shown[:LISTED]) + (f" and {more} more" if (more := len(shown) - LISTED) > 0 else "")
         findings.problem(
             file,
-            f"sequences {', '.join(names)} examine the same {'picture' if len(paths) == 1 else 'pictures'}: {listed}; "
+            f"sequences {', '.join(alike)} examine the same {'picture' if len(paths) == 1 else 'pictures'}: {listed}; "
             "counted once in each of them, so keep such a row in one sequence and remove it from the others",
         )
 
