@@ -162,13 +162,13 @@ def test_a_record_that_lacks_a_key_is_refused_by_key(study: Path, names: tuple[s
 @pytest.mark.parametrize(
     "names", [("expressions",), ("identity", "pairs"), ("identity", "train", "batch_size"), ("identity", "method")]
 )
-def test_a_record_that_cannot_be_audited_is_refused_by_key(study: Path, names: tuple[str, ...]) -> None:
+def test_a_record_that_cannot_be_audited_is_named_by_key(study: Path, names: tuple[str, ...]) -> None:
     """Keys that the audit alone reads."""
     record = json.loads((study / RUN / "run.json").read_text())
     without(*names)(record)
     write_json(study / RUN / "run.json", record)
-    with pytest.raises(GndlError, match=rf"run\.json: lacks {'.'.join(names)}; "):
-        audit_study(study)
+    (problem,) = audit_study(study).problems
+    assert problem.startswith(f"{study / RUN}/run.json: lacks {'.'.join(names)}; ")
 
 
 @pytest.mark.parametrize("value", ["0.9", True, None, [0.9]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -86,20 +87,19 @@ def audit_study(out: Path) -> StudyAudit:
     Raises
     ------
     GndlError
-        Where ``out`` holds no finished run, or a run.json lacks what an audit needs.
+        Where ``out`` holds no finished run, or a run.json is damaged.
     """
     runs, across = finished_runs(out), finished_across(out)
     if not runs and not across:
         raise GndlError(f"{out} holds no finished run; to audit a copy of a database, say which with --database.")
-    for run in (*runs, *across):
-        require_auditable(run.folder / "run.json", run.record)
+    lacking = tuple(_lacking([*runs, *across]))
+    if lacking:
+        alike = _trained_alike(runs)
+        return StudyAudit((*lacking, *alike.problems), (), ("everything else: every run.json has to be whole for it",))
     parts = [check_study_json(out, [*runs, *across])]
     for database in dict.fromkeys(run.database for run in runs):
         parts += _check_database(out, database, [run for run in runs if run.database == database])
-    try:
-        require_one_configuration(runs)
-    except GndlError as error:
-        parts.append(Looked((str(error),)))
+    parts.append(_trained_alike(runs))
     if runs:
         parts.append(Looked(tuple(_check_accuracy_csv(out))))
     parts += check_across(out, runs, _content(out))
@@ -110,6 +110,23 @@ def audit_study(out: Path) -> StudyAudit:
         tuple(line for part in parts for line in part.verified),
         tuple(line for part in parts for line in part.unverified),
     )
+
+
+def _trained_alike(runs: list[FinishedRun]) -> Looked:
+    try:
+        require_one_configuration(runs)
+    except GndlError as error:
+        return Looked((str(error),))
+    return Looked()
+
+
+def _lacking(runs: list[FinishedRun]) -> Iterator[str]:
+    """What run.json files lack that an audit needs, one line each."""
+    for run in runs:
+        try:
+            require_auditable(run.folder / "run.json", run.record)
+        except GndlError as error:
+            yield str(error)
 
 
 def check_study(out: Path) -> list[str]:
