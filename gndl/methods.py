@@ -45,7 +45,8 @@ def method_settings(name: str | MethodSettings) -> MethodSettings:
     if isinstance(name, str) and name not in _REGISTRY and not find_method(name):
         raise GndlError(
             f'Method "{name}" is unknown; known are {", ".join((*_REGISTRY, *installed_methods()))}. '
-            "Your own: --method FILE.py:CLASS, or register_method in a notebook."
+            "Your own: --method FILE.py:CLASS; GNDL_METHODS=FILE.py:CLASS in the environment of a notebook or script; "
+            "or register_method in a notebook."
         )
     settings = _REGISTRY[name] if isinstance(name, str) else name
     return replace(settings) if is_of_session(settings.factory) else settings

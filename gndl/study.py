@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from gndl import results
+from gndl.absent_methods import methods_at_hand
 from gndl.errors import GndlError
 from gndl.methods import MethodSettings
 from gndl.paper import DATABASE_TITLES
@@ -77,7 +78,8 @@ def train_missing(
     ----------
     study : Prepared
     methods, lams : optional
-        Default: the headline's methods at the profile's λ.
+        Default: the headline's methods at the profile's λ, but for those that are finished and whose class is not at
+        hand (`gndl.absent_methods`).
     folds : optional
         Default: the folds that the study runs.
     jobs : int, optional
@@ -99,7 +101,7 @@ def train_missing(
     Stopped
         Where a signal said so (`gndl.sweeping.stopping`).
     """
-    runs = plan_runs(study, methods, lams, folds)
+    runs = plan_runs(study, methods_at_hand(study) if methods is None else methods, lams, folds)
     try:
         train_runs(study, runs, how or Sweep(jobs=jobs), on_finished)
     finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from gndl.absent_methods import absent_methods
 from gndl.methods import build_method, method_settings
 from gndl.paper import COUNTS, LEDGER
 from gndl.prepare import Prepared
@@ -109,13 +110,27 @@ def settings_table(study: Prepared) -> pd.DataFrame:
 
 
 def methods_table(study: Prepared) -> pd.DataFrame:
-    """List the methods trained with what each costs: images per epoch and parameters (ledger L21)."""
+    """List the methods trained with what each costs: images per epoch and parameters (ledger L21).
+
+    Of a method whose class is not at hand here its finished runs say it (`gndl.absent_methods`).
+    """
     largest = max(
         pairs_per_epoch(len(study.folds.train_test(fold, study.pairs.subject)[0]), study.train.batch_size)
         for fold in study.run_folds
     )
-    rows = []
+    rows, absent = [], absent_methods(study)
     for name in study.request.settings.methods:
+        if name in absent:
+            record = absent[name]
+            rows.append(
+                {
+                    "method": name,
+                    "what it is": "a method of one's own, read from its finished runs; its code is not at hand here",
+                    "images per epoch": largest * int(record["method"]["images_per_pair"]),
+                    "parameters": int(record["parameters"]),
+                }
+            )
+            continue
         settings = method_settings(name)
         model = build_method(
             settings, len(study.pairs.expressions), lam=study.request.settings.lam if settings.uses_lam else None

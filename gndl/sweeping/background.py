@@ -23,6 +23,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from gndl.absent_methods import absent_note, methods_at_hand
 from gndl.device import choose_device, computing_on
 from gndl.errors import GndlError
 from gndl.files import write_json
@@ -110,7 +111,8 @@ def train(
     GndlError
         Where runs failed that were trained in front.
     """
-    methods = None if methods is None else list(methods)
+    note = absent_note(study) if methods is None else ""
+    methods = list(methods_at_hand(study) if methods is None else methods)
     lams = None if lams is None else list(lams)
     folds = None if folds is None else list(folds)
     runs = plan_runs(study, methods, lams, folds)
@@ -129,7 +131,7 @@ def train(
     if missing:
         train_missing(study, methods=methods, lams=lams, folds=folds, jobs=jobs)
         words = f"{len(missing)} of {len(runs)} runs were missing and have been trained now; what was there is read."
-    return Standing(study.folder, words)
+    return Standing(study.folder, f"{words} {note}".strip())
 
 
 def expected_seconds(study: Prepared, missing: Sequence[Run], jobs: int) -> float:
