@@ -51,6 +51,8 @@ def _figures(options: Figures) -> int:
     from gndl.figures_of_record import draw_figures_of_record
     from gndl.paths import resolve
 
+    if options.width is not None and resolve(options.out) == resolve(Figures.out):
+        raise GndlError("--width: say --out FOLDER too, so that the figures of record keep their own widths.")
     gallery = draw_figures_of_record(resolve(options.run), resolve(options.out), options.width)
     print(f"gallery: {gallery}")
     return 0

@@ -15,7 +15,8 @@ from gndl.report import report_study
 from gndl.request import read_study_json
 
 GALLERY_COMMAND = (
-    "papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database {database} -p profile standard -p out record/standard"
+    "gndl train --profile standard --out runs/again; "
+    "papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database {database} -p profile standard -p out runs/again"
 )
 COMMANDS = {
     "first_faces": "make study",
@@ -27,7 +28,8 @@ COMMANDS = {
 }
 """Commands for pictures of faces, which no CSV gives back; all others are drawn by ``make figures``.
 
-Galleries of hard samples come to lie in ``record/standard/DATABASE/figures``, which git ignores.
+Galleries of hard samples need weights, which the record is kept without; they come to lie in
+``runs/again/DATABASE/figures``.
 """
 
 KINDS = ("pdf", "svg", "csv", "tex")

@@ -160,7 +160,7 @@ class Figures:
     run: Annotated[str, tyro.conf.Positional] = "record/standard"
     """The study's directory, which is only read."""
     out: str = "figures"
-    """Folder for DATABASE/NAME.pdf, tables and the gallery README.md."""
+    """Folder for DATABASE/NAME.pdf, tables and the gallery README.md; with --width it has to be another."""
     width: float | None = None
     """Of every figure, in inches; by default each has its own: one column of acmart (3.33) or two (7.0)."""
 

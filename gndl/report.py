@@ -125,9 +125,12 @@ def draw_sensitivity(out: Path, database: str, folder: Path, width: float | None
 
 
 def report_variants(
-    out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None
+    out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None, root: Path | None = None
 ) -> list[pd.DataFrame]:
-    """Write table and figure of every group of variants that was run (ablations, finer grains); return the tables."""
+    """Write table and figure of every group of variants that was run (ablations, finer grains); return the tables.
+
+    ``root`` is what the figures' ``.tex`` names them from, the study's directory by default.
+    """
     written = save_variants(out, tables_folder, settings_of(out).lam)
     for table in written:
         figures.save_figure(
@@ -138,19 +141,32 @@ def report_variants(
             str(table["source"].iloc[0]),
             caption=variants_caption(table) + far_below(table),
             description=VARIANTS_DESCRIPTION,
+            root=root or out,
         )
     return written
 
 
-def report_across(out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None) -> pd.DataFrame:
-    """Write table and figure of what was trained on one database and tested on another; return the table."""
+def report_across(
+    out: Path, tables_folder: Path, figures_folder: Path, width: float | None = None, root: Path | None = None
+) -> pd.DataFrame:
+    """Write table and figure of what was trained on one database and tested on another; return the table.
+
+    ``root`` is what the figure's ``.tex`` names it from, the study's directory by default.
+    """
     table = cross_table(out, settings_of(out).lam)
     if len(table):
         save_cross(table, tables_folder)
         source = str(table["source"].iloc[0])
         figure, caption = figures.across_databases(table, width=width), cross_caption(table)
         figures.save_figure(
-            figure, figures_folder, "across", table, source, caption=caption, description=ACROSS_DESCRIPTION
+            figure,
+            figures_folder,
+            "across",
+            table,
+            source,
+            caption=caption,
+            description=ACROSS_DESCRIPTION,
+            root=root or out,
         )
     return table
 
@@ -191,7 +207,7 @@ def report_study(
     trained = set(results.accuracy_table(out)["database"])
     names = [name for name in DATABASE_TITLES if name in trained]
     if not names:
-        if report_across(out, (into or out) / "tables", into or out / "figures", width).empty:
+        if report_across(out, (into or out) / "tables", into or out / "figures", width, into).empty:
             raise GndlError(f"{out} holds no finished run; run `gndl study --out {out}` first.")
         return pd.DataFrame()
     if not into:
@@ -214,10 +230,12 @@ def report_study(
     results.write_csv(table, folder / "tables" / "accuracy_summary.csv")
     pictures = into or out / "figures"
     variants = [
-        written for study in (out, *beside) for written in report_variants(study, folder / "tables", pictures, width)
+        written
+        for study in (out, *beside)
+        for written in report_variants(study, folder / "tables", pictures, width, folder)
     ]
     further = [number for written in variants for number in numbers_of_variants(written)]
-    further += numbers_across(report_across(out, folder / "tables", pictures, width))
+    further += numbers_across(report_across(out, folder / "tables", pictures, width, folder))
     numbers = study_numbers(out, settings_of(out), summaries, comparisons, figure_folders, scores, further)
     write_manuscript(folder, numbers, str(table["source"].iloc[0]))
     return table

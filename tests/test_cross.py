@@ -132,7 +132,9 @@ def test_weights_that_are_asked_for_are_started_from(tmp_path: Path, monkeypatch
         SimpleNamespace(database=SimpleNamespace(name=name, source="rendered"), pairs=pairs, request=request)
         for name, pairs in (("ckplus", some(("anger", "fear"), [0, 1, 0])), ("mmi", some(("anger", "fear"), [0, 1])))
     ]
-    monkeypatch.setattr("gndl.cross.fit_naming_the_step", lambda method, *_, **options: asked.append((method.name, options)))
+    monkeypatch.setattr(
+        "gndl.cross.fit_naming_the_step", lambda method, *_, **options: asked.append((method.name, options))
+    )
     train_across(sides[:1], sides[1:], methods=("gndl",))  # type: ignore[arg-type]
     name, options = asked[0]
     assert (name, options["weights"], options["lam"]) == ("gndl", weights, settings.lam)

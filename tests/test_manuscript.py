@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from written_runs import predictions, write_run, write_simulated_study
 
-from gndl import figures, paper, results
+from gndl import cli, figures, paper, results
 from gndl.errors import GndlError
 from gndl.figures.captions import caption_of, read_caption, stacked_words
 from gndl.figures.redraw import read_figure_csv, redraw
@@ -215,11 +215,14 @@ def test_finer_grains_and_other_databases_stand_with_the_record(study: Path, tmp
     skills = {("baseline", "none"): 1.0, ("gndl", "5"): 1.4, ("gndl-layer-1", "5"): 1.2}
     write_simulated_study(record / "granularity", skills, classes=CLASSES, folds=4, subjects=2)
     shutil.copy(study / "study.json", record / "granularity" / "study.json")
-    folder = tmp_path / "figures"
+    folder = tmp_path / "figures"  # a name that a study has for a folder within it
     text = draw_figures_of_record(record / "standard", folder).read_text()
     beyond = text.split("## Beyond Table 1 (rendered stand-in)")[1]
     assert "](granularity.png)" in beyond and "](across.png)" in beyond and "## Faces" not in text
     preview, macros = (folder / "preview.tex").read_text(), (folder / "tables" / "numbers.tex").read_text()
+    for included in re.findall(r"\\input\{(.*)\}", preview):
+        for pdf in re.findall(r"\\gndlStudy/(.*?\.pdf)", (folder / included).read_text()):
+            assert (folder / pdf).is_file(), f"{included} shows {pdf}"
     for file in ("granularity.tex", "tables/granularity.tex", "across.tex", "tables/across.tex"):
         assert rf"\input{{{file}}}" in preview
     assert r"\newcommand{\gndlAcrossMmiToOuluCasiaGndl}{83.33}" in macros  # five of six classes are right
@@ -239,6 +242,8 @@ def test_every_figure_can_be_drawn_at_a_width_of_ones_own(study: Path, tmp_path:
         assert r"[width=\columnwidth]" in png.with_suffix(".tex").read_text()
     with pytest.raises(GndlError, match="inches wide"):
         report_study(study, tmp_path, width=0.3)
+    with pytest.raises(GndlError, match="say --out FOLDER too"):  # or the figures of record would be drawn over
+        cli.run(cli.Figures(run=str(study), width=5))
 
 
 def test_panels_above_one_another_are_called_so() -> None:
@@ -253,7 +258,8 @@ def test_the_gallery_names_the_command_that_draws_a_picture_of_faces(tmp_path: P
     Image.new("RGB", (4, 4)).save(tmp_path / "mmi" / "hard_samples.png")
     text = gallery(tmp_path, "rendered")
     assert "### Hard samples\n" in text
-    assert "Command: `papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database mmi " in text
+    assert "papermill notebooks/5_hard_samples.ipynb 5.ipynb -p database mmi " in text
+    assert "Command: `gndl train --profile standard --out runs/again; " in text, "the record has no weights"
 
 
 def test_headings_of_the_gallery_are_words() -> None:

@@ -111,8 +111,10 @@ def label_of(name: str, folder: Path) -> str:
     return "fig:" + "-".join(part for part in (database_of(folder), name) if part).replace("_", "-")
 
 
-def path_in_study(name: str, folder: Path) -> str:
-    """Path of a figure's PDF within its study: from the database's folder on."""
+def path_in_study(name: str, folder: Path, root: Path | None = None) -> str:
+    """Path of a figure's PDF within its study: from ``root`` where it is known, else from the database's folder on."""
+    if root is not None:
+        return (folder.relative_to(root) / f"{name}.pdf").as_posix()
     if folder.name in DATABASE_TITLES:
         return f"{folder.name}/{name}.pdf"
     if folder.parent.name in DATABASE_TITLES:

@@ -16,7 +16,7 @@ from gndl.analysis.measurement import DEVIATION, DEVIATION_REAL, F_EXAM, F_GEN, 
 from gndl.analysis.retrieval import ANOTHER, DATABASE, SAME, TOP_1
 from gndl.analysis.variants import Variant
 from gndl.figures.looks import measured_on
-from gndl.figures.style import TWO_COLUMNS, add_note, new_figure, style
+from gndl.figures.style import NARROW, TWO_COLUMNS, add_note, new_figure, style
 
 FEATURE_LOOKS = {
     F_EXAM: ("#7F7F7F", "o"),
@@ -50,14 +50,14 @@ def deviation_measures(numbers: pd.DataFrame, *, source: str, width: float = TWO
     """
     drawn = numbers[numbers["value"].notna()]
     with style():
-        figure = new_figure(width, 5.3 if width > 5 else 9.6)
-        grid = figure.subplots(2, 2).flat if width > 5 else figure.subplots(4, 1)
+        figure = new_figure(width, 9.6 if width < NARROW else 5.3)
+        grid = figure.subplots(4, 1) if width < NARROW else figure.subplots(2, 2).flat
         for axes, panel in zip(grid, (_closeness, _retrieval, _silhouettes, _probes), strict=True):
             panel(axes, drawn)
             axes.tick_params(axis="y", length=0)
             axes.grid(axis="x", color="#E5E5E5", linewidth=0.5)
             axes.set_axisbelow(True)
-        figure.legend(handles=_feature_legend(drawn), loc="outside upper center", ncols=7 if width > 5 else 3,
+        figure.legend(handles=_feature_legend(drawn), loc="outside upper center", ncols=3 if width < NARROW else 7,
                       columnspacing=1.2, handletextpad=0.3)  # fmt: skip
         folds = int(drawn["folds"].max())
         lines = f"Means of {folds} folds, lines from the lowest to the highest" if folds > 1 else "One fold alone"

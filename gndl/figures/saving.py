@@ -25,6 +25,7 @@ def save_figure(
     *,
     caption: str = "",
     description: str = "",
+    root: Path | None = None,
 ) -> Path:
     """Write ``name`` as PDF (TrueType), SVG (text as paths), PNG (300 dpi), CSV and LaTeX; return the PNG.
 
@@ -46,6 +47,8 @@ def save_figure(
     caption, description : str
         Plain texts for the ``.tex``; the description is for those who cannot see the figure. By default those that
         `gndl.figures.captions` has for the name. Rendered data is called a rendered stand-in whatever they say.
+    root : Path, optional
+        What ``\\gndlStudy`` stands for in the ``.tex``; by default the folder that the database's folder lies in.
     """
     caption, description = caption_of(name, folder, source, caption, description)
     metadata: dict[str, dict[str, Any]] = {
@@ -61,7 +64,7 @@ def save_figure(
         write_declaration(figure, folder, name)
     write_csv(data.assign(source=source), folder / f"{name}.csv")
     environment = figure_environment(
-        path_in_study(name, folder),
+        path_in_study(name, folder, root),
         float(figure.get_figwidth()),
         caption=caption,
         description=description,

@@ -27,6 +27,10 @@ from gndl.paper import DATABASE_TITLES
 _MARK_COLOUR = "#D55E00"
 
 
+BEYOND = 1.6
+"""Factor by which the axis of λ goes on beyond the outermost values."""
+
+
 def sensitivity_curves(table: pd.DataFrame, *, width: float | None = None) -> Figure:
     """Draw Fig. 7: one panel per database, one curve per method that uses λ, on a logarithmic axis.
 
@@ -130,7 +134,7 @@ def _differences(axes: Axes, table: pd.DataFrame, *, titled: bool) -> None:
     shown = np.array([-1.0, 1.0, *shown[~np.isnan(shown)]])
     room = 0.06 * (shown.max() - shown.min())
     axes.set_ylim(shown.min() - room * (4 if far.any() else 1), shown.max() + room)
-    _arrows(axes, table, far, at, "to_fixed_difference", "{:+.0f} ↓")
+    _strip(axes, table, far, at, "to_fixed_difference", "{:+.0f} ↓", top=shown.min() - 0.7 * room)
     if titled:
         axes.set_title(_title(table))
 
@@ -156,7 +160,7 @@ def _baseline(axes: Axes, rows: pd.DataFrame, x: np.ndarray, places: np.ndarray)
     if not there.any():
         return
     values = np.clip(rows[["baseline_accuracy", "baseline_low", "baseline_high"]].to_numpy(float)[there], 0, 1)
-    ends = np.array([places.min() / 1.4, *x[there], places.max() * 1.4])
+    ends = np.array([places.min() / BEYOND, *x[there], places.max() * BEYOND])
     mean, low, high = np.vstack([values[:1], values, values[-1:]]).T
     axes.plot(ends, mean, color=METHOD_COLOURS["baseline"], linewidth=1.0, linestyle="--", zorder=1.5)
     axes.fill_between(ends, low, high, color=METHOD_COLOURS["baseline"], alpha=0.16, linewidth=0, zorder=1)
@@ -185,7 +189,7 @@ def _curve(axes: Axes, rows: pd.DataFrame, x: np.ndarray, colour: str, marker: s
 
 def _lam_axis(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray) -> None:
     run = set(table.loc[table["folds"] > 0, "lam"])
-    axes.set_xlim(places.min() / 1.4, places.max() * 1.4)
+    axes.set_xlim(places.min() / BEYOND, places.max() * BEYOND)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.set_xticks(places, [f"{lam:g}" for lam in lams])
     for label, lam in zip(axes.get_xticklabels(), lams.tolist(), strict=True):
@@ -195,16 +199,24 @@ def _lam_axis(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndar
     axes.set_axisbelow(True)
 
 
-def _arrows(axes: Axes, table: pd.DataFrame, far: pd.Series, at: dict[float, float], column: str, form: str) -> None:
-    """Write the values that lie below the axis at its lower edge, each at its λ and in its method's colour."""
-    lowest, methods, rows = axes.get_ylim()[0], list(dict.fromkeys(table["method"])), table[far]
+def _strip(
+    axes: Axes, table: pd.DataFrame, far: pd.Series, at: dict[float, float], column: str, form: str, *, top: float
+) -> None:
+    """Write the values that lie below the axis into a strip of its own under ``top``, each in its method's colour."""
+    if not far.any():
+        return
+    lowest, highest = axes.get_ylim()
+    axes.axhspan(lowest, top, facecolor="white", edgecolor="none", zorder=3.4)  # curves end where the strip begins
+    axes.axhline(top, color="#AAAAAA", linewidth=0.5, linestyle=(0, (2, 2)), zorder=3.5)
+    axes.set_yticks([tick for tick in axes.get_yticks() if top <= tick <= highest])
+    axes.set_ylim(lowest, highest)
+    methods, rows = list(dict.fromkeys(table["method"])), table[far]
     for number, (lam, method, value) in enumerate(zip(rows["lam"], rows["method"], rows[column], strict=True)):
         colour, _ = look(str(method), methods.index(method))
         above = 2 + 7 * sum(lam == other for other in rows["lam"].iloc[:number])  # methods on top of each other
         text = form.format(100 * value).replace("-", "−")
         axes.annotate(text, (at[lam], lowest), (0, above), textcoords="offset points", ha="center", va="bottom",
-                      color=colour, fontsize=6.5, zorder=4,
-                      bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8})  # fmt: skip
+                      color=colour, fontsize=6.5, zorder=4)  # fmt: skip
 
 
 def _axes(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray) -> None:
@@ -215,10 +227,11 @@ def _axes(axes: Axes, table: pd.DataFrame, lams: np.ndarray, places: np.ndarray)
     shown = np.clip(shown[~np.isnan(shown)], 0, 1)
     low, high = (shown.min(), shown.max()) if len(shown) else (0.0, 1.0)
     room = max(0.06 * (high - low), 0.01)
-    axes.set_ylim(max(low - room * (3 if far.any() else 1), -0.02), min(high + room, 1.02))
-    at = dict(zip(lams.tolist(), places.tolist(), strict=True))
-    _arrows(axes, table, far, at, "accuracy", "{:.0f}% ↓")
+    methods = max(1, table["method"].nunique()) if far.any() else 0
+    axes.set_ylim(max(low - room * (1 + 2.4 * methods), -0.02 - 0.1 * methods), min(high + room, 1.02))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 5, 10]))  # no ticks that whole percents misquote
+    at = dict(zip(lams.tolist(), places.tolist(), strict=True))
+    _strip(axes, table, far, at, "accuracy", "{:.0f}% ↓", top=low - 0.5 * room)
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0 if high - low > 0.04 else 1))
 
 

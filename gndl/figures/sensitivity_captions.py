@@ -30,14 +30,15 @@ def sensitivity_caption(table: pd.DataFrame) -> str:
     methods = ", ".join("GNDL" if name == "gndl" else str(name) for name in dict.fromkeys(table["method"]))
     fixed = table.loc[table["fixed"], "lam"]
     bands = (
-        "Bands: 95 % interval of that mean over folds, by Student's t with the variance enlarged for training samples "
-        "that folds share (Nadeau and Bengio). Folds differ alike for all values, so values are compared pairwise"
+        "Bands, cut off at 0 and 100 %: 95 % interval of that mean over folds, by Student's t with the variance "
+        "enlarged for training samples that folds share (Nadeau and Bengio). Folds differ alike for all values, so "
+        "values are compared pairwise"
     )
     sentences = [
         f"Accuracy of {methods} against λ (Eq. 11) on {_on(table)}",
         "Points: last epoch, mean over folds, seeds of a fold averaged first",
         *([bands] if table["low"].notna().any() else []),
-        *(["Grey line: the baseline on the same folds"] if (table["baseline_folds"] > 0).any() else []),
+        *(["Grey: the baseline on the same folds"] if (table["baseline_folds"] > 0).any() else []),
         *_behind_points(table),
         *_off_the_axis(table, "accuracy"),
     ]

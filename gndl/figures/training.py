@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+from numpy.typing import NDArray
 
 from gndl.analysis.variants import Variant
 from gndl.figures.saving import save_figure
@@ -95,7 +97,7 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
         ("accuracy_train", "accuracy on training folds"),
         ("accuracy_test", "accuracy on the test fold"),
     )
-    marker = "o-" if epochs["epoch"].max() == 1 else "-"  # a line of one epoch has no length
+    marker = "o" if epochs["epoch"].max() == 1 else ""  # a line of one epoch has no length
     with style():
         narrow = width < NARROW
         figure = new_figure(width, 5.4 if narrow else 2.3)
@@ -104,10 +106,12 @@ def learning_curves(epochs: pd.DataFrame, *, source: str, width: float = TWO_COL
             for number, ((method, lam), runs) in enumerate(epochs.groupby(["method", "lam"])):
                 colour = METHOD_COLOURS.get(str(method), f"C{number + 1}")
                 for _, run in runs.groupby(["fold", "seed"]):
-                    axes.plot(run["epoch"], run[column], marker, color=colour, alpha=0.25, linewidth=0.6)
+                    axes.plot(run["epoch"], run[column], marker=marker, color=colour, alpha=0.25, linewidth=0.6)
+                dash = (0, (4, 1.5)) if method == "baseline" else "-"  # to be told apart in grey too
                 mean = runs.groupby("epoch")[column].mean()
                 name = Variant(str(method), str(lam)).title
-                axes.plot(mean.index, mean, marker, color=colour, label=f"{name} ({_counted(runs['fold'].nunique())})")
+                named = f"{name} ({_counted(runs['fold'].nunique())})"
+                axes.plot(mean.index, mean, marker=marker, color=colour, linestyle=dash, label=named)
             axes.set_xlabel("epoch")
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.set_title(label)
@@ -141,14 +145,24 @@ def fold_balance(table: pd.DataFrame, *, source: str, width: float = TWO_COLUMNS
         for number, name in enumerate(figure_order(tuple(str(name) for name in table.columns))):
             values = table[name].to_numpy(dtype=float)
             colour = CLASS_COLOURS.get(name, f"C{number}")
-            axes.bar(table.index.astype(str), values, bottom=bottom, color=colour, label=name, width=0.7)
+            letters = ABBREVIATIONS.get(name, "")
+            axes.bar(table.index.astype(str), values, bottom=bottom, color=colour, label=f"{letters} {name}".strip(),
+                     width=0.8, edgecolor="white", linewidth=0.5)  # fmt: skip
+            _letters(axes, letters, values, bottom, least=0.06 * table.to_numpy(float).sum(axis=1).max())
             bottom += values
         axes.set_xlabel("fold")
         axes.set_ylabel("pairs tested")
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.legend(loc="outside right upper")
+        figure.legend(loc="outside right upper", reverse=True)
         add_note(figure, source)
     return figure
+
+
+def _letters(axes: Axes, letters: str, values: NDArray[Any], bottom: NDArray[Any], least: float) -> None:
+    """Write a class's letters into its part of every bar that has room, for print without colour."""
+    for place, (value, start) in enumerate(zip(values, bottom, strict=True)):
+        if value >= least:
+            axes.text(place, start + value / 2, letters, ha="center", va="center", fontsize=5.5, color="#111111")
 
 
 def counts_table(counts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
