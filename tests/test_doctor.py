@@ -14,7 +14,7 @@ import pytest
 from gndl.errors import GndlError
 from gndl.machine import commands as machine_commands
 from gndl.machine import gpu_check
-from gndl.machine.doctor import GIGABYTE, DatabaseFound, Facts, Finding, Server, examine, exit_status, report
+from gndl.machine.doctor import GIGABYTE, DatabaseFound, Disk, Facts, Finding, Server, examine, exit_status, report
 from gndl.machine.facts import MANAGER, _databases, widget_manager
 from gndl.machine.gpu_check import Card, SeenGpu, require_usable_gpu, seen_gpu, serves, torch_build, why_unusable
 from gndl.sharing import commands as sharing_commands
@@ -29,7 +29,7 @@ SOUND = Facts(
     servers=(Server("/env", "5.0.15", own=True),),
     kernels={"gndl": "/env/bin/python"},
     executable="/env/bin/python",
-    disk={"/data": 90 * GIGABYTE},
+    disks=(Disk("/data", 90 * GIGABYTE, 2 * GIGABYTE, "a study"),),
     databases=(DatabaseFound("ckplus", "327 sequences of 118 subjects, licensed, at /data/CK+"),),
 )
 OLD_DRIVER = SeenGpu("nvidia-smi lists Tesla V100", ("Tesla V100",), "535.54.03", "12.2")
@@ -158,7 +158,8 @@ def test_a_kernel_of_another_environment_is_a_problem() -> None:
 
 def test_disk_memory_data_and_packages() -> None:
     """Each with its mend; two problems count as two."""
-    assert "GNDL_DATA" in only(replace(SOUND, disk={"/data": GIGABYTE})).mend
+    full = only(replace(SOUND, disks=(Disk("/data", GIGABYTE, 2 * GIGABYTE, "a study"),)))
+    assert "GNDL_DATA" in full.mend and full.found == "1.0 GB free at /data; 2.0 for a study"
     assert only(replace(SOUND, memory=GIGABYTE)).subject == "memory"
     assert "gndl check" in only(replace(SOUND, databases=(DatabaseFound("mmi", "", "no such folder"),))).mend
     assert only(replace(SOUND, missing=("anny>=0.6.2",))).subject == "packages"
@@ -280,6 +281,7 @@ def test_commands_take_their_options_from_the_command_line() -> None:
         return tyro.cli(Command, args=line.split())  # type: ignore[arg-type]
 
     assert parsed("doctor --data /data") == machine_commands.Doctor(data="/data")
+    assert parsed("doctor --profile paper") == machine_commands.Doctor(profile="paper")
     assert parsed("lab --no-browser --port 9999") == machine_commands.Lab(port=9999, browser=False)
     assert parsed("lab --register-kernel") == machine_commands.Lab(register_kernel=True)
     assert parsed("share runs/paper --out x.zip") == sharing_commands.Share("runs/paper", "x.zip")

@@ -31,6 +31,8 @@ class Doctor:
     """Folder of MMI, where it lies elsewhere."""
     out: str = "runs"
     """Where studies would be written."""
+    profile: str = "quick"
+    """Whose study has to fit on the disk: smoke, quick, standard or paper."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,14 @@ def doctor(options: Doctor) -> int:
     """Print every finding with its mend; the exit status is 1 where there is a problem."""
     from gndl.machine.doctor import examine, exit_status, report
     from gndl.machine.facts import gather
+    from gndl.machine.room import profile_called
     from gndl.paths import resolve
 
     given = {"ckplus": options.ckplus, "oulu_casia": options.oulu_casia, "mmi": options.mmi}
     names = [word for value in options.databases for word in value.replace(",", " ").split()]
     asked = {name: given.get(name, "") for name in names}
-    findings = examine(gather(asked, options.data, resolve(options.out)))
+    profile = profile_called(options.profile)
+    findings = examine(gather(asked, options.data, resolve(options.out), profile))
     print(report(findings))
     return exit_status(findings)
 

@@ -14,8 +14,6 @@ from gndl.machine.gpu_check import WHERE, Card, SeenGpu, not_served, other_torch
 Kind = Literal["fine", "note", "problem"]
 
 GIGABYTE = 1_000_000_000
-NEEDED_ON_DISK = 2 * GIGABYTE
-"""Bytes that rendered stand-ins, crops and a study of all three databases take at most, rounded up."""
 NEEDED_MEMORY = 3 * GIGABYTE
 
 OLDEST_MANAGER = 5
@@ -65,6 +63,16 @@ class DatabaseFound:
 
 
 @dataclass(frozen=True)
+class Disk:
+    """The bytes that are free where a folder lies, those that a new study needs there at most, and for what."""
+
+    folder: str
+    free: int
+    needed: int
+    what: str
+
+
+@dataclass(frozen=True)
 class Facts:
     """What was found on a machine; see `gndl.machine.facts.gather`.
 
@@ -96,8 +104,7 @@ class Facts:
         Kernels registered on this machine: name to the Python that each starts.
     executable : str
         This environment's Python.
-    disk : dict of str to int
-        Folder to the bytes free on its disk.
+    disks : tuple of Disk
     databases : tuple of DatabaseFound
     notebooks : int
         Notebooks of the package that were found.
@@ -121,7 +128,7 @@ class Facts:
     servers: tuple[Server, ...] = ()
     kernels: dict[str, str] = field(default_factory=dict)
     executable: str = ""
-    disk: dict[str, int] = field(default_factory=dict)
+    disks: tuple[Disk, ...] = ()
     databases: tuple[DatabaseFound, ...] = ()
     notebooks: int = 9
     missing: tuple[str, ...] = ()
@@ -242,11 +249,10 @@ def _kernel(facts: Facts) -> list[Finding]:
 
 def _room(facts: Facts) -> list[Finding]:
     found = []
-    for folder, free in facts.disk.items():
-        words = f"{free / GIGABYTE:.1f} GB free at {folder}"
-        if free < NEEDED_ON_DISK:
-            mend = "free some, or move data by GNDL_DATA=/path and studies by OUT=/path"
-            words += f"; a study takes up to {NEEDED_ON_DISK // GIGABYTE} GB"
+    for disk in facts.disks:
+        words = f"{disk.free / GIGABYTE:.1f} GB free at {disk.folder}; {disk.needed / GIGABYTE:.1f} for {disk.what}"
+        if disk.free < disk.needed:
+            mend = "free some, or move data by GNDL_DATA=/path and studies by OUT=/path (--out)"
             found.append(Finding("problem", "disk", words, mend))
         else:
             found.append(Finding("fine", "disk", words))

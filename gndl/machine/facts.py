@@ -6,20 +6,22 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
 from gndl.errors import GndlError
-from gndl.machine.doctor import DatabaseFound, Facts, Server
+from gndl.machine.doctor import DatabaseFound, Disk, Facts, Server
 from gndl.machine.gpu_check import cards, hidden_by_the_user, seen_gpu
+from gndl.machine.room import bytes_of_faces, bytes_of_study, count_runs
+from gndl.profiles import Profile
 
 MANAGER = Path("share/jupyter/labextensions/@jupyter-widgets/jupyterlab-manager/package.json")
 """Where a JupyterLab keeps its extension for widgets, below the environment's root."""
 
 
-def gather(databases: dict[str, str], data: str, out: Path) -> Facts:
+def gather(databases: dict[str, str], data: str, out: Path, profile: Profile) -> Facts:
     """Look this machine over; nothing is rendered, trained or written.
 
     Parameters
@@ -30,6 +32,8 @@ def gather(databases: dict[str, str], data: str, out: Path) -> Facts:
         Folder of licensed copies, ``""`` for stand-ins.
     out : Path
         Where a study would be written.
+    profile : Profile
+        Whose study is to fit on the disk.
     """
     from gndl.paths import data_folder, notebooks_folder
 
@@ -45,7 +49,7 @@ def gather(databases: dict[str, str], data: str, out: Path) -> Facts:
         servers=tuple(_servers()),
         kernels=_kernels(),
         executable=sys.executable,
-        disk={str(folder): _free(folder) for folder in dict.fromkeys((data_folder(), out))},
+        disks=tuple(disks(data_folder(), out, profile, tuple(databases))),
         databases=() if missing else tuple(_databases(databases, data)),  # what reads them may be among the missing
         notebooks=len(list(notebooks_folder().glob("[0-9]_*.ipynb"))),
         missing=missing,
@@ -149,11 +153,34 @@ def _kernels() -> dict[str, str]:
     return kernels
 
 
+def disks(data: Path, out: Path, profile: Profile, databases: Sequence[str]) -> Iterator[Disk]:
+    """Hold what a new study of a profile takes, at most, against the disks of its faces and of its runs.
+
+    Folders need not be there yet. Where both lie on one disk, both have to fit on it.
+    """
+    faces, study = bytes_of_faces(profile, databases), bytes_of_study(profile, databases)
+    new = f"a new study of profile {profile.name} (weights of {count_runs(profile, databases)} runs"
+    if _disk_of(data) == _disk_of(out):
+        yield Disk(str(out), _free(out), faces + study, f"{new}; faces at {data})")
+        return
+    yield Disk(str(data), _free(data), faces, f"the faces of profile {profile.name}")
+    yield Disk(str(out), _free(out), study, f"{new})")
+
+
 def _free(folder: Path) -> int:
     """Bytes free on the disk that a folder would lie on, whether or not it is there yet."""
+    return shutil.disk_usage(_there(folder)).free
+
+
+def _disk_of(folder: Path) -> int:
+    return _there(folder).stat().st_dev
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there."""
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return folder
 
 
 def _databases(databases: dict[str, str], data: str) -> Iterator[DatabaseFound]:
