@@ -76,6 +76,8 @@ class FoldLists:
         One entry per fold. Where a form lists test samples only, all others are trained on.
     remarks : tuple of str
         What the file says of itself that is not so.
+    unit : str
+        What an entry is, in the plural.
     """
 
     path: Path
@@ -84,6 +86,7 @@ class FoldLists:
     train: tuple[tuple[Listed, ...], ...]
     test: tuple[tuple[Listed, ...], ...]
     remarks: tuple[str, ...] = ()
+    unit: str = "samples"
 
 
 def has_list_form(path: Path) -> bool:
@@ -159,11 +162,11 @@ def match_subjects(listed: Iterable[str], subjects: Iterable[str]) -> dict[str, 
     known = {str(subject) for subject in subjects}
     by_number: dict[tuple[str, int], list[str]] = {}
     for subject in known:
-        if key := _number(subject):
+        if key := letter_and_number(subject):
             by_number.setdefault(key, []).append(subject)
     matched = {}
     for name in set(listed):
-        key = _number(name)
+        key = letter_and_number(name)
         same = by_number.get(key, []) if key else []
         if name in known:
             matched[name] = name
@@ -172,7 +175,8 @@ def match_subjects(listed: Iterable[str], subjects: Iterable[str]) -> dict[str, 
     return matched
 
 
-def _number(subject: str) -> tuple[str, int] | None:
+def letter_and_number(subject: str) -> tuple[str, int] | None:
+    """What tells a subject however it is spelled: ``S52``, ``s052`` and ``S052`` are one; None for another name."""
     found = _SUBJECT.fullmatch(subject)
     return (found[1].upper(), int(found[2])) if found else None
 
@@ -192,7 +196,7 @@ def _listed(name: str, where: str, expression: str = "") -> Listed:
         tokens = re.findall(r"[A-Za-z0-9]+", name)
     start = [token.upper() for token in tokens].index(subject)
     # Subject and the token after it name the sequence; what follows is the frame.
-    return Listed(name, subject, "_".join(tokens[start : start + 2]), expression)
+    return Listed(name, subject, "_".join([subject, *tokens[start + 1 : start + 2]]), expression)
 
 
 def _read_ids(folder: Path) -> FoldLists:
@@ -249,7 +253,8 @@ def _read_headed(path: Path) -> FoldLists:
             if found != expected:
                 remarks.append(f"the header of fold {number} says {expected} of {name}, {found} follow")
     tested = tuple(map(tuple, test))
-    return FoldLists(path, "one text file, a header a fold", *_others_train(numbers, tested), tuple(remarks))
+    form = "one text file, a header a fold"
+    return FoldLists(path, form, *_others_train(numbers, tested), tuple(remarks), unit="sequences")
 
 
 def _others_train(

@@ -123,6 +123,60 @@ def test_shared_subjects_are_counted_fold_by_fold(tmp_path: Path) -> None:
         read_folds(tmp_path / "ids", ["S001", "S002", "S003"])
 
 
+@pytest.mark.parametrize("other", ["S52", "S0052", "s052"])
+def test_a_leak_that_is_spelled_in_two_ways_is_found(tmp_path: Path, other: str) -> None:
+    """Letter and number tell a person, in id files, a headed list, names in order, and lists of subjects."""
+    ids = write_ids(tmp_path / "ids", [["S052_001_01.png", "S001_001_01.png"], [f"{other}_001_02.png"]])
+    headed = tmp_path / "headed.txt"
+    headed.write_text(f"1-fold 1 Angry 1\nS052/001 Angry\n2-fold 1 Angry 1\n{other}/001 Angry\n")
+    (tmp_path / "order.txt").write_text(f"anger/S052_001_01.png\nanger/{other}_001_02.png\n")
+    write_json(tmp_path / "folds.json", {"0": ["S052"], "1": [other]})
+    (tmp_path / "folds.csv").write_text(f"subject,fold\nS052,0\n{other},1\n")
+    audits = [audit_folds(tmp_path / name) for name in ("headed.txt", "folds.json", "folds.csv")]
+    for audit in (audit_folds(ids), audit_folds(tmp_path / "order.txt", cut=2), *audits):
+        assert [name.upper() for name in audit.shared] == ["S0052" if other == "S0052" else "S052"]
+        assert audit.folds["shared_sequences"].tolist() == [1, 1]
+        assert not audit.ok and "Subject-independent" not in audit.report()
+        if other != "s052" or "subjects" in audit.lists.unit:  # pictures' names are read in capitals
+            assert "spelled in two ways, taken as one: " in audit.report()
+
+
+def test_a_development_subject_that_is_spelled_otherwise_does_not_train(tmp_path: Path) -> None:
+    """Nor may it be tested in the same fold."""
+    sides = {"0": {"test": ["S1"], "dev": ["S02"]}, "1": {"test": ["S2", "S3"], "dev": ["S01"]}}
+    write_json(tmp_path / "folds.json", sides)
+    assert audit_folds(tmp_path / "folds.json").folds["train"].tolist() == [1, 0]
+    sides["0"]["dev"] = ["S001"]
+    write_json(tmp_path / "folds.json", sides)
+    assert any("fold 0 has S1 among its development" in one for one in audit_folds(tmp_path / "folds.json").problems)
+
+
+def test_classes_that_names_do_not_tell_are_not_said_to_be_there(tmp_path: Path) -> None:
+    """Id files of CK+ and lists of subjects tell none; a headed list may tell those of some lines only."""
+    write_folds(tmp_path / "folds.json", Folds((("a", "b"), ("c",))))
+    for path in (write_ids(tmp_path / "ids", CLEAN), tmp_path / "folds.json"):
+        audit = audit_folds(path)
+        for column in ("missing_in_train", "missing_in_test"):
+            assert audit.folds[column].tolist() == ["not told by this form"] * 2
+        assert audit.ok
+    headed = tmp_path / "headed.txt"
+    headed.write_text("1-fold 2 Angry 1\nS1/001 Angry\nS2/001\n2-fold 2 Angry 1 Sad 1\nS3/001 Angry\nS4/001 Sad\n")
+    audit = audit_folds(headed)
+    assert audit.folds["missing_in_test"].tolist() == ["not told by this form", "–"]
+    assert audit.folds["missing_in_train"].tolist() == ["–", "not told by this form"]
+
+
+def test_fold_sizes_say_what_they_count(tmp_path: Path) -> None:
+    """Subjects, sequences or samples, as the form lists them."""
+    write_folds(tmp_path / "folds.json", Folds((("a", "b"), ("c",))))
+    (tmp_path / "headed.txt").write_text(HEADED)
+    ids = write_ids(tmp_path / "ids", CLEAN)
+    for path, unit in ((tmp_path / "folds.json", "subjects"), (tmp_path / "headed.txt", "sequences"), (ids, "samples")):
+        report = audit_folds(path).report()
+        assert f"{unit} tested, mean" in report
+        assert f"train {unit}" in report and f"test {unit}" in report
+
+
 def test_classes_missing_and_samples_tested_twice_or_never_are_problems(tmp_path: Path) -> None:
     """Fear is only in fold 1, which therefore trains on none; one frame is tested twice and one never."""
     path = tmp_path / "folds.txt"

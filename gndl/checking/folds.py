@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from gndl.errors import GndlError
-from gndl.fold_lists import FoldLists, Listed, cut_by_order, has_list_form, read_lists
+from gndl.fold_lists import FoldLists, Listed, cut_by_order, has_list_form, letter_and_number, read_lists
 from gndl.folds import listed_development, listed_subjects
 
 SHOWN = 5
 """Subjects named in a line of the report at most."""
+
+NONE, UNTOLD = "–", "not told by this form"
+"""In place of classes that are missing: none is, and names do not tell classes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +28,10 @@ class FoldAudit:
     ----------
     lists : FoldLists
     folds : DataFrame
-        One row per fold: ``fold``, ``train``, ``test`` (samples), ``test_subjects``, ``shared_subjects`` (in training
-        and test of this fold), ``shared_sequences`` and ``shared_samples`` (the same), ``tested_of_shared`` (samples
-        tested whose subject is trained on), ``missing_in_train`` and ``missing_in_test`` (classes, in words).
+        One row per fold: ``fold``, ``train``, ``test`` (entries of the list, see its ``unit``), ``test_subjects``,
+        ``shared_subjects`` (in training and test of this fold), ``shared_sequences`` and ``shared_samples`` (the same),
+        ``tested_of_shared`` (entries tested whose subject is trained on), ``missing_in_train`` and ``missing_in_test``
+        (classes, in words; a dash for none, and `UNTOLD` where names tell no class).
     shared : tuple of str
         Subjects that are on both sides of at least one fold.
     subjects : int
@@ -48,12 +53,14 @@ class FoldAudit:
 
     def report(self) -> str:
         """The whole audit as plain text, the verdict last."""
-        table = self.folds.rename(columns=lambda name: name.replace("_", " "))
+        unit = self.lists.unit
+        sides = {"train": f"train {unit}", "test": f"test {unit}"}
+        table = self.folds.rename(columns=lambda name: sides.get(name, name.replace("_", " ")))
         sizes = self.folds["test"]
         text = [
             f"{self.lists.path}: {self.lists.form}; {len(self.folds)} folds, {self.subjects} subjects",
             table.to_string(index=False),
-            f"Fold sizes: {sizes.min()} to {sizes.max()} tested, mean {sizes.mean():.1f}.",
+            f"Fold sizes: {sizes.min()} to {sizes.max()} {unit} tested, mean {sizes.mean():.1f}.",
             *self.problems,
         ]
         text.append(
@@ -87,7 +94,8 @@ def audit_folds(path: Path, cut: int = 0) -> FoldAudit:
 
 
 def audit_lists(lists: FoldLists) -> FoldAudit:
-    """Audit folds that have been read."""
+    """Audit folds that have been read; one person who is spelled in two ways is one."""
+    lists = _one_spelling(lists)
     everything = {one for side in (lists.train, lists.test) for own in side for one in own}
     classes = sorted({one.expression for one in everything if one.expression})
     rows, on_both_sides = [], set()
@@ -113,9 +121,38 @@ def audit_lists(lists: FoldLists) -> FoldAudit:
     return FoldAudit(lists, table, tuple(sorted(on_both_sides)), len(subjects), _problems(lists, table, everything))
 
 
+def _spelled(subjects: Iterable[str]) -> dict[str, str]:
+    """One name for every subject, the longest spelling of the same letter and number; other names are what they are."""
+    names = sorted(set(subjects), key=lambda one: (-len(one), one))
+    first: dict[tuple[str, int] | str, str] = {}
+    for name in names:
+        first.setdefault(letter_and_number(name) or name, name)
+    return {name: first[letter_and_number(name) or name] for name in names}
+
+
+def _one_spelling(lists: FoldLists) -> FoldLists:
+    """Let ``S52`` and ``S052`` be one person, as they are where the list is used, and say so in the list's form."""
+    alike = _spelled(one.subject for side in (lists.train, lists.test) for own in side for one in own)
+    others = sorted(name for name, chosen in alike.items() if name != chosen)
+    if not others:
+        return lists
+
+    def renamed(one: Listed) -> Listed:
+        subject = alike[one.subject]
+        return replace(one, subject=subject, sequence=subject + one.sequence.removeprefix(one.subject))
+
+    train, test = (tuple(tuple(map(renamed, own)) for own in side) for side in (lists.train, lists.test))
+    named = ", ".join(f"{name} is {alike[name]}" for name in others[:SHOWN]) + (" …" if len(others) > SHOWN else "")
+    return replace(lists, train=train, test=test, form=f"{lists.form}; spelled in two ways, taken as one: {named}")
+
+
 def _missing(classes: list[str], own: tuple[Listed, ...]) -> str:
     shown = {one.expression for one in own}
-    return " ".join(name for name in classes if name not in shown) or "–"
+    missing = [name for name in classes if name not in shown]
+    # A name that tells no class may show any of them.
+    if not classes or (missing and "" in shown):
+        return UNTOLD
+    return " ".join(missing) or NONE
 
 
 def _problems(lists: FoldLists, table: pd.DataFrame, everything: set[Listed]) -> tuple[str, ...]:
@@ -132,7 +169,7 @@ def _problems(lists: FoldLists, table: pd.DataFrame, everything: set[Listed]) ->
             )
         if not row["train"] or not row["test"]:
             problems.append(f"{path}: fold {row['fold']} has nothing to {'test' if row['train'] else 'train on'}")
-        if row["missing_in_train"] != "–":
+        if row["missing_in_train"] not in (NONE, UNTOLD):
             problems.append(f"{path}: fold {row['fold']} trains on no {row['missing_in_train'].replace(' ', ', ')}")
     times = Counter(one.name for own in lists.test for one in own)
     twice = sorted(name for name, count in times.items() if count > 1)
@@ -146,16 +183,18 @@ def _problems(lists: FoldLists, table: pd.DataFrame, everything: set[Listed]) ->
 def _of_subjects(path: Path) -> FoldLists:
     """Our own forms, which list subjects: each stands for all its samples; development subjects do not train."""
     tested, held = listed_subjects(path), listed_development(path)
+    alike = _spelled(name for sides in (tested, held) for own in sides.values() for name in own)
+    dev = {fold: {alike[name] for name in own} for fold, own in held.items()}
     numbers = tuple(sorted(tested))
     test = tuple(tuple(Listed(name, name, name) for name in tested[fold]) for fold in numbers)
     train = tuple(
         tuple(
             one for other in numbers if other != fold for one in test[numbers.index(other)]
-            if one.name not in held.get(fold, ())
+            if alike[one.name] not in dev.get(fold, ())
         )
         for fold in numbers
     )  # fmt: skip
-    both = [(fold, name) for fold in numbers for name in held.get(fold, ()) if name in tested[fold]]
+    both = [(fold, name) for fold in numbers for name in tested[fold] if alike[name] in dev.get(fold, ())]
     remarks = tuple(f"fold {fold} has {name} among its development and its test subjects" for fold, name in both)
     form = "subjects of each fold, development subjects apart" if held else "subjects of each fold"
-    return FoldLists(path, form, numbers, train, test, remarks)
+    return FoldLists(path, form, numbers, train, test, remarks, unit="subjects")
