@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 from damaging import TEXT, Draw, damaged, damaged_copy, made, write
@@ -15,13 +17,16 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 import layouts
+from audited_study import write_audited_study
 
+from gndl.checking.study import audit_study
 from gndl.databases import inspect_database, read_database
 from gndl.databases.clip import UnreadableClip, count_frames, decode_all
 from gndl.databases.frames_csv import choose_frames
 from gndl.databases.mmi_metadata import MetadataError, read_action_units, read_emotion, read_view
 from gndl.databases.pictures import open_whole
 from gndl.errors import GndlError
+from gndl.explore.own_photograph import decode_photograph
 from gndl.fold_lists import cut_by_order, read_lists
 from gndl.folds import Folds, read_folds
 from gndl.frames_reading import iterate_clip, picture_size, read_eyes, read_image
@@ -169,6 +174,13 @@ def imported(draw: Draw, folder: Path) -> None:
             continue
 
 
+def study(draw: Draw, folder: Path) -> None:
+    """A whole study of somebody else, with damaged files: the audit says what is wrong, or refuses in words."""
+    with patch.dict(os.environ, GNDL_DATA=str(folder / "study" / "data")):
+        root = damaged_copy(draw, folder, "study", write_audited_study, "*.[cj]s[vo]*")
+        audit_study(root / "study").report(root)
+
+
 PICTURES = {"png": {}, "jpg": {}, "bmp": {}, "tif": {"compression": "tiff_lzw"}, "gif": {}, "pgm": {}}
 
 
@@ -190,6 +202,21 @@ def picture(draw: Draw, folder: Path) -> None:
         except ValueError:  # how `open_whole` refuses
             if read is not open_whole:
                 raise
+
+
+def photograph(draw: Draw, folder: Path) -> None:
+    """A photograph that is uploaded, in every format that is taken, damaged; with an EXIF orientation."""
+
+    def make(at: Path) -> None:
+        exif = layouts.Image.Exif()
+        exif[0x0112] = 6
+        layouts.write_picture(at / "p.png", size=(40, 30))
+        for suffix in ("png", "jpg", "webp"):
+            layouts.Image.open(at / "p.png").convert("RGB").save(at / f"mine.{suffix}", exif=exif)
+
+    suffix = draw(st.sampled_from(["jpg", "png", "webp"]))
+    content = draw(damaged((made("photographs", make) / f"mine.{suffix}").read_bytes()))
+    decode_photograph(write(folder / f"mine.{suffix}", content).read_bytes(), f"mine.{suffix}")
 
 
 def clip(draw: Draw, folder: Path) -> None:
@@ -265,6 +292,6 @@ TARGETS: dict[str, Target] = {
     target.__name__: target
     for target in (
         *(ckplus, oulu_casia, mmi, metadata, manifest, frames_csv, folds, fold_lists, imported, picture, clip),
-        *(landmarks, weights, records),
+        *(landmarks, weights, records, study, photograph),
     )
 }

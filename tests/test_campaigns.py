@@ -26,6 +26,16 @@ def test_readers_answer_or_refuse_whatever_they_are_given(name: str) -> None:
     assert said == "" and tried >= 1
 
 
+def test_a_study_that_crashes_the_audit_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The target of whole studies lets nothing pass but a refusal in words."""
+
+    def crashes(*_: object) -> None:
+        raise KeyError("planted")
+
+    monkeypatch.setattr("gndl.checking.study.check_study_json", crashes)
+    assert "KeyError: 'planted'" in fuzz.try_examples("study", 0, 2)[2]
+
+
 def test_a_reader_that_raises_is_a_finding_with_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The smallest example is kept, and the exit status says that there was one."""
 
