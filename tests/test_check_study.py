@@ -63,6 +63,8 @@ def test_an_honest_study_passes_and_says_what_was_verified(base: Path, capsys: p
     spanning = "tables and figures that span the databases: tables/table1, tables/comparisons, tables/numbers, tables/n"
     assert f"{spanning}umbers.tex" in said
     assert any("mean_faces" in line for line in audit.unverified)
+    for never in ("losses, training accuracies", "weights, parameters", ".tex but for numbers.tex, .md"):
+        assert any(never in line for line in audit.unverified)
     assert cli.run(cli.Check(path=str(base / "study"))) == 0
     assert capsys.readouterr().out.strip().endswith("everything agrees")
 

@@ -121,7 +121,7 @@ def test_papermill_runs_a_notebook_by_itself(tiny_study: Path, rendered_trees: d
 
 
 def test_the_audit_finds_nothing_wrong(tiny_study: Path) -> None:
-    """`gndl check RUN` derives every number again."""
+    """`gndl check RUN` derives again what follows from the files."""
     assert check_study(tiny_study) == []
 
 

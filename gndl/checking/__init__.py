@@ -1,1 +1,1 @@
-"""Audits: every number of a study derived again, folds looked at on their own, two studies compared."""
+"""Audits: what of a study follows from its files derived again, folds looked at on their own, two studies compared."""

@@ -1,4 +1,4 @@
-"""Audit finished runs one by one: every number of run.json is derived again from the files beside it."""
+"""Audit finished runs one by one: the numbers of run.json that the files beside it give are derived again."""
 
 from __future__ import annotations
 

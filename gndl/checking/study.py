@@ -40,6 +40,16 @@ PROVENANCE = ("versions", "seeds", "git", "machine", "written", "command", "prec
 """What study.json must say of how a study was made."""
 
 
+NEVER_LOOKED_AT = (
+    "epochs.csv: losses, training accuracies, and test accuracies before the last epoch (the best one rests on them): "
+    "no other file gives them again",
+    "weights, parameters, steps and times of the runs: training them again gives these",
+    "drawings and texts (.pdf, .svg, .png, .tex but for numbers.tex, .md, notebooks): only the CSV files behind them "
+    "are looked at; `gndl report` writes them again",
+)
+"""What an audit cannot say of any study, so that nobody takes its verdict for more than it is."""
+
+
 @dataclass(frozen=True)
 class StudyAudit:
     """What the audit of a study found.
@@ -67,7 +77,7 @@ class StudyAudit:
 
 
 def audit_study(out: Path) -> StudyAudit:
-    """Re-derive every number of a study that follows from its files.
+    """Derive the numbers of a study that follow from its files again; name those that do not.
 
     - Each run's last accuracy is derived from predictions.csv, its best (and the epoch of it) from epochs.csv; every
       row's class is the one of its largest probability.
@@ -105,6 +115,8 @@ def audit_study(out: Path) -> StudyAudit:
     parts += check_across(out, runs, _content(out))
     if _content(out):
         parts.append(check_study_tables(out))
+    if any(not run.imported for run in (*runs, *across)):
+        parts.append(Looked(unverified=NEVER_LOOKED_AT))
     return StudyAudit(
         tuple(line for part in parts for line in part.problems),
         tuple(line for part in parts for line in part.verified),
@@ -233,6 +245,6 @@ def _check_accuracy_csv(out: Path) -> list[str]:
     return problems
 
 
-def _both_missing(ours: object, theirs: object) -> bool:
+def _both_missing(ours: Any, theirs: Any) -> bool:
     """As the best epoch of an imported run, of whose epochs nothing is known."""
     return bool(pd.isna(ours) and pd.isna(theirs))
