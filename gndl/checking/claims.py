@@ -29,6 +29,7 @@ from gndl.figures.redraw import CSV_FOLDERS
 from gndl.files import hash_file, hash_json
 from gndl.identity import differences
 from gndl.methods import METHOD_GROUPS
+from gndl.profiles import PAPER
 from gndl.results import FinishedRun, finished_runs
 from gndl.tables.across import title_of
 from gndl.tables.results_table import measured_on
@@ -46,6 +47,8 @@ CLAIMS = {
     6: "the paper's Table 1",
     7: "across databases",
     8: "finer grains",
+    9: "the sweep over λ",
+    10: "features and hard samples",
 }
 """The claims of ARTIFACT.md, by number."""
 
@@ -54,6 +57,7 @@ CLAIMS_OF_RUNS = {
     6: "Neither was run on licensed copies.",
     7: "They share no run across databases.",
     8: "They share no run of a finer grain.",
+    9: "They share no run at another λ than the paper's.",
 }
 """Claims that runs decide, and what is said where two studies share none."""
 
@@ -186,27 +190,34 @@ def whole_path_runs(a: Path, b: Path, of_a: set[Any], of_b: set[Any]) -> ClaimCo
     return ClaimCompared(1, CLAIMS[1], "not judged", f"{words}; one holds what the other was perhaps never asked for.")
 
 
-def files_follow(a: Path, b: Path, same_runs: bool) -> ClaimCompared:
+OF_ALL = ("*/{part}/*.csv", "*/tables/*.csv", "tables/*.csv")
+OF_FEATURES_AND_SAMPLES = tuple(
+    f"*/{{part}}/{name}.csv" for name in ("deviation_features", "deviation_measures", "hard_samples*", "sample_cells")
+)
+"""Where in a study the CSV files lie that two claims are about; ``part`` is one of `CSV_FOLDERS`."""
+
+
+def files_follow(a: Path, b: Path, same_runs: bool, number: int = 3, patterns: Iterable[str] = OF_ALL) -> ClaimCompared:
     """The CSV files behind figures and tables, byte for byte, where the runs that they follow from are the same."""
     files = [
         {
             file.relative_to(out).as_posix(): file
-            for pattern in (*(f"*/{part}/*.csv" for part in CSV_FOLDERS), "*/tables/*.csv", "tables/*.csv")
+            for pattern in dict.fromkeys(one.format(part=part) for one in patterns for part in CSV_FOLDERS)
             for file in out.glob(pattern)
         }
         for out in (a, b)
     ]
-    shared = sorted(files[0].keys() & files[1].keys())
+    shared, what = sorted(files[0].keys() & files[1].keys()), CLAIMS[number]
     if not shared:
-        return ClaimCompared(3, CLAIMS[3], "not in these studies", "No CSV file of a figure or table is in both.")
+        return ClaimCompared(number, what, "not in these studies", "No CSV file of it is in both.")
     differ = [name for name in shared if not same_bytes(files[0][name], files[1][name])]
     words = f"{len(shared) - len(differ)} of {len(shared)} CSV files that both have are the same to the byte"
     if not differ:
-        return ClaimCompared(3, CLAIMS[3], "equal", f"{words}.")
+        return ClaimCompared(number, what, "equal", f"{words}.")
     words += f"; the first that is not: {differ[0]}"
     if same_runs:
-        return ClaimCompared(3, CLAIMS[3], "different", f"{words}, though the runs are the same.")
-    return ClaimCompared(3, CLAIMS[3], "not judged", f"{words}. They follow from runs that differ, see claim 5.")
+        return ClaimCompared(number, what, "different", f"{words}, though the runs are the same.")
+    return ClaimCompared(number, what, "not judged", f"{words}. They follow from runs that differ, see claim 5.")
 
 
 def accuracies_follow(a: Path, b: Path) -> ClaimCompared:
@@ -224,7 +235,7 @@ def accuracies_agree(runs: pd.DataFrame, tolerances: Mapping[str, Tolerance | st
         sources = {*own["source_a"], *own["source_b"]}
         on = measured_on(" to ".join(map(title_of, str(database).split("-to-"))), str(own["source_a"].iloc[0]))
         what = f"{method}{'' if lam == 'none' else f', λ = {lam}'} on {on}"
-        number = 6 if sources == {"licensed"} else _number_of(str(database), str(method))
+        number = 6 if sources == {"licensed"} else _number_of(str(database), str(method), str(lam))
         spoken_of.add(number)
         if len(sources) > 1:
             words = f"one study has seen {' and the other '.join(sorted(sources))} faces."
@@ -235,12 +246,13 @@ def accuracies_agree(runs: pd.DataFrame, tolerances: Mapping[str, Tolerance | st
         yield ClaimCompared(number, CLAIMS[number], "not in these studies", CLAIMS_OF_RUNS[number])
 
 
-def _number_of(database: str, method: str) -> int:
+def _number_of(database: str, method: str, lam: str) -> int:
     """The claim on stand-ins that an accuracy belongs to."""
     if "-to-" in database:
         return 7
-    groups = {"granularity": 8}
-    return next((number for group, number in groups.items() if method in {*METHOD_GROUPS[group]} - {*REFERENCES}), 5)
+    if method in {*METHOD_GROUPS["granularity"]} - {*REFERENCES}:
+        return 8
+    return 5 if lam in ("none", f"{PAPER.lam:g}") else 9
 
 
 def _judged(number: int, what: str, own: pd.DataFrame, tolerance: Tolerance | str) -> ClaimCompared:

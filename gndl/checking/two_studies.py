@@ -11,6 +11,7 @@ import pandas as pd
 from gndl.checking.claims import (
     CLAIMS,
     HOW_TO_MEASURE,
+    OF_FEATURES_AND_SAMPLES,
     ClaimCompared,
     Tolerance,
     accuracies_agree,
@@ -109,12 +110,14 @@ def compare_studies(a: Path, b: Path, reseeded: Path | None = None) -> StudiesCo
             if why
             else f"{reseeded}: no fold of these databases has two seeds; {HOW_TO_MEASURE}."
         )
+    same_runs = set(of_a) == set(of_b) and _all_alike(runs)
     claims = [
         whole_path_runs(a, b, set(of_a), set(of_b)),
         ClaimCompared(2, CLAIMS[2], "not in these studies", "`make test` says it."),
-        files_follow(a, b, set(of_a) == set(of_b) and _all_alike(runs)),
+        files_follow(a, b, same_runs),
         accuracies_follow(a, b),
         *accuracies_agree(runs, tolerances),
+        files_follow(a, b, same_runs, 10, OF_FEATURES_AND_SAMPLES),
     ]
     return StudiesCompared(a, b, runs, len(of_a) - len(shared), len(of_b) - len(shared), tuple(settings), tuple(claims))
 
