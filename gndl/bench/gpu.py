@@ -6,6 +6,7 @@ card; on a processor it runs at smaller sizes, to show that it works.
 
 from __future__ import annotations
 
+import gc
 import sys
 from dataclasses import replace
 from typing import Any, cast
@@ -22,6 +23,7 @@ from gndl.bench.plots import ratios
 from gndl.bench.repeats import Result, interleaved, rate, seconds, spread, wait_for
 from gndl.bench.trainings import Way, WayTrainer, noise_pairs
 from gndl.device import choose_device, computing_on
+from gndl.pairs import FacePairs
 from gndl.profiles import Precision, TrainSettings
 
 
@@ -74,21 +76,12 @@ def measure(asked: Asked) -> Result:
     tables, memory = [], []
     for compile_with in ("", backend) if backend else ("",):
         for precision in precisions:
+            way = Way(precision, compile_with)
             name = f"{precision}, {'compiled' if compile_with else 'eager'}"
-            # One at a time: several trainings side by side would share the card's memory.
-            trainer = WayTrainer(Way(precision, compile_with), pairs, index, index, settings, 0, device)
-            first = seconds(trainer.epoch, device)()
-            memory.append({"way": name, "memory_mb": memory_of(trainer, device), "first_epoch_seconds": first})
-
-            def turn(trainer: WayTrainer = trainer) -> float:
-                return rate(trainer.epoch, work, device)()
-
-            def peak(precision: Precision = precision) -> float:
-                return matmul_peak(asked.gpu_matmul, precision, device)
-
-            found = interleaved({name: turn, f"matrix product, {precision}": peak}, asked.repeats)
+            _let_go(device)
+            found, taken = _measured(way, name, pairs, settings, work, asked, device)
+            memory.append(taken)
             tables.append(found.assign(precision=precision, compiled=bool(compile_with)))
-            del trainer
     repeats = pd.concat(tables, ignore_index=True)
     against = {precision: f"matrix product, {precision}" for precision in precisions}
     table = spread(repeats, against, ["precision", "compiled"])
@@ -117,6 +110,34 @@ def measure(asked: Asked) -> Result:
         notes=tuple(notes),
         figure=ratios(shown, f"Share of the matrix product's peak, {where}", "TFLOPS", []),
     )
+
+
+def _measured(
+    way: Way, name: str, pairs: FacePairs, settings: TrainSettings, work: float, asked: Asked, device: torch.device
+) -> tuple[pd.DataFrame, dict[str, object]]:
+    """Train one way in turns with the matrix product, and say what memory it takes.
+
+    Nothing outside keeps its training: several side by side would share the card's memory, and the next one's largest
+    would count them.
+    """
+    index = np.arange(settings.batch_size * asked.gpu_steps)
+    trainer = WayTrainer(way, pairs, index, index, settings, 0, device)
+    first = seconds(trainer.epoch, device)()
+    memory = {"way": name, "memory_mb": memory_of(trainer, device), "first_epoch_seconds": first}
+
+    def peak() -> float:
+        return matmul_peak(asked.gpu_matmul, way.precision, device)
+
+    turns = {name: rate(trainer.epoch, work, device), f"matrix product, {way.precision}": peak}
+    return interleaved(turns, asked.repeats), memory
+
+
+def _let_go(device: torch.device) -> None:
+    """Free what a training that is over has left: it holds itself in circles, as compiled code does its network."""
+    torch.compiler.reset()
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def main() -> None:
