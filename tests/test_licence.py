@@ -78,7 +78,7 @@ def pictures_in(name: str, content: bytes) -> list[bytes]:
         return [content]
     if name.endswith(".pdf"):
         return pictures_of_pdf(content)
-    text = content.decode("utf-8", "replace").replace("\\n", "").replace("\n", "")
+    text = re.sub(r'\\n",\s*"|\\n|\n', "", content.decode("utf-8", "replace"))
     found = []
     for run in re.findall(r"[A-Za-z0-9+/]{80,}={0,2}", text):
         decoded = base64.b64decode(run + "=" * (-len(run) % 4))
@@ -222,6 +222,10 @@ def plant(study: Prepared) -> None:
     np.save(own / "faces.npy", face)
     link = f"data:image/png;base64,{base64.b64encode(png(FORBIDDEN)).decode()}"
     (own / "note.md").write_text(f"![face]({link})")
+    wrapped = base64.encodebytes(png(FORBIDDEN, 400)).decode()
+    (own / "wrapped.txt").write_text(f"a face:\n{wrapped}")
+    write_json(own / "wrapped.json", {"face": wrapped, "lines": wrapped.splitlines()})
+    drawing = "<svg viewBox='0 0 9 9'><rect fill='#ff00ff' width='9' height='9'/></svg>"
     results.write_csv(pd.DataFrame({"a": [1]}), out / "accuracy.csv")
 
     def shown(picture: bytes, kind: str = "image/png") -> nbformat.NotebookNode:
@@ -243,9 +247,19 @@ def plant(study: Prepared) -> None:
         new_code_cell(
             "album", outputs=[shown(one.picture, f"image/{one.kind}") for one in album(out, ["ckplus"], "licensed")]
         ),
+        new_code_cell(
+            "wrapped",
+            outputs=[
+                new_output("stream", text=f"a face:\n{wrapped}"),
+                new_output("execute_result", {"text/plain": wrapped}),
+            ],
+        ),
+        new_markdown_cell(f"a drawing: {drawing}"),
+        new_code_cell("markdown", outputs=[new_output("display_data", {"text/markdown": f"A drawing: {drawing}"})]),
+        new_code_cell("metadata", metadata={"tags": ["kept"], "face": link, "name": link}),
     ]
     widgets = {"application/vnd.jupyter.widget-state+json": {"state": {"a": base64.b64encode(png(FORBIDDEN)).decode()}}}
-    notebook = new_notebook(cells=cells, metadata={"widgets": widgets})
+    notebook = new_notebook(cells=cells, metadata={"widgets": widgets, "cover": link, "title": link, "gndl": {}})
     (own / "notebooks").mkdir()
     nbformat.write(notebook, own / "notebooks" / "1_databases.ipynb")
 
@@ -258,7 +272,7 @@ def test_a_bundle_holds_no_pixel_of_a_face_that_may_not_be_printed(study: Prepar
     before = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
     planted = [name for name, body in before.items() if any(marked(one, FORBIDDEN) for one in pictures_in(name, body))]
     assert {"ckplus/notebooks/1_databases.ipynb", "ckplus/figures/undeclared.png", "ckplus/figures/undeclared.pdf",
-            "ckplus/figures/undeclared.svg", "ckplus/note.md",
+            "ckplus/figures/undeclared.svg", "ckplus/note.md", "ckplus/wrapped.txt", "ckplus/wrapped.json",
             "ckplus/figures/swapped.png"} <= set(planted)  # fmt: skip
 
     bundle = share(out, tmp_path / "bundle.zip")
@@ -267,6 +281,7 @@ def test_a_bundle_holds_no_pixel_of_a_face_that_may_not_be_printed(study: Prepar
     pictures = {name: pictures_in(name, content) for name, content in files.items()}
     assert [name for name, found in pictures.items() if any(marked(one, FORBIDDEN) for one in found)] == []
     assert not any(b"ff00ff" in content.lower() for name, content in files.items() if name.endswith(".svg"))
+    assert b"#ff00ff" not in files["ckplus/notebooks/1_databases.ipynb"]
 
     kept = {"study.json", "accuracy.csv", "ckplus/crops.csv", "ckplus/folds.json", MANIFEST,
             *(f"ckplus/figures/{name}.{kind}" for name in ("contact_sheet", "confusion_matrices")
@@ -274,17 +289,23 @@ def test_a_bundle_holds_no_pixel_of_a_face_that_may_not_be_printed(study: Prepar
     assert kept <= set(files)
     for name in ("undeclared", "of_a_subject"):
         assert not {f"ckplus/figures/{name}.{kind}" for kind in ("pdf", "svg", "png")} & set(files)
-    assert {"ckplus/face.gif", "ckplus/faces.npy", "ckplus/note.md", LICENSED_FACES} & set(files) == set()
+    assert {"ckplus/face.gif", "ckplus/faces.npy", "ckplus/note.md", "ckplus/wrapped.txt", "ckplus/wrapped.json",
+            LICENSED_FACES} & set(files) == set()  # fmt: skip
     notebook = nbformat.reads(files["ckplus/notebooks/1_databases.ipynb"].decode(), as_version=4)
-    shown = {cell.source: [set(output.get("data", {})) for output in cell.outputs] for cell in notebook.cells[1:]}
+    shown = {
+        cell.source: [set(output.get("data", {})) for output in cell.outputs]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    }
     assert shown["sheet"] == shown["numbers"] == [{"image/png", "text/plain"}]
     assert shown["bad"] == [{"text/plain"}, {"text/plain"}]
     assert shown["table"] == [{"text/html"}]
     assert any("image/png" in one or "image/jpeg" in one for one in shown["album"])
     assert any(marked(one, ALLOWED) for one in pictures["ckplus/notebooks/1_databases.ipynb"])
+    assert notebook.cells[-1].metadata == {"tags": ["kept"]} and notebook.metadata == {"gndl": {}}
     words = files[MANIFEST].decode()
     assert "©Jeffrey Cohn" in words
-    assert bundle.removed["ckplus/notebooks/1_databases.ipynb"] >= 9
+    assert bundle.removed["ckplus/notebooks/1_databases.ipynb"] >= 17
     assert share(out, tmp_path / "again.zip").path.read_bytes() == bundle.path.read_bytes()
 
 

@@ -1,7 +1,8 @@
 """A notebook without the faces that may not be passed on: every picture that does not say whose it is goes too.
 
 Kept are texts, tables, and pictures whose own declaration (`gndl.figures.shown`) names nobody but people who may be
-shown. Widgets, attachments, and pictures hidden in HTML or Markdown are removed, since they declare nothing.
+shown. Widgets, attachments, pictures hidden in a text, and all metadata but what is known to hold none are removed,
+since they declare nothing.
 """
 
 from __future__ import annotations
@@ -9,31 +10,31 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
-import re
+import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import nbformat
 from nbformat import NotebookNode
 
 from gndl.figures.shown import read_declaration
+from gndl.sharing.hidden_pictures import REMOVED, hides_pixels, without_pictures
 
 MayShow = Callable[[Iterable[str]], bool]
 """Whether all faces, named ``DATABASE/SUBJECT``, may be shown."""
 
-REMOVED = "(picture removed: it may show a face that is not to be passed on)"
-
 TEXTS = ("text/plain", "text/markdown", "text/latex", "text/html")
+SHOWN_AS_MARKUP = ("text/markdown", "text/html")
 PICTURES = ("image/png", "image/jpeg")
 
-_HOLDS_A_PICTURE = re.compile(
-    r"data:\s*[a-z]+/|<\s*(img|svg|image|video|canvas|iframe|object|embed|picture|script)\b|url\(", re.IGNORECASE
-)
-_DATA = re.compile(r"data:[a-z]+/[^\s\"')>]*|[A-Za-z0-9+/]{400,}={0,2}", re.IGNORECASE)
+NOTEBOOK_METADATA = ("kernelspec", "language_info", "gndl", "papermill", "title", "authors")
+CELL_METADATA = (
+    "tags", "papermill", "execution", "name", "collapsed", "scrolled", "editable", "deletable", "jupyter", "slideshow",
+)  # fmt: skip
+OUTPUT_METADATA = ("width", "height", "needs_background", "isolated", "expanded")
+"""Entries of metadata that are kept; whatever else a program has put there may be a picture."""
 
-
-def holds_a_picture(text: str) -> bool:
-    """Whether a text has a picture in it: as a data address, a tag, or a long run of base64."""
-    return bool(_HOLDS_A_PICTURE.search(text) or _DATA.search(text))
+_MARKUP_MAGICS = ("%%html", "%%svg", "%%markdown", "%%javascript", "%%js")
 
 
 def without_faces(notebook: NotebookNode, may_show: MayShow) -> tuple[NotebookNode, int]:
@@ -47,47 +48,69 @@ def without_faces(notebook: NotebookNode, may_show: MayShow) -> tuple[NotebookNo
         Says of the faces that a picture declares whether all of them may be shown.
     """
     notebook = copy.deepcopy(notebook)
-    removed = 0
-    state = notebook.metadata.pop("widgets", None)
-    removed += len(_DATA.findall(str(state))) if state else 0
+    notebook.metadata, removed = _kept(notebook.metadata, NOTEBOOK_METADATA)
     for cell in notebook.cells:
         removed += len(cell.pop("attachments", {}))
-        cell.source, count = _DATA.subn(REMOVED, cell.source)
+        cell.metadata, count = _kept(cell.metadata, CELL_METADATA)
+        removed += count
+        markup = cell.cell_type != "code" or cell.source.lstrip().lower().startswith(_MARKUP_MAGICS)
+        cell.source, count = without_pictures(cell.source, markup)
         removed += count
         for output in cell.get("outputs", ()):
             removed += _clear(output, may_show)
     return notebook, removed
 
 
+def still_holds_a_picture(notebook: NotebookNode, may_show: MayShow) -> bool:
+    """Whether a notebook that was cleared holds a picture all the same, wherever in the file it may be."""
+    rest, removed = without_faces(notebook, may_show)
+    for output in (output for cell in rest.cells for output in cell.get("outputs", ())):
+        for kind in PICTURES:  # those left are pictures that may be shown
+            output.get("data", {}).pop(kind, None)
+    return removed > 0 or hides_pixels(nbformat.writes(rest))
+
+
 def _clear(output: NotebookNode, may_show: MayShow) -> int:
     """Take out of one output what may show a face; the number of pictures removed."""
     if "data" not in output:
         removed = 0
-        for key in ("text", "evalue"):
+        for key in ("text", "ename", "evalue", "traceback"):
             if key in output:
-                output[key], count = _DATA.subn(REMOVED, _joined(output[key]))
+                between = "\n" if key == "traceback" else ""
+                text, count = without_pictures(_joined(output[key], between), markup=False)
+                if count:
+                    output[key] = text.split("\n") if key == "traceback" else text
                 removed += count
-        if "traceback" in output:
-            output["traceback"] = [_DATA.sub(REMOVED, line) for line in output["traceback"]]
         return removed
     kept: dict[str, Any] = {}
     removed = 0
     for kind, value in output["data"].items():
         if kind in PICTURES and _may_stay(_joined(value), may_show):
             kept[kind] = value
-        elif kind == "text/html" and holds_a_picture(_joined(value)):
-            removed += 1
         elif kind in TEXTS:
-            kept[kind], count = _DATA.subn(REMOVED, _joined(value))
+            text, count = without_pictures(_joined(value), kind in SHOWN_AS_MARKUP)
             removed += count
+            if not count or kind != "text/html":  # what is left of HTML without its pictures need not make sense
+                kept[kind] = text
         else:
             removed += 1
     if removed and not set(kept) & set(PICTURES):
         kept["text/plain"] = REMOVED
     output["data"] = NotebookNode(kept)
-    about = output.get("metadata", {})
-    output["metadata"] = NotebookNode({kind: about[kind] for kind in about if kind in kept})
+    if "metadata" in output:
+        about = {kind: _kept(output["metadata"][kind], OUTPUT_METADATA) for kind in output["metadata"] if kind in kept}
+        removed += sum(count for _, count in about.values())
+        output["metadata"] = NotebookNode({kind: entries for kind, (entries, _) in about.items() if entries})
     return removed
+
+
+def _kept(metadata: Any, names: tuple[str, ...]) -> tuple[NotebookNode, int]:
+    """The entries of metadata that are known to hold no picture and do not, and how many of the others held one."""
+    if not isinstance(metadata, dict):
+        return NotebookNode(), 0
+    pictures = {name: hides_pixels(json.dumps(value)) for name, value in metadata.items()}
+    kept = {name: value for name, value in metadata.items() if name in names and not pictures[name]}
+    return NotebookNode(kept), sum(pictures.values())
 
 
 def _may_stay(value: str, may_show: MayShow) -> bool:
@@ -98,5 +121,5 @@ def _may_stay(value: str, may_show: MayShow) -> bool:
     return faces is not None and may_show(faces)
 
 
-def _joined(value: Any) -> str:
-    return "".join(value) if isinstance(value, list) else str(value)
+def _joined(value: Any, between: str = "") -> str:
+    return between.join(value) if isinstance(value, list) else str(value)

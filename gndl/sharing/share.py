@@ -22,7 +22,8 @@ from gndl.files import hash_file, written_aside
 from gndl.licence import LICENSED_FACES, Publishable, publishable
 from gndl.paper import DATABASE_TITLES
 from gndl.request import read_study_json
-from gndl.sharing.notebook_faces import MayShow, holds_a_picture, without_faces
+from gndl.sharing.hidden_pictures import holds_a_picture
+from gndl.sharing.notebook_faces import MayShow, still_holds_a_picture, without_faces
 
 NUMBERS = (".csv", ".json", ".md", ".tex", ".bib", ".txt")
 PICTURES = (".pdf", ".svg", ".png", ".jpg", ".jpeg")
@@ -143,8 +144,7 @@ def _second_look(files: dict[str, bytes], may_show: MayShow) -> None:
     """Look once more at what is about to be written; a picture that slipped through stops the bundle."""
     for name, content in files.items():
         if name.endswith(".ipynb"):
-            _, again = without_faces(nbformat.reads(content.decode(), as_version=4), may_show)
-            slipped = again > 0
+            slipped = still_holds_a_picture(nbformat.reads(content.decode(), as_version=4), may_show)
         elif name.endswith((".png", ".jpg", ".jpeg")):
             faces = read_declaration(content)
             slipped = faces is None or not may_show(faces)
