@@ -127,18 +127,19 @@ def summarise_choices(chosen: pd.DataFrame, baseline: str = "baseline") -> pd.Da
         (:func:`gndl.comparison.compare`); the p value is NaN below seven folds.
     """
     rows = []
-    reference = _by_fold(chosen[chosen["method"] == baseline])
+    reference = chosen.loc[chosen["method"] == baseline, ["fold", "seed", "accuracy"]]
     for method, own in chosen.groupby("method", sort=True):
         folds = _by_fold(own)
         row = {"database": own["database"].iloc[0], "source": own["source"].iloc[0], "method": method}
         row |= {"folds": len(folds), "lams": own["lams"].iloc[0], "baseline": baseline}
         row |= {"fixed": folds["fixed"].mean(), "on_dev": folds["dev"].mean(), "on_test": folds["test"].mean()}
-        both = folds.merge(reference, on="fold", suffixes=("", "_of_baseline"))
+        both = own.merge(reference, on=["fold", "seed"], suffixes=("", "_of_baseline"))  # a seed of one alone is out
         both = both if method != baseline else both.iloc[:0]
+        to_baseline = (both["accuracy"] - both["accuracy_of_baseline"]).groupby(both["fold"]).mean()
         for name, differences in (
             ("gap", folds["test"] - folds["dev"]),
             ("to_fixed", (folds["dev"] - folds["fixed"]).dropna()),
-            ("to_baseline", both["dev"] - both["dev_of_baseline"]),
+            ("to_baseline", to_baseline),
         ):
             row |= _compared(name, differences, float(folds["share"].mean()))
         rows.append(row)

@@ -166,6 +166,9 @@ def test_words_say_whether_the_generator_knows_the_person() -> None:
     guesses = numbers_of(planted_features(f_gen=same, deviation=own.f_exam - same))
     assert "it knows something of the person" in words.agreement_words(knows, "rendered")
     assert "G comes no closer than that mean" in words.agreement_words(guesses, "licensed")
+    gain = knows["measure"] == "gain over the mean neutral"
+    several = knows.assign(lowest=knows["lowest"].mask(gain, -0.4), folds=10)
+    assert "but not in every fold: no sign yet" in words.agreement_words(several, "licensed")
     assert "says nothing about people" in words.agreement_words(knows, "rendered")
     assert "says nothing about people" not in words.agreement_words(knows, "licensed")
     assert "finds its own first in 100.0 % (chance 8.3 %)" in words.retrieval_words(knows, "licensed")

@@ -243,3 +243,12 @@ def test_a_study_keeps_to_what_it_chooses_on_and_older_ones_chose_on_nothing(tmp
     select = dataclasses.replace(request, settings=with_overrides(PROFILES["smoke"], select_on="dev"))
     with pytest.raises(GndlError, match="select_on is 'nothing' there and 'dev' now"):
         joined(select, kept)
+
+
+def test_a_seed_that_one_method_alone_has_is_in_no_difference(chosen_study: Path) -> None:
+    """Differences are taken within fold and seed, then averaged; a second seed of GNDL alone changes none of them."""
+    chosen = choices(chosen_study, "ckplus")
+    before = summarise_choices(chosen).set_index("method").loc["gndl"]
+    second = chosen[chosen["method"] == "gndl"].assign(seed=7, accuracy=0.0)
+    after = summarise_choices(pd.concat([chosen, second], ignore_index=True)).set_index("method").loc["gndl"]
+    assert after["to_baseline"] == before["to_baseline"] and after["on_dev"] < before["on_dev"]

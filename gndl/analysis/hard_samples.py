@@ -271,4 +271,5 @@ def _side_by_side(first: pd.DataFrame, second: pd.DataFrame, whose: str) -> pd.D
     both = tables[0].merge(tables[1], on=[*KEY, *NAMES], how="outer", validate="one_to_one")
     if len(both) != len(first) or len(both) != len(second):
         raise GndlError(f"{whose} were not tested on the same samples; train them in one study, on the same folds.")
-    return both.sort_values(KEY, ignore_index=True).assign(gain=both["truth_p_b"] - both["truth_p_a"])
+    both = both.sort_values(KEY, ignore_index=True)
+    return both.assign(gain=both["truth_p_b"] - both["truth_p_a"])

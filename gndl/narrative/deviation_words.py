@@ -92,12 +92,7 @@ def agreement_words(numbers: pd.DataFrame, source: str) -> str:
         f"{same:.3g}, and the mean neutral feature of the training subjects, which knows nobody, by {mean:.3g}. "
     )
     if gain is not None:
-        text += (
-            f"**G comes closer than that mean, by {100 * gain:.0f} %: it knows something of the person.** "
-            if gain > EQUAL_DISTANCE
-            else f"**G comes no closer than that mean** (gain {100 * gain:+.0f} %), so its closeness is no sign that "
-            "it knows the person. "
-        )
+        text += _closer(gain, _row(numbers, "gain over the mean neutral", F_GEN, ALL))
     if spread is not None:
         drawn_together = ": all neutral faces have been drawn together, so that any guess is close"
         text += (
@@ -217,6 +212,20 @@ def _row(numbers: pd.DataFrame, measure: str, feature: str, condition: str) -> p
     chosen = (numbers["measure"] == measure) & (numbers["feature"] == feature) & (numbers["condition"] == condition)
     found = numbers[chosen & (numbers["folds"] > 0)]
     return found.iloc[0] if len(found) else None
+
+
+def _closer(gain: float, row: Mapping[Any, Any] | None) -> str:
+    """Whether G comes closer than the mean of others; only where every fold says so it is more than chance."""
+    if gain <= EQUAL_DISTANCE or row is None:
+        return (
+            f"**G comes no closer than that mean** (gain {100 * gain:+.0f} %), so its closeness is no sign that "
+            "it knows the person. "
+        )
+    closer = f"G comes closer than that mean, by {100 * gain:.0f} %"
+    if row["lowest"] <= 0:
+        return f"{closer}, but not in every fold: no sign yet that it knows the person. "
+    where = "in every fold" if row["folds"] > 1 else "in the one fold measured"
+    return f"**{closer}, {where}: it knows something of the person.** "
 
 
 def _value(numbers: pd.DataFrame, measure: str, feature: str, condition: str) -> float | None:
