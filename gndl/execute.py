@@ -1,7 +1,8 @@
 """Run notebooks in batch with papermill, several side by side, and only those of which something has changed.
 
 A notebook appears in its folder whole, or as ``NAME.failed.ipynb``. It keeps a fingerprint of what it was made from:
-its cells, its parameters, the runs on disk and the package's version. While that is the same it is not run again.
+its cells, its parameters, the runs on disk, whose faces may be shown and the package's version. While that is the same
+it is not run again.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ import psutil
 
 from gndl import __version__
 from gndl.files import hash_file, hash_json, written_aside
+from gndl.licence import publishable
 from gndl.notebook_size import keep_small
 from gndl.paths import notebooks_folder, repository_root
+from gndl.request import read_study_json
 from gndl.results import finished_runs
 
 FOR_EACH_DATABASE = "123456"
@@ -93,7 +96,8 @@ def notebook_sources(numbers: str = "") -> list[Path]:
 def inputs_of(out: Path, database: str = "") -> dict[str, str]:
     """Name what the notebooks of a study read, each with a hash: runs, folds and crops, of one database or of all.
 
-    Those that span the databases read the runs across them, and the figures on disk too.
+    Whose faces they may show is among it, unless these are rendered. Those that span the databases read the runs
+    across them, and the figures on disk too.
     """
     found = {
         run.folder.relative_to(out).as_posix(): f"{run.record['identity_hash']} {run.record['epochs']}"
@@ -103,7 +107,20 @@ def inputs_of(out: Path, database: str = "") -> dict[str, str]:
     patterns = [f"{database or '*'}/folds.json", f"{database or '*'}/crops.csv"]
     for pattern in patterns if database else [*patterns, "*/figures/*.png", "*/tables/*.csv"]:
         found |= {file.relative_to(out).as_posix(): hash_file(file) for file in sorted(out.glob(pattern))}
-    return found
+    return found | _who_may_be_shown(out, database)
+
+
+def _who_may_be_shown(out: Path, database: str) -> dict[str, str]:
+    """Of each database of people the subjects who may be printed: whoever is entered or withdrawn changes pictures."""
+    content = read_study_json(out) if (out / "study.json").exists() else {}
+    source = content.get("source", "rendered")
+    if source == "rendered":  # everybody, whatever is entered
+        return {}
+    rules = {name: publishable(out, name, source) for name in content["asked"]["data_roots"] if database in ("", name)}
+    return {
+        f"{name}: may be shown": "everybody" if rule.subjects is None else hash_json(sorted(rule.subjects))
+        for name, rule in rules.items()
+    }
 
 
 def execute_missing(tasks: Sequence[Task], jobs: int) -> Iterator[Executed]:

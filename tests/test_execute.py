@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from written_runs import CLASSES, predictions, write_run
 from gndl import execute
 from gndl.batch import Batch
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
+from gndl.files import write_json
 from gndl.notebook_size import keep_small, size_of
 from gndl.request import StudyRequest, profile_named, save_request
 from gndl.sweeping.sweep import Sweep
@@ -144,6 +146,32 @@ def test_the_inputs_are_the_runs_folds_and_crops(tmp_path: Path) -> None:
     write_run(tmp_path / "across", "baseline", "none", 0, table, database="ckplus-to-mmi")
     assert "across/ckplus-to-mmi/baseline/lam-none/fold-0/seed-0" in inputs_of(tmp_path)
     assert inputs_of(tmp_path, "mmi") == own
+
+
+def test_entering_or_withdrawing_a_subject_runs_notebooks_again(tmp_path: Path) -> None:
+    """Those of the database whose list it is and those of the study; of rendered faces none."""
+    asked = {"settings": {"train": {"epochs": 1}}, "data_roots": {"mmi": "/mmi", "oulu_casia": "/oulu", "manifest": ""}}
+
+    def now(source: str, **entered: list[str]) -> list[Task]:
+        write_json(tmp_path / "study.json", {"asked": asked, "source": source, "publishable": entered})
+        of = [partial(inputs_of, tmp_path, name) for name in ("mmi", "oulu_casia", "manifest", "")]
+        return [Task(notebook, tmp_path / str(i), {}, inputs) for i, inputs in enumerate(of)]
+
+    notebook = write_notebook(tmp_path / "1_x.ipynb", "1")
+    for made in now("licensed", mmi=["S001", "S002"]):
+        finished(made)
+    assert [task.is_done() for task in now("licensed", mmi=["S001", "S002"])] == [True] * 4
+    assert [task.is_done() for task in now("licensed", mmi=["S001"])] == [False, True, True, False]
+    assert [task.is_done() for task in now("licensed")] == [False, True, True, False]
+    assert [task.is_done() for task in now("licensed", mmi=["S001", "S002"], oulu_casia=["P001"])] == [
+        True, False, True, False,
+    ]  # fmt: skip
+    for made in now("own"):
+        finished(made)
+    assert [task.is_done() for task in now("own", manifest=["*"])] == [True, True, False, False]
+    for made in now("rendered"):
+        finished(made)
+    assert [task.is_done() for task in now("rendered", mmi=["S001"], manifest=["*"])] == [True] * 4
 
 
 def test_an_executed_notebook_stays_small() -> None:
