@@ -111,7 +111,7 @@ def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pyte
     if name == "gap":
         assert (folder / "gap-operations.csv").exists() and any("largest remaining gap" in line for line in said)
     if name == "gpu":
-        assert any("claim nothing about a GPU" in line for line in said)
+        assert any("No GPU was asked for (--device cuda)" in line for line in said)
 
 
 def test_nothing_that_is_kept_names_the_machine(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def measure_some(names: Sequence[str], asked: Asked, out: Path, say: Callable[[s
     for name in names:
         if name not in MODULES:
             raise GndlError(f"There is no benchmark {name!r}; choose among {', '.join(MODULES)}.")
-    here = about()
+    here = about(asked.device)
     folder = out / folder_name(here)
     measured: list[str] = []
     left_out: dict[str, str] = {}

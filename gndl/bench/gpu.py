@@ -94,7 +94,10 @@ def measure(asked: Asked) -> Result:
     where = torch.cuda.get_device_name(device) if cuda else "a processor, one thread"
     notes = [f"Measured on {where}.", *([why_not] if why_not else [])]
     if not cuda:
-        notes.append("No GPU was at hand: these numbers show that the script runs, and claim nothing about a GPU.")
+        notes.append(
+            "No GPU was asked for (--device cuda): these numbers show that the script runs, and claim nothing "
+            "about a GPU."
+        )
     shown = table.rename(columns={"teraflops": "median"})[trainings]
     return Result(
         name="gpu",

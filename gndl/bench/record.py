@@ -20,8 +20,11 @@ from gndl.sweeping.estimate import duration
 MACHINE = "machine.json"
 
 
-def about() -> dict[str, Any]:
-    """Say when and with what is measured: processor, cores, GPU, versions, commit; no machine's name and no path."""
+def about(device: str) -> dict[str, Any]:
+    """Say when and with what is measured: processor, cores, versions, commit; no machine's name and no path.
+
+    A GPU is named only where ``device`` asks for it: what a processor computes beside one is another machine's.
+    """
     this, git = machine(), git_state()
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d"),
@@ -29,7 +32,8 @@ def about() -> dict[str, Any]:
         "changed": git["changed"],
         "processor": this["processor"],
         "cores": this["cores"],
-        "gpu": this["gpu"],
+        "device": device,
+        "gpu": this["gpu"] if device.startswith("cuda") else None,
         "versions": versions(),
     }
 
