@@ -6,7 +6,7 @@ CKPLUS ?=
 OULU_CASIA ?=
 MMI ?=
 OUT ?= runs/$(PROFILE)
-# Processes at once; one per core unless told otherwise (runs on a GPU: one at a time).
+# Processes at once; one per core unless told otherwise (on GPUs: one on each).
 JOBS ?=
 STUDY_OPTIONS ?=
 # The study whose CSV files `make figures` draws, and where to.
