@@ -312,7 +312,13 @@ def test_numbers_of_samples_and_features_have_macros_too(tmp_path: Path) -> None
             measure=["cosine", "cosine", "top-1"], feature=["G(F_exam)"] * 3,
             condition=["all", "anger", "whole database"], value=[0.9, 0.8, 0.25],
             chance=[np.nan, np.nan, 0.01])  # fmt: skip
+    written(
+        tmp_path, "reliability", low=[0.0, 0.5], high=[0.5, 1.0], method=["gndl", "gndl"], lam=["5", "5"],
+        error=[0.042, 0.042], mean_confidence=[0.86, 0.86],
+    )  # fmt: skip
     numbers = {number.macro: number.text for number in numbers_of_analyses(tmp_path, "mmi")}
+    assert numbers["gndlCalibrationErrorMmiGndlLamFive"] == r"\ensuremath{+4.20}"
+    assert numbers["gndlConfidenceMmiGndlLamFive"] == "86.00"
     assert numbers["gndlCellsMmiSequencesOnlyGndl"] == "1"
     assert numbers["gndlCellsMmiFramesBoth"] == "9"
     assert numbers["gndlPExactMcnemarMmi"] == "0.500"

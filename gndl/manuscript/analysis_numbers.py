@@ -24,9 +24,15 @@ def numbers_of_analyses(folder: Path, database: str) -> Iterator[Number]:
         Of the figures, such as ``OUT/DATABASE/figures``.
     database : str
     """
-    for name, numbers in (("sensitivity", _sweep), ("sample_cells", _cells), ("deviation_measures", _features)):
+    kinds = {
+        "sensitivity": _sweep, "sample_cells": _cells, "deviation_measures": _features, "reliability": _calibration,
+    }  # fmt: skip
+    for name, numbers in kinds.items():
         if has_rows(folder / f"{name}.csv"):
-            for row in read_figure_csv(folder / f"{name}.csv")[0].to_dict("records"):
+            table = read_figure_csv(folder / f"{name}.csv")[0]
+            if name == "reliability":  # one row a bin; what is quoted is the same in all of a method
+                table = table.drop_duplicates(["method", "lam"])
+            for row in table.to_dict("records"):
                 yield from numbers(database, row)
 
 
@@ -42,6 +48,12 @@ def _sweep(database: str, row: dict[Any, Any]) -> Iterator[Number]:
     if row["to_baseline_folds"]:
         meaning = f"{of}: mean difference to the baseline"
         yield points_number(("sweep", "difference", *name), row["to_baseline_difference"], meaning)
+    if row.get("to_fixed_folds"):
+        meaning = f"{of}: mean difference to the λ fixed beforehand"
+        yield points_number(("sweep", "to", "fixed", *name), row["to_fixed_difference"], meaning)
+        for end, word in (("low", "lower"), ("high", "upper")):
+            text = f"{meaning}, {word} end of the 95 % interval"
+            yield points_number(("sweep", "to", "fixed", end, *name), row[f"to_fixed_{end}"], text)
 
 
 def _cells(database: str, row: dict[Any, Any]) -> Iterator[Number]:
@@ -68,3 +80,11 @@ def _features(database: str, row: dict[Any, Any]) -> Iterator[Number]:
     yield decimal_number(name, row["value"], meaning)
     if not pd.isna(row["chance"]):
         yield decimal_number((*name, "chance"), row["chance"], f"{meaning}: by chance")
+
+
+def _calibration(database: str, row: dict[Any, Any]) -> Iterator[Number]:
+    """How sure a method is on average, and how far confidence and accuracy are apart."""
+    name = (database, str(row["method"]), *(("lam", str(row["lam"])) if row["lam"] != "none" else ()))
+    of = f"{row['method']} on {database}"
+    yield percent_number(("confidence", *name), row["mean_confidence"], f"mean confidence of {of}")
+    yield points_number(("calibration", "error", *name), row["error"], f"calibration error of {of}")

@@ -214,7 +214,7 @@ def _row(numbers: pd.DataFrame, measure: str, feature: str, condition: str) -> p
     return found.iloc[0] if len(found) else None
 
 
-def _closer(gain: float, row: Mapping[Any, Any] | None) -> str:
+def _closer(gain: float, row: pd.Series | None) -> str:
     """Whether G comes closer than the mean of others; only where every fold says so it is more than chance."""
     if gain <= EQUAL_DISTANCE or row is None:
         return (
