@@ -143,13 +143,13 @@ def enter(content: dict[str, Any], publishable_file: str, consent: bool) -> None
         content[KEY] = entered
 
 
-def label_licensed(folder: Path, title: str) -> None:
-    """Write ``LICENSED-FACES.txt`` at the root of what holds faces of a licensed copy, once."""
+def label_licensed(folder: Path, title: str, holds: str = "faces, or pictures made from faces, of") -> None:
+    """Write ``LICENSED-FACES.txt`` at the root of what holds faces of a licensed copy or comes from them, once."""
     path = folder / LICENSED_FACES
     if not path.exists():
         write_text(
             path,
-            f"This folder holds faces, or pictures made from faces, of a licensed copy of {title}.\n"
+            f"This folder holds {holds} a licensed copy of {title}.\n"
             "They are not yours to pass on: keep the folder to those whom your agreement names, and out of\n"
             "every repository, cloud folder and issue. `gndl share STUDY` makes a bundle without them.\n",
         )

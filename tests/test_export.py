@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from gndl import cli
 from gndl.bench_commands import Export
 from gndl.checkpoint import read_weights
 from gndl.errors import GndlError
+from gndl.files import write_json
+from gndl.licence import LICENSED_FACES
 from gndl.methods import build_method
 from gndl.profiles import TrainSettings
 from gndl.sharing import export
@@ -77,6 +80,20 @@ def test_weights_of_licensed_faces_carry_a_warning_and_rendered_ones_do_not(run:
     record["identity"]["extra"] |= {"source": "licensed", "database": "ckplus+mmi-to-oulu_casia"}
     card = card_text(describe(record, 16, 1e-6, None))
     assert "licensed copy of CK+ and MMI" in card and "of Oulu-CASIA, on which it was not trained" in card
+
+
+def test_an_export_of_a_licensed_run_is_labelled_and_one_of_a_rendered_run_is_not(run: Path, tmp_path: Path) -> None:
+    """The file that model.json names lies there, and says what was trained on."""
+    licensed = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((licensed / "run.json").read_text())
+    record["identity"]["extra"] |= {"source": "licensed", "database": "ckplus+mmi-to-oulu_casia"}
+    write_json(licensed / "run.json", record)
+    export_run(licensed, tmp_path / "out")
+    named = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))["labelled"]
+    words = (tmp_path / "out" / named).read_text()
+    assert named == LICENSED_FACES and "weights trained on faces of a licensed copy of CK+ and MMI." in words
+    export_run(run, tmp_path / "rendered")
+    assert not (tmp_path / "rendered" / LICENSED_FACES).exists()
 
 
 def test_an_export_that_differs_from_pytorch_writes_nothing(

@@ -22,10 +22,10 @@ from gndl.checkpoint import WEIGHTS
 from gndl.device import autocast
 from gndl.errors import GndlError
 from gndl.files import hash_file, write_json, write_text, written_aside
-from gndl.licence import LICENSED_FACES
+from gndl.licence import LICENSED_FACES, label_licensed
 from gndl.model import Method
 from gndl.paths import study_of_run
-from gndl.sharing.export_card import card_text
+from gndl.sharing.export_card import card_text, trained_and_tested
 from gndl.train import load_method
 
 TOLERANCE = 1e-4
@@ -81,6 +81,8 @@ class Export:
 def export_run(run: Path, folder: Path | None = None) -> Export:
     """Write a finished run's ``weights.safetensors``, ``model.onnx``, ``model.json`` and ``MODEL-CARD.md``.
 
+    What was trained on a licensed copy carries ``LICENSED-FACES.txt``.
+
     Parameters
     ----------
     run : Path
@@ -112,6 +114,9 @@ def export_run(run: Path, folder: Path | None = None) -> Export:
                 "written. Other versions of torch, onnx or onnxruntime may agree."
             )
         folder.mkdir(parents=True, exist_ok=True)
+        about = record["identity"]["extra"]
+        if about.get("source") == "licensed":  # first of all, so that the weights never lie there without it
+            label_licensed(folder, trained_and_tested(about["database"])[0], "weights trained on faces of")
         for source, name in ((graph, ONNX), (run / WEIGHTS, WEIGHTS)):
             with written_aside(folder / name) as target:
                 shutil.copyfile(source, target)

@@ -40,11 +40,11 @@ LIMITS = """\
 
 def warning_line(source: str, database: str) -> str:
     """Return the line at the head of the card, for ``"rendered"``, ``"licensed"`` or one's ``"own"`` faces."""
-    return WARNINGS[source].format(title=_trained_and_tested(database)[0])
+    return WARNINGS[source].format(title=trained_and_tested(database)[0])
 
 
-def _trained_and_tested(database: str) -> tuple[str, str]:
-    """What a run was trained on and tested on, as titles: twice the same within one database."""
+def trained_and_tested(database: str) -> tuple[str, str]:
+    """Return what a run was trained on and tested on, as titles: twice the same within one database."""
     train, across, test = database.partition("-to-")
     titles = " and ".join(DATABASE_TITLES.get(name, name) for name in train.split("+"))
     return titles, DATABASE_TITLES.get(test, test) if across else titles
@@ -52,7 +52,7 @@ def _trained_and_tested(database: str) -> tuple[str, str]:
 
 def card_text(about: dict[str, Any]) -> str:
     """Return the card as Markdown, from what :func:`gndl.sharing.export.describe` says."""
-    title, tested = _trained_and_tested(about["database"])
+    title, tested = trained_and_tested(about["database"])
     of_whom = "the fold" if tested == title else f"{tested}, on which it was not trained"
     on = f"the {title} stand-in (rendered faces of nobody)" if about["source"] == "rendered" else title
     lam = "" if about["lam"] is None else f", λ = {about['lam']:g}"
