@@ -79,12 +79,13 @@ class Task:
         return hash_json(made_from)
 
     def is_done(self) -> bool:
-        """Whether the executed notebook lies there and nothing that it was made from has changed."""
+        """Whether the executed notebook and what it wrote lie there, and nothing that it was made from has changed."""
         try:
             kept = nbformat.read(self.target, as_version=4).metadata.get("gndl", {})
         except (OSError, ValueError, nbformat.ValidationError):
             return False
-        return bool(kept.get("fingerprint") == self.fingerprint())
+        wrote = [self.folder.parent / name for name in kept.get("wrote", ())]
+        return all(file.exists() for file in wrote) and bool(kept.get("fingerprint") == self.fingerprint())
 
 
 def notebook_sources(numbers: str = "") -> list[Path]:
@@ -184,7 +185,7 @@ def execute_notebook(
     failed = folder / f"{source.stem}.failed.ipynb"
     aside = folder / f".{source.stem}.running.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
-    started = time.monotonic()
+    started, began = time.monotonic(), time.time()
     error = ""
     try:
         with warnings.catch_warnings():
@@ -209,21 +210,35 @@ def execute_notebook(
         elif aside.exists():
             aside.replace(failed)
         return Executed(failed, seconds, error)
-    _finish(aside, task, seconds)
+    _finish(aside, task, seconds, began)
     failed.unlink(missing_ok=True)
     return Executed(task.target, seconds)
 
 
-def _finish(aside: Path, task: Task, seconds: float) -> None:
+WRITTEN_INTO = ("figures", "tables")
+"""Folders beside ``notebooks`` that notebooks write into."""
+
+
+def written_since(folder: Path, began: float) -> list[str]:
+    """Files in ``figures`` and ``tables`` of a folder that were written since a time, by this notebook or beside it."""
+    files = (file for name in WRITTEN_INTO for file in (folder / name).glob("*") if not file.name.startswith("."))
+    clock = 1.0  # a file system may keep whole seconds
+    written = (file for file in files if file.is_file() and file.stat().st_mtime >= began - clock)
+    return sorted(file.relative_to(folder).as_posix() for file in written)
+
+
+def _finish(aside: Path, task: Task, seconds: float, began: float) -> None:
     """Put an executed notebook in its place, small enough to be read anywhere, with what it was made from.
 
-    A notebook may have trained runs itself, so the fingerprint is taken now.
+    A notebook may have trained runs itself, so the fingerprint is taken now. What has appeared beside it meanwhile is
+    noted, so that a figure that somebody deletes is drawn again.
     """
     notebook = keep_small(nbformat.read(aside, as_version=4))
     notebook.metadata["gndl"] = {
         "fingerprint": task.fingerprint(),
         "version": __version__,
         "seconds": round(seconds, 1),
+        "wrote": written_since(task.folder.parent, began),
     }
     with written_aside(task.target) as whole:
         nbformat.write(notebook, whole)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,25 @@ def test_a_notebook_is_done_until_something_changes(tmp_path: Path, monkeypatch:
     assert done.is_done()
     write_notebook(source, "a = 1", "print(a + 1)")
     assert not done.is_done()
+
+
+def test_a_figure_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
+    """What appeared in figures and tables while a notebook ran has to be there for it to count as done."""
+    source = write_notebook(
+        tmp_path / "1_x.ipynb", f"out = {str(tmp_path / 'out')!r}",
+        "from pathlib import Path\n(Path(out) / 'figures').mkdir()\n(Path(out) / 'figures' / 'a.csv').write_text('1')",
+    )  # fmt: skip
+    (tmp_path / "out" / "tables").mkdir(parents=True)
+    older = tmp_path / "out" / "tables" / "older.csv"
+    older.write_text("")
+    os.utime(older, (0, 0))
+    one = task(source, tmp_path / "out" / "notebooks")
+    assert not [found.error for found in execute_missing([one], 1) if found.error] and one.is_done()
+    assert nbformat.read(one.target, as_version=4).metadata["gndl"]["wrote"] == ["figures/a.csv"]
+    older.unlink()
+    assert one.is_done(), "it was not its own"
+    (tmp_path / "out" / "figures" / "a.csv").unlink()
+    assert not one.is_done()
 
 
 def test_a_damaged_notebook_is_not_done(tmp_path: Path) -> None:
