@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 import subprocess
 import zipfile
@@ -13,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from gndl.errors import GndlError
+from gndl.figures_of_record import COMMANDS, GALLERY_COMMAND
 from gndl.files import write_json
+from gndl.paper import DATABASES
 from gndl.profiles import PROFILES
 from gndl.sharing import release
 from gndl.sharing.release import archive_metadata, build_release
@@ -96,6 +99,22 @@ def test_weights_are_those_of_the_fixed_λ_though_a_sweep_lies_beside_them(
     monkeypatch.setattr(release, "export_run", export)
     release._weights(study, tmp_path / "weights")
     assert (tmp_path / "weights/ckplus" / release.WEIGHTS).read_text() == "5"
+
+
+def test_what_no_csv_file_gives_back_is_in_the_archive_as_files() -> None:
+    """RELEASE.md promises `make figures` for all but pictures of faces; these are committed, each with its command."""
+    words = " ".join(release._how("gndl-1").split())
+    assert "every figure but the pictures of faces" in words and "are in `figures/` as files" in words
+    gallery = (ROOT / "figures" / "README.md").read_text(encoding="utf-8")
+    tracked = (ROOT / ".git").exists() and subprocess.run(
+        ["git", "ls-files", "figures"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    for name, command in COMMANDS.items():
+        for folder in [f"{one}/" for one in DATABASES] if command == GALLERY_COMMAND else [""]:
+            shown = re.search(rf"\]\(({folder}{name}\.(?:png|jpg))\)", gallery)
+            assert shown and (ROOT / "figures" / shown[1]).is_file()
+            assert not tracked or f"figures/{shown[1]}" in tracked
+            assert command.format(database=folder.rstrip("/")) in gallery
 
 
 def test_the_deposit_is_described_from_the_citation_file() -> None:

@@ -156,9 +156,11 @@ def _weights(record: Path, into: Path) -> None:
 def _how(name: str) -> str:
     return f"""# {name}
 
-`sha256sum -c {SUMS}` checks every file. `make figures` draws every figure and table of record again from the CSV files
-in `record/`; it trains nothing. `standins/` has the ground truth of the full-size rendered stand-ins (data card:
-`docs/stand-ins.md`), `weights/` one trained GNDL for each with its model card: rendered stand-ins, faces of nobody.
+`sha256sum -c {SUMS}` checks every file. `make figures` draws every table of record, and every figure but the pictures
+of faces, again from the CSV files in `record/`; it trains nothing. The pictures of faces, which no CSV file gives back,
+are in `figures/` as files; its `README.md` has the command that makes each. `standins/` has the ground truth of the
+full-size rendered stand-ins (data card: `docs/stand-ins.md`), `weights/` one trained GNDL for each with its model card:
+rendered stand-ins, faces of nobody.
 
 A maintainer deposits the archive (title, authors, licence and relations are in `{METADATA}`), and writes the identifier
 that it is given into `CITATION.cff` and `ARTIFACT.md`. Nothing here does that by itself.
