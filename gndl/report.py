@@ -172,8 +172,14 @@ def report_across(
 
 
 def settings_of(out: Path) -> Profile:
-    """Read the settings that a study was asked for."""
-    return profile_from_json(read_study_json(out)["asked"]["settings"])
+    """Read the settings that a study was asked for; a study.json that holds none raises `GndlError`."""
+    content = read_study_json(out)
+    try:
+        return profile_from_json(content["asked"]["settings"])
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise GndlError(
+            f"{out / 'study.json'}: its settings are not those of a study ({error!r}); fetch the file again."
+        ) from error
 
 
 def report_study(

@@ -1,4 +1,4 @@
-"""What run.json of a finished run must hold. It may be somebody else's, so it is checked before anything reads it."""
+"""What run.json and study.json must hold. They may be somebody else's, so they are checked before anything is read."""
 
 from __future__ import annotations
 
@@ -41,6 +41,10 @@ AUDITED_TRAINED_HERE: Kinds = {"identity": {"train": {"batch_size": int}, "metho
 """What only an audit reads besides."""
 
 
+STUDY: Kinds = {"profile": str, "asked": {"data_roots": dict, "read_options": dict}}
+STUDY_WHERE_THERE: Kinds = {"seeds": list, "git": (dict, _NOTHING), "source": str}
+
+
 def require_record(path: Path, record: Mapping[str, Any]) -> None:
     """Raise `GndlError`, naming file and key, where run.json lacks what every reader of a study takes from it."""
     _require(path, record, EVERY_RUN)
@@ -61,7 +65,13 @@ def require_auditable(path: Path, record: Mapping[str, Any]) -> None:
         raise GndlError(f"{path}: expressions are no names; {_WHAT_TO_DO}")
 
 
-_WHAT_TO_DO = "no run writes that. Fetch the file again, or delete this run's folder to train it again."
+def require_study(path: Path, content: Mapping[str, Any]) -> None:
+    """Raise `GndlError`, naming file and key, where study.json lacks what the audit of a study needs."""
+    _require(path, content, STUDY)
+    _require(path, content, {name: kind for name, kind in STUDY_WHERE_THERE.items() if name in content})
+
+
+_WHAT_TO_DO = "no run writes that. Fetch the file again, or delete its folder and train again."
 
 
 def _require(path: Path, content: Mapping[str, Any], kinds: Kinds, above: str = "") -> None:

@@ -16,6 +16,7 @@ from gndl.checking.study import audit_study
 from gndl.checking.two_studies import compare_studies
 from gndl.errors import GndlError
 from gndl.files import write_json
+from gndl.report import settings_of
 
 RUN = "ckplus/gndl/lam-5/fold-0/seed-0"
 
@@ -169,6 +170,33 @@ def test_a_record_that_cannot_be_audited_is_named_by_key(study: Path, names: tup
     write_json(study / RUN / "run.json", record)
     problem, *_ = audit_study(study).problems
     assert problem.startswith(f"{study / RUN}/run.json: lacks {'.'.join(names)}; ")
+
+
+@pytest.mark.parametrize("names", [("profile",), ("asked", "data_roots"), ("asked", "read_options"), ("asked",)])
+def test_a_study_json_that_lacks_a_key_is_named(study: Path, names: tuple[str, ...]) -> None:
+    """The audit goes on with what does not need it."""
+    content = json.loads((study / "study.json").read_text())
+    without(*names)(content)
+    write_json(study / "study.json", content)
+    (problem,) = audit_study(study).problems
+    assert problem.startswith(f"{study}/study.json") and names[-1] in problem
+
+
+def test_settings_that_are_none_are_refused_by_what_reports_read(study: Path) -> None:
+    """`gndl report` begins with these."""
+    content = json.loads((study / "study.json").read_text())
+    del content["asked"]["settings"]["crop"]
+    write_json(study / "study.json", content)
+    with pytest.raises(GndlError, match=r"study\.json: its settings are not .*'crop'"):
+        settings_of(study)
+
+
+@pytest.mark.parametrize(("name", "value"), [("seeds", 0), ("seeds", [[0]]), ("git", "none"), ("source", None)])
+def test_a_study_json_with_another_kind_of_value_is_named(study: Path, name: str, value: object) -> None:
+    """A number in place of a list, a list in place of a number, a text in place of an object."""
+    content = json.loads((study / "study.json").read_text())
+    write_json(study / "study.json", content | {name: value})
+    assert any(f"{study}/study.json" in line and name[:4] in line for line in audit_study(study).problems)
 
 
 @pytest.mark.parametrize("value", ["0.9", True, None, [0.9]])

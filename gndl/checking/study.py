@@ -34,7 +34,7 @@ from gndl.results import (
     read_csv,
     require_one_configuration,
 )
-from gndl.run_record import require_auditable
+from gndl.run_record import require_auditable, require_study
 
 PROVENANCE = ("versions", "seeds", "git", "machine", "written", "command", "precision", "asked")
 """What study.json must say of how a study was made."""
@@ -150,11 +150,11 @@ def check_study_json(out: Path, runs: list[FinishedRun]) -> Looked:
     """Check that study.json says with what, by which code, on which machine and when, and agrees with the runs."""
     path = out / "study.json"
     try:
-        content = read_study_json(out)
+        content = _study_json(out)
     except GndlError as error:
         return Looked((str(error),))
     problems = [f"{path}: does not say {name}" for name in PROVENANCE if not content.get(name)]
-    seeds = sorted({run.seed for run in runs} - set(content.get("seeds", ())))
+    seeds = [seed for seed in sorted({run.seed for run in runs}) if seed not in content.get("seeds", ())]
     if seeds:
         problems.append(f"{path}: does not name seed {seeds[0]}, of which there is a run")
     for run in runs:
@@ -213,10 +213,16 @@ def _check_database(out: Path, database: str, runs: list[FinishedRun]) -> list[L
     return parts
 
 
+def _study_json(out: Path) -> dict[str, Any]:
+    content = read_study_json(out)
+    require_study(out / "study.json", content)
+    return content
+
+
 def _content(out: Path) -> dict[str, Any]:
     """study.json; empty where it cannot be read, which `check_study_json` has said."""
     try:
-        return read_study_json(out)
+        return _study_json(out)
     except GndlError:
         return {}
 

@@ -84,7 +84,8 @@ def check_study_tables(out: Path) -> Looked:
             verified += [] if problem else [name]
     tex = out / "tables" / "numbers.tex"
     if tex.is_file() and "tables/numbers" in verified:
-        source = str(pd.read_csv(out / "tables" / "numbers.csv")["source"].iloc[0])
+        written = results.read_csv(out / "tables" / "numbers.csv", ("macro",))
+        source = str(written["source"].iloc[0]) if "source" in written else "of an unknown kind"
         if tex.read_text(encoding="utf-8", errors="replace") != numbers_tex(derived.numbers, source):
             problems.append(f"{tex}: does not say what numbers.csv beside it says; it was changed: `gndl report {out}`")
         else:
