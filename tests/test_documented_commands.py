@@ -90,3 +90,21 @@ def test_every_file_of_the_repository_that_a_document_names_exists(document):
 def test_every_target_of_make_that_a_document_names_exists(document):
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
     assert set(re.findall(r"`make ([a-z-]+)", words_of(document))) <= targets
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_parameter_that_papermill_is_told_is_one_of_the_notebooks(document):
+    for notebook, rest in re.findall(r"papermill (notebooks/\w+\.ipynb)([^`\n]*)", words_of(document)):
+        cells = json.loads((ROOT / notebook).read_text(encoding="utf-8"))["cells"]
+        named = next("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", ()))
+        assert set(re.findall(r"-p (\w+)", rest)) <= set(re.findall(r"^(\w+) =", named, re.M))
+
+
+@pytest.mark.parametrize(
+    ("document", "method"),
+    [("docs/licensed-copies.md", "imported-my-net"), ("notebooks/8_your_own_method.ipynb", "cosine-gndl")],
+)
+def test_notebook_5_on_another_method_is_a_command_to_copy(document, method):
+    text = words_of(document)
+    assert re.search(rf"papermill notebooks/5_hard_samples\.ipynb [^`\n]*-p method {method}", text)
+    assert "GNDL_METHODS=mine.py:CosineGNDL " in text  # by which another process finds the class

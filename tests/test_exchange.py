@@ -128,7 +128,7 @@ def test_imported_methods_are_compared_sample_by_sample_and_never_trained(study:
     assert set(told.table["truth"]) == {"anger"}
     assert len(told.table) == 4
     assert f"imported-left and imported-right: {MARK}" in told.words
-    assert MARK in (study.folder / "figures" / "hard_samples.tex").read_text().replace("\n", " ")
+    assert MARK in (study.folder / "imported-right" / "figures" / "hard_samples.tex").read_text().replace("\n", " ")
     paired = report_samples.report_paired(study, "imported-left")
     assert paired.figure is not None
     assert MARK in paired.words

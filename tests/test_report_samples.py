@@ -28,8 +28,9 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
 
 
 def files(study: Prepared, name: str) -> set[str]:
-    """Endings of the files of one figure."""
-    return {file.suffix for file in (study.folder / "figures").glob(f"{name}.*")}
+    """Endings of the files of one figure; those of this pair lie in the folder of its second method."""
+    assert not list((study.folder / "figures").glob(f"{name}.*"))
+    return {file.suffix for file in (study.folder / "brightness" / "figures").glob(f"{name}.*")}
 
 
 def test_cells_are_counted_drawn_and_told(study: Prepared) -> None:
@@ -39,7 +40,15 @@ def test_cells_are_counted_drawn_and_told(study: Prepared) -> None:
     ).tolist() == [[0, 3, 3, 3], [0, 1, 1, 1]]  # fmt: skip
     assert "brightness alone is right on 1, always-anger alone on 1" in told.words
     assert files(study, "sample_cells") == {".pdf", ".svg", ".png", ".csv", ".tex"}
-    assert set(pd.read_csv(study.folder / "figures" / "sample_cells.csv")["source"]) == {"licensed"}
+    assert set(pd.read_csv(study.folder / "brightness" / "figures" / "sample_cells.csv")["source"]) == {"licensed"}
+
+
+def test_another_pair_leaves_the_studys_own_figures_as_they_are(study: Prepared) -> None:
+    """`gndl check` derives the galleries of a study from the baseline and GNDL; those of other pairs lie apart."""
+    baseline, own = (variant_of(study, name) for name in ("baseline", "gndl"))
+    assert report._folder(study, baseline, own) == study.folder
+    for pair in ((baseline, Variant("imported-x")), (own, baseline), (baseline, Variant("gndl", "50"))):
+        assert report._folder(study, *pair) == study.folder / pair[1].method
 
 
 def test_both_galleries_show_what_they_say(study: Prepared) -> None:
@@ -57,7 +66,9 @@ def test_both_galleries_show_what_they_say(study: Prepared) -> None:
     for name, told in (("hard_samples", gained), ("hard_samples_reverse", lost)):
         assert told.figure is not None
         assert files(study, name) == {".pdf", ".svg", ".png", ".csv", ".tex"}
-        assert list(pd.read_csv(study.folder / "tables" / f"{name}.csv")["truth"]) == list(told.table["truth"])
+        assert list(pd.read_csv(study.folder / "brightness" / "tables" / f"{name}.csv")["truth"]) == list(
+            told.table["truth"]
+        )
 
 
 def test_shown_faces_are_the_pairs_own(study: Prepared) -> None:
@@ -98,7 +109,7 @@ def test_curves_come_with_false_alarms(study: Prepared) -> None:
         in told.words
     )
     assert files(study, "intensity") == {".pdf", ".svg", ".png", ".csv", ".tex"}
-    frames = pd.read_csv(study.folder / "tables" / "along_sequences.csv")
+    frames = pd.read_csv(study.folder / "brightness" / "tables" / "along_sequences.csv")
     assert len(frames) == 2 * 3 * 6
     assert set(frames["source"]) == {"licensed"}
 

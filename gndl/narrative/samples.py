@@ -1,13 +1,17 @@
 """What notebooks 2 and 5 show of methods compared sample by sample: measured, drawn, written into the study, and told.
 
 Every function writes its figure (PDF, SVG, PNG, CSV, LaTeX) into ``figures`` of the database's folder, further tables
-into ``tables``, and says in Markdown what is seen. Nothing here trains, but for runs whose weights are not at hand.
+into ``tables``, and says in Markdown what is seen. Where another pair than the baseline and GNDL is looked at, both lie
+in the folder of the second method, so that the study's own stay.
+
+Nothing here trains, but for runs whose weights are not at hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import pandas as pd
@@ -73,7 +77,7 @@ def report_cells(
     numbers, source = _of_study(study, compared.cells()), study.database.source
     figure = cells_figure(numbers, source=source)
     of_imported = _of_imported([a, b])
-    _save(study, figure, "sample_cells", numbers, cells_caption(numbers) + of_imported, CELLS_DESCRIPTION)
+    _save(study, figure, "sample_cells", numbers, cells_caption(numbers) + of_imported, CELLS_DESCRIPTION, (a, b))
     return Told(figure, compared.readable(), words.of_cells(compared, source) + of_imported)
 
 
@@ -103,7 +107,7 @@ def report_gallery(
     left_out = rule.note(everything["subject"], "subjects with such a sample")
     note = ". ".join(part for part in (left_out, imported_note(a.method, b.method)) if part)
     name = "hard_samples" if gained_by == "b" else "hard_samples_reverse"
-    write_csv(everything, study.folder / "tables" / f"{name}.csv")
+    write_csv(everything, _folder(study, a, b) / "tables" / f"{name}.csv")
     right, wrong = (b, a) if gained_by == "b" else (a, b)
     frames = len(hard.gained_samples(paired, gained_by))
     told = words.of_gallery(right, wrong, shown=len(chosen), sequences=len(everything), frames=frames)
@@ -121,7 +125,7 @@ def report_gallery(
         f"{len(chosen)} of {len(everything)} sequences with such a frame. Rule: {hard.RULE}. "
         "Percentages are the probability of the class before them."
     ) + (f" {note}." if note else "")
-    _save(study, figure, name, chosen, caption, GALLERY_DESCRIPTION)
+    _save(study, figure, name, chosen, caption, GALLERY_DESCRIPTION, (a, b))
     return Told(figure, chosen, told)
 
 
@@ -139,7 +143,7 @@ def report_traits(
         return Told(None, pd.DataFrame(), told)
     votes = hard.pair_votes(study.request.out, study.database.name, a, b, _seed(study))
     table = right_by_trait(votes, traits)
-    write_csv(_of_study(study, table), study.folder / "tables" / "right_by_trait.csv")
+    write_csv(_of_study(study, table), _folder(study, a, b) / "tables" / "right_by_trait.csv")
     return Told(None, words.readable_traits(table, a, b), told)
 
 
@@ -163,6 +167,9 @@ def report_intensity(
     sequences, positions : int
         As for :func:`gndl.analysis.intensity.along_sequences`.
     """
+    methods = list(methods)
+    pair = variant_of(study, *methods[0]), variant_of(study, *methods[-1])
+    folder = _folder(study, *pair) / "tables"
     methods = [one for one in methods if not is_imported(one[0])]  # of these there is no network to be led
     if folds is None:
         at_hand = [set(folds_with_weights(study, method, lam)) for method, lam in methods]
@@ -171,10 +178,10 @@ def report_intensity(
     source = study.database.source
     curves = _of_study(study, along_curves.curves(along))
     alarms = along_curves.false_alarms(along, study.pairs.expressions)
-    write_csv(along, study.folder / "tables" / "along_sequences.csv")
-    write_csv(alarms.assign(source=source), study.folder / "tables" / "false_alarms.csv")
+    write_csv(along, folder / "along_sequences.csv")
+    write_csv(alarms.assign(source=source), folder / "false_alarms.csv")
     figure = intensity_curves(curves, source=source)
-    _save(study, figure, "intensity", curves, intensity_caption(curves), INTENSITY_DESCRIPTION)
+    _save(study, figure, "intensity", curves, intensity_caption(curves), INTENSITY_DESCRIPTION, pair)
     return Told(figure, alarms, words.of_intensity(along, curves, alarms, source))
 
 
@@ -225,6 +232,20 @@ def _of_study(study: Prepared, table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(database=study.database.name, source=study.database.source)
 
 
-def _save(study: Prepared, figure: Figure, name: str, table: pd.DataFrame, caption: str, description: str) -> None:
-    folder = study.folder / "figures"
+def _folder(study: Prepared, reference: Variant, method: Variant) -> Path:
+    """The database's folder for the study's own pair, that of the second method for any other."""
+    own = (variant_of(study, "baseline"), variant_of(study, "gndl"))
+    return study.folder if (reference, method) == own else study.folder / method.method
+
+
+def _save(
+    study: Prepared,
+    figure: Figure,
+    name: str,
+    table: pd.DataFrame,
+    caption: str,
+    description: str,
+    pair: tuple[Variant, Variant] | None = None,
+) -> None:
+    folder = (study.folder if pair is None else _folder(study, *pair)) / "figures"
     save_figure(figure, folder, name, table, study.database.source, caption=caption, description=description)
