@@ -3,8 +3,8 @@
 # What stands after -- or before it goes to every sbatch: cluster/submit.sh --partition=gpu --gpus=1
 set -euo pipefail
 cd "$(dirname "$0")/.."
-shards="${SHARDS:-8}"
+export SHARDS="${SHARDS:-8}" # every job of the array deals by it, also one that is submitted again by itself
 prepare="$(sbatch --parsable "$@" cluster/study.sbatch prepare)"
-array="$(sbatch --parsable "$@" --array="1-$shards" --dependency="afterok:${prepare%%;*}" cluster/study.sbatch array)"
+array="$(sbatch --parsable "$@" --array="1-$SHARDS" --dependency="afterok:${prepare%%;*}" cluster/study.sbatch array)"
 notebooks="$(sbatch --parsable "$@" --dependency="afterok:${array%%;*}" cluster/study.sbatch notebooks)"
-echo "prepare ${prepare%%;*}, array ${array%%;*} (1-$shards), notebooks ${notebooks%%;*}"
+echo "prepare ${prepare%%;*}, array ${array%%;*} (1-$SHARDS), notebooks ${notebooks%%;*}"

@@ -76,9 +76,14 @@ def ways_asked(options: Train) -> list[tuple[Names, Names]]:
         ("--select-on", options.select_on == "dev"),
         ("--shard", bool(options.shard)),
         ("--engine ray", options.engine == "ray"),
+        ("--runs-per-gpu", options.runs_per_gpu != 1),
+        ("--checkpoint-every", options.checkpoint_every is not None),
     ):
         if given:
-            raise GndlError(f"{option} is not for runs across databases, which have no folds and one λ; leave it out.")
+            raise GndlError(
+                f"{option} is not for runs across databases, which have no folds and one λ, and are trained side by "
+                "side on this machine (--jobs) with the profile's checkpoints; leave it out."
+            )
     if options.across:
         names = words(options.databases)
         if len(names) < 2:

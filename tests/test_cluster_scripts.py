@@ -222,6 +222,42 @@ def test_the_three_steps_wait_for_each_other(slurm: Slurm) -> None:
     assert "notebooks 103" in printed
 
 
+@pytest.mark.parametrize(("shards", "share"), [({"SHARDS": "8"}, "3/8"), ({}, "3/5")])
+def test_a_share_that_is_submitted_by_itself_is_dealt_as_the_first_time(
+    slurm: Slurm, shards: dict[str, str], share: str
+) -> None:
+    """SLURM counts the jobs of the array at hand, 1 for `--array=3`; without SHARDS that count is all there is."""
+    slurm.command("gndl", "exit 0")
+    (slurm.folder / "study").mkdir()
+    (slurm.folder / "study" / "crops.txt").write_text("")
+    count = "1" if shards else "5"
+    status, printed = slurm.run(
+        "study.sbatch", "array", SLURM_ARRAY_TASK_ID="3", SLURM_ARRAY_TASK_COUNT=count, **shards
+    )
+    assert status == 0, printed
+    assert f"--shard {share} " in slurm.called("gndl")[0]
+
+
+def test_every_job_of_a_submitted_study_knows_the_number_of_shares(slurm: Slurm) -> None:
+    """Also where nobody named it."""
+    slurm.command("sbatch", f'echo "shards $SHARDS" >>"{slurm.calls}"\necho 7')
+    assert slurm.run("submit.sh")[0] == 0
+    assert slurm.called("shards") == ["8", "8", "8"]
+
+
+@pytest.mark.parametrize("document", ["docs/cluster.md", "cluster/ray.sbatch"])
+def test_what_a_document_says_to_submit_for_ray_prepares_the_same_study_first(slurm: Slurm, document: str) -> None:
+    """Both jobs get the same variables, and the second waits for the first."""
+    lines = [line.removeprefix("#").strip() for line in (ROOT / document).read_text().splitlines()]
+    first = lines.index("export PROFILE=paper DATA=/scratch/faces")
+    slurm.command("sbatch", f'echo "with $PROFILE $DATA" >>"{slurm.calls}"\necho "101;cluster"')
+    subprocess.run(["bash", "-euc", "\n".join(lines[first : first + 3])], env=slurm.environment, check=True)
+    prepare, ray = slurm.called("sbatch")
+    assert prepare == "--parsable cluster/study.sbatch prepare"
+    assert ray == "--dependency=afterok:101 --nodes=4 --gpus-per-node=2 cluster/ray.sbatch"
+    assert slurm.called("with") == ["paper /scratch/faces"] * 2
+
+
 SRUN = 'while [ "${1#-}" != "$1" ]; do shift; done\nexec "$@"'
 """Runs what follows srun's options here and now."""
 

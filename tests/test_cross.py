@@ -108,7 +108,8 @@ def test_the_square_keeps_its_diagonal_where_nothing_was_run_within_a_database()
 
 def test_options_that_mean_nothing_across_are_refused_and_the_pairs_are_listed() -> None:
     """Nothing that was asked for is passed over in silence."""
-    for option in ({"sweep": True}, {"lams": ("5",)}, {"only_folds": ("0",)}, {"shard": "1/2"}, {"engine": "ray"}):
+    for option in ({"sweep": True}, {"lams": ("5",)}, {"only_folds": ("0",)}, {"shard": "1/2"}, {"engine": "ray"},
+                   {"runs_per_gpu": 2}, {"checkpoint_every": 1}):  # fmt: skip
         with pytest.raises(GndlError, match="not for runs across databases"):
             ways_asked(cli.Train(across=True, **option))
     with pytest.raises(GndlError, match="belong together"):
