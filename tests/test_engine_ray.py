@@ -18,6 +18,7 @@ from planted_study import EPOCHS, SLOW, after_epochs, epochs_done, planted_study
 
 from gndl import cli
 from gndl.errors import GndlError
+from gndl.outside_methods import VARIABLE, use_method
 from gndl.runs import plan_runs
 from gndl.sweeping import engine_ray
 from gndl.sweeping.engine_ray import gpus_of_a_run
@@ -104,6 +105,31 @@ def test_runs_reserve_gpus_and_each_sees_its_own(
     monkeypatch.setattr(engine_ray, "_to_send", lambda study, device: send(study, "cpu"))  # GPUs in name only
     train_runs(study, plan_runs(study, [method]), replace(RAY, runs_per_gpu=1))
     assert sorted(file.read_text() for file in (tmp_path / "seen").iterdir()) == ["0", "1"]
+
+
+OWN = """
+from planted_study import Quick
+
+
+class FromAFile(Quick):
+    name = "ray-from-a-file"
+"""
+
+
+def test_a_running_cluster_finds_a_method_from_a_file(
+    cluster: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its workers were started without the file's folder; they are told where the class is that they are sent."""
+    file = tmp_path / "elsewhere" / "method_for_ray.py"
+    file.parent.mkdir()
+    file.write_text(OWN)
+    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv("PYTHONPATH", os.environ["PYTHONPATH"])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    assert engine_ray.variables_of_own_methods() == {}
+    study = planted_study(tmp_path / "out", use_method(f"{file}:FromAFile"), epochs=1)
+    train_runs(study, plan_runs(study), RAY)
+    assert all((run.folder / "run.json").exists() for run in plan_runs(study))
 
 
 def test_fractions_of_a_gpu_never_add_up_to_more_than_one() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from gndl.device import choose_device
 from gndl.errors import GndlError
+from gndl.outside_methods import VARIABLE
 from gndl.prepare import Prepared
 from gndl.runs import Run
 from gndl.sweeping.engine_local import processes_and_gpus
@@ -47,6 +48,8 @@ def ray_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes
         options: dict[str, Any] = {"num_cpus": study.train.threads, "max_retries": RETRIES}
         if device == "cuda":
             options["num_gpus"] = gpus_of_a_run(how.runs_per_gpu)
+        if own := variables_of_own_methods():
+            options["runtime_env"] = {"env_vars": own}
         task = ray.remote(**options)(train_one)
         sent = ray.put(_to_send(study, device))
 
@@ -69,6 +72,17 @@ def gpus_of_a_run(runs_per_gpu: int) -> float:
     if runs_per_gpu < 1:
         raise GndlError(f"--runs-per-gpu takes a number of at least 1; it was given {runs_per_gpu}.")
     return 10_000 // runs_per_gpu / 10_000
+
+
+def variables_of_own_methods() -> dict[str, str]:
+    """Return what a worker needs in its environment to import methods from files; nothing where there are none.
+
+    Their classes travel by name, and the workers of a cluster that runs already know nothing of this process. The files
+    must lie on a disk that every node sees.
+    """
+    if not os.environ.get(VARIABLE):
+        return {}
+    return {name: os.environ[name] for name in (VARIABLE, "PYTHONPATH") if os.environ.get(name)}
 
 
 def imported_ray() -> ModuleType:
