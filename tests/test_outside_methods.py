@@ -18,6 +18,8 @@ from gndl.errors import GndlError
 from gndl.methods import build_method, method_settings
 from gndl.model import ResNetBaseline
 from gndl.outside_methods import VARIABLE, method_class, method_name, use_method
+from gndl.paths import repository_root
+from gndl.variants.built_in import BUILT_IN
 
 SOURCE = '''
 """A method of one's own with a neighbour."""
@@ -115,6 +117,13 @@ def test_installed_packages_bring_methods_by_an_entry_point(monkeypatch: pytest.
         method_settings("broken")
     with pytest.raises(GndlError, match=r"known are baseline, .*theirs"):
         method_settings("absent")
+
+
+def test_the_tutorial_names_every_method_that_asks_for_more_than_one_of_ones_own_can() -> None:
+    """Other pairs than the database's are part of a built-in method's settings, not of its class."""
+    text = (repository_root() / "notebooks" / "8_your_own_method.ipynb").read_text(encoding="utf-8")
+    privileged = [settings.name for settings in BUILT_IN if settings.rearrange is not None]
+    assert privileged and all(f"needs more: `{name}`" in text for name in privileged)
 
 
 def test_a_study_trains_it_beside_the_others_and_gives_it_a_row(
