@@ -30,6 +30,8 @@ from gndl.runs import Run, find_finished, plan_runs
 from gndl.study import open_study
 from gndl.sweeping import background
 
+NO_METHODS = SimpleNamespace(methods=())
+
 
 def run_in(folder: Path, fold: int = 0) -> Run:
     """One run of GNDL at λ = 5."""
@@ -107,7 +109,10 @@ def test_a_second_call_starts_no_second_process(tmp_path: Path, monkeypatch: pyt
         raise AssertionError("a second process was started")
 
     monkeypatch.setattr(subprocess, "Popen", no_process)
-    study = cast(Prepared, SimpleNamespace(folder=tmp_path, request=SimpleNamespace(out=tmp_path, device="cpu")))
+    study = cast(
+        Prepared,
+        SimpleNamespace(folder=tmp_path, request=SimpleNamespace(out=tmp_path, device="cpu", settings=NO_METHODS)),
+    )
     with held(tmp_path):
         assert background.is_running(tmp_path)
         assert background.start(study, [run_in(tmp_path)], jobs=1) is None
@@ -133,7 +138,7 @@ def test_only_a_long_training_that_somebody_watches_goes_to_the_background(
     monkeypatch.setattr(background, "expected_seconds", lambda *_: seconds)
     monkeypatch.setattr(background, "start", lambda *_: done.append("background"))
     monkeypatch.setattr(background, "train_missing", lambda *_, **__: done.append("in front"))
-    study = cast(Prepared, SimpleNamespace(folder=tmp_path, request=SimpleNamespace(device="cpu")))
+    study = cast(Prepared, SimpleNamespace(folder=tmp_path, request=SimpleNamespace(device="cpu", settings=NO_METHODS)))
     standing = background.train(study, wait=wait)
     assert done == [where]
     assert standing.running == (where == "background")
@@ -153,7 +158,7 @@ def test_the_rate_is_measured_without_leaving_a_trace(tmp_path: Path) -> None:
         pairs=pairs,
         folds=deal_folds(pairs.subject, pairs.label.tolist(), n_folds=3, seed=0),
         train=settings,
-        request=SimpleNamespace(device="cpu"),
+        request=SimpleNamespace(device="cpu", settings=NO_METHODS),
     )
     before = torch.get_rng_state()
     rate = background.measured_rate(cast(Prepared, study), run_in(tmp_path))
