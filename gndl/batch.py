@@ -223,7 +223,9 @@ class Batch:
         run = self.notebooks - self.notebooks_there - failed
         say(f"Notebooks: {run} executed, {self.notebooks_there} there already, {failed} failed.")
         say(f"Accuracies: {out / 'accuracy.csv'}")
-        say(f"The whole study: {out / 'notebooks' / '7_report.ipynb'}, {out / 'tables'}, {out / 'preview.tex'}")
+        report = out / "notebooks" / "7_report.ipynb"
+        places = [*([report] if report.exists() else []), out / "tables", out / "preview.tex"]
+        say(f"The whole study: {', '.join(map(str, places))}")
         for name in self.request.data_roots:
             say(f"{DATABASE_TITLES[name]}: {out / name}/notebooks, figures, tables")
         for failure in self.failures:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gndl import __version__
-from gndl.files import hash_file, hash_json, write_text
+from gndl.files import hash_file, hash_json, whole, write_text
 from gndl.request import read_study_json
 
 NOTE = ".drawn"
@@ -35,7 +35,7 @@ def _state(out: Path) -> str:
 def _files(out: Path) -> Iterator[Path]:
     for folder in (out, *(path for path in sorted(out.iterdir()) if path.is_dir())):
         for part in ("figures", "tables", "analysis"):
-            yield from sorted(path for path in (folder / part).glob("*") if path.is_file())
+            yield from sorted(path for path in whole((folder / part).glob("*")) if path.is_file())
         yield from sorted(path for name in ("preview.tex", "folds.json", "crops.csv") for path in folder.glob(name))
     for name in RUN_FILES:
         yield from sorted(out.glob(f"**/lam-*/fold-*/seed-*/{name}"))

@@ -23,7 +23,7 @@ import nbformat
 import psutil
 
 from gndl import __version__
-from gndl.files import hash_file, hash_json, written_aside
+from gndl.files import hash_file, hash_json, whole, written_aside
 from gndl.licence import publishable
 from gndl.notebook_size import keep_small
 from gndl.paths import notebooks_folder, repository_root
@@ -107,7 +107,7 @@ def inputs_of(out: Path, database: str = "") -> dict[str, str]:
     }
     patterns = [f"{database or '*'}/folds.json", f"{database or '*'}/crops.csv"]
     for pattern in patterns if database else [*patterns, "*/figures/*.png", "*/tables/*.csv"]:
-        found |= {file.relative_to(out).as_posix(): hash_file(file) for file in sorted(out.glob(pattern))}
+        found |= {file.relative_to(out).as_posix(): hash_file(file) for file in sorted(whole(out.glob(pattern)))}
     return found | _who_may_be_shown(out, database)
 
 
@@ -185,7 +185,7 @@ def execute_notebook(
     failed = folder / f"{source.stem}.failed.ipynb"
     aside = folder / f".{source.stem}.running.ipynb"
     folder.mkdir(parents=True, exist_ok=True)
-    started, began = time.monotonic(), time.time()
+    started, began, before = time.monotonic(), time.time(), task.inputs()
     error = ""
     try:
         with warnings.catch_warnings():
@@ -210,9 +210,14 @@ def execute_notebook(
         elif aside.exists():
             aside.replace(failed)
         return Executed(failed, seconds, error)
-    _finish(aside, task, seconds, began)
+    _finish(aside, task, seconds, began, before)
     failed.unlink(missing_ok=True)
     return Executed(task.target, seconds)
+
+
+def _runs_of(inputs: Any) -> set[str]:
+    """The runs among what a notebook reads."""
+    return {name for name in inputs if "/seed-" in name} if isinstance(inputs, dict) else set()
 
 
 WRITTEN_INTO = ("figures", "tables")
@@ -221,21 +226,22 @@ WRITTEN_INTO = ("figures", "tables")
 
 def written_since(folder: Path, began: float) -> list[str]:
     """Files in ``figures`` and ``tables`` of a folder that were written since a time, by this notebook or beside it."""
-    files = (file for name in WRITTEN_INTO for file in (folder / name).glob("*") if not file.name.startswith("."))
+    files = whole(file for name in WRITTEN_INTO for file in (folder / name).glob("*"))
     clock = 1.0  # a file system may keep whole seconds
     written = (file for file in files if file.is_file() and file.stat().st_mtime >= began - clock)
     return sorted(file.relative_to(folder).as_posix() for file in written)
 
 
-def _finish(aside: Path, task: Task, seconds: float, began: float) -> None:
+def _finish(aside: Path, task: Task, seconds: float, began: float, before: Any) -> None:
     """Put an executed notebook in its place, small enough to be read anywhere, with what it was made from.
 
-    A notebook may have trained runs itself, so the fingerprint is taken now. What has appeared beside it meanwhile is
-    noted, so that a figure that somebody deletes is drawn again.
+    The fingerprint is taken now, for it writes tables and figures itself; where a run has appeared since it began,
+    such as one imported by somebody else, it may not have seen it and counts as not done. What was written meanwhile
+    is noted, so that a figure that somebody deletes is drawn again.
     """
     notebook = keep_small(nbformat.read(aside, as_version=4))
     notebook.metadata["gndl"] = {
-        "fingerprint": task.fingerprint(),
+        "fingerprint": "" if _runs_of(task.inputs()) - _runs_of(before) else task.fingerprint(),
         "version": __version__,
         "seconds": round(seconds, 1),
         "wrote": written_since(task.folder.parent, began),

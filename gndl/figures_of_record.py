@@ -8,7 +8,7 @@ from pathlib import Path
 from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
 from gndl.figures.style import STAND_IN_NOTE
-from gndl.files import write_text
+from gndl.files import whole, write_text
 from gndl.methods import METHOD_GROUPS
 from gndl.paper import DATABASE_TITLES
 from gndl.report import report_study
@@ -97,7 +97,7 @@ def _groups(folder: Path) -> Iterator[tuple[str, list[Path]]]:
 
 def _pictures(folder: Path) -> dict[str, Path]:
     """Pictures of one folder by name."""
-    return {picture.stem: picture for kind in ("png", "jpg") for picture in folder.glob(f"*.{kind}")}
+    return {picture.stem: picture for kind in ("png", "jpg") for picture in whole(folder.glob(f"*.{kind}"))}
 
 
 def _entry(picture: Path, folder: Path, source: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ import platform
 import re
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -58,6 +58,11 @@ def aside_of(path: Path) -> Path:
                 else:
                     Path(entry.path).unlink(missing_ok=True)
     return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:6]}{path.suffix}")
+
+
+def whole(files: Iterable[Path]) -> Iterator[Path]:
+    """Leave out what a killed process was just writing: such files, which `aside_of` names, begin with a dot."""
+    return (file for file in files if not file.name.startswith("."))
 
 
 @cache

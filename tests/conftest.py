@@ -73,6 +73,13 @@ MAY_SKIP = ("real_faces", "cuda")
 """Markers of the tests that continuous integration may skip: what they need is not there."""
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with one file that needs the tiny study and end with the others: nobody waits while it is being made."""
+    needing = {item.path for item in items if "tiny_study" in getattr(item, "fixturenames", ())}
+    first = next((item.path for item in items if item.path in needing), None)
+    items.sort(key=lambda item: 0 if item.path == first else 1 + (item.path in needing))  # stable
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """In continuous integration (GNDL_CI) a skipped test is a failure, but for the few that may be."""

@@ -96,6 +96,16 @@ def test_a_figure_that_is_gone_is_drawn_again(tmp_path: Path) -> None:
     assert not one.is_done()
 
 
+def test_a_run_that_comes_while_a_notebook_runs_is_not_taken_for_seen(tmp_path: Path) -> None:
+    """Imported meanwhile by another process; what the notebook changes otherwise is its own work and counts."""
+    source = write_notebook(tmp_path / "1_x.ipynb", "a = 1")
+    for new, done in (("mmi/gndl/lam-5/fold-1/seed-0", False), ("mmi/tables/table1.csv", True)):
+        seen = iter([{}, {new: "hash"}, {new: "hash"}, {new: "hash"}])
+        one = Task(source, tmp_path / str(done), {}, lambda seen=seen, new=new: next(seen, {new: "hash"}))
+        assert not [found.error for found in execute_missing([one], 1) if found.error]
+        assert one.is_done() == done
+
+
 def test_a_damaged_notebook_is_not_done(tmp_path: Path) -> None:
     """Half a file is run again, not believed."""
     done = finished(task(write_notebook(tmp_path / "1_x.ipynb", "1"), tmp_path / "out"))

@@ -23,7 +23,7 @@ from gndl.errors import GndlError
 from gndl.figures.captions import caption_of, read_caption, stacked_words
 from gndl.figures.redraw import read_figure_csv, redraw
 from gndl.figures_of_record import draw_figures_of_record, gallery, heading_of
-from gndl.files import write_json
+from gndl.files import aside_of, whole, write_json
 from gndl.manuscript import floats as manuscript
 from gndl.manuscript.analysis_numbers import numbers_of_analyses
 from gndl.manuscript.bibliography import REFERENCE_KEYS, bibliography
@@ -398,10 +398,12 @@ def test_every_table_and_figure_of_a_study_prints_in_acmart(tiny_study: Path, tm
     """Two columns of acmart: nothing overflows or is scaled down, and no font is of Type 3 or left out anywhere."""
     folder = tmp_path / "study"
     shutil.copytree(tiny_study, folder, ignore=shutil.ignore_patterns("*.safetensors", "notebooks", "seed-*", "*.svg"))
+    aside_of(folder / "ckplus" / "figures" / "folds.tex").write_text("\\begin{figure}")  # left by a killed process
     preview = manuscript.preview_tex(folder)
+    assert r"\input{ckplus/figures/." not in preview
     (folder / "preview.tex").write_text(preview, encoding="utf-8")
     included = re.findall(r"\\input\{(.*)\}", preview)
-    floats = [path for path in folder.rglob("*.tex") if "figures" in path.parts or path.name.startswith("table")]
+    floats = [path for path in whole(folder.rglob("*.tex")) if "figures" in path.parts or path.name.startswith("table")]
     assert {path.relative_to(folder).as_posix() for path in floats} <= set(included)
     assert len(floats) >= 13
     for command in ("pdflatex", "bibtex", "pdflatex", "pdflatex"):

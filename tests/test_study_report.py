@@ -13,6 +13,7 @@ from written_runs import write_simulated_study
 
 from gndl import figures
 from gndl.errors import GndlError
+from gndl.files import aside_of
 from gndl.narrative import study as study_report
 from gndl.narrative.figure_album import SMALLEST, album, small_copy
 from gndl.paper import EXPRESSIONS
@@ -136,6 +137,7 @@ def test_all_figures_of_a_study_fit_into_one_notebook(report: study_report.Study
     noise = np.random.default_rng(0).integers(0, 255, (900, 1800, 3), dtype=np.uint8)
     (tmp_path / "figures").mkdir()
     Image.fromarray(noise).save(tmp_path / "figures" / "first_faces.png")
+    aside_of(tmp_path / "figures" / "first_faces.png").write_bytes(b"half of what a killed process wrote")
     [faces] = album(tmp_path, [], "rendered")
     assert (faces.kind, faces.database) == ("jpeg", "")
     assert "rendered stand-in" in faces.caption

@@ -20,6 +20,7 @@ from gndl.checking.runs import TOLERANCE
 from gndl.errors import GndlError
 from gndl.figures.redraw import CSV_FOLDERS, has_rows
 from gndl.figures.training import counts_table
+from gndl.files import whole
 from gndl.licence import publishable
 from gndl.report import confusion_by_title, settings_of
 from gndl.selection import choices, summarise_choices
@@ -171,7 +172,7 @@ def check_figures(out: Path, database: str) -> Looked:
     verified: list[str] = []
     others: list[str] = []
     for part in CSV_FOLDERS:
-        for file in sorted((folder / part).glob("*.csv")):
+        for file in sorted(whole((folder / part).glob("*.csv"))):
             derive = FIGURES.get(file.stem)
             if derive is None:
                 others.append(file.stem)

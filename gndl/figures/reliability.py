@@ -84,8 +84,8 @@ def _histogram(axes: Axes, own: pd.DataFrame, colour: str) -> None:
 
 def _note(table: pd.DataFrame) -> str:
     first = table.iloc[0]
-    folds = int(first["folds"])
+    folds, subjects = int(first["folds"]), int(first["tested_subjects"])
     return (
-        f"{int(first['frames'])} frames of {int(first['tested_subjects'])} subjects, {folds} "
+        f"{int(first['frames'])} frames of {subjects} subject{'' if subjects == 1 else 's'}, {folds} "
         f"fold{'' if folds == 1 else 's'}. Thin lines: 95 % over subjects"
     )

@@ -17,7 +17,7 @@ from gndl.figures.shown import DeclaringCanvas
 
 ONE_COLUMN = 3.33
 TWO_COLUMNS = 7.0
-NARROW = 5.0
+NARROW = 6.0
 """Below this width, in inches, panels that stand side by side stand one above the other."""
 
 CLASS_COLOURS = {

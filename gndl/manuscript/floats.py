@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from gndl.errors import GndlError
-from gndl.files import write_text
+from gndl.files import whole, write_text
 from gndl.manuscript.analysis_numbers import numbers_of_analyses
 from gndl.manuscript.bibliography import write_bibliography
 from gndl.manuscript.quoted_numbers import (
@@ -198,7 +198,7 @@ def preview_tex(folder: Path) -> str:
     def place(file: Path) -> tuple[int, bool, Path]:
         return _place(file.relative_to(folder)), file.stem != "table1", file
 
-    files = sorted(folder.rglob("*.tex"), key=place)
+    files = sorted(whole(folder.rglob("*.tex")), key=place)
     figures = [file for file in files if re.search(r"\\begin\{figure", _text(file))]
     tables = [file for file in files if re.search(r"\\begin\{table", _text(file))]
     numbers = next(iter(sorted(folder.rglob("numbers.tex"))), None)

@@ -14,6 +14,7 @@ from gndl.figures.captions import read_caption
 from gndl.figures.redraw import in_order
 from gndl.figures.shown import declared_like
 from gndl.figures.style import TWO_COLUMNS
+from gndl.files import whole
 from gndl.notebook_size import smaller
 from gndl.tables.results_table import measured_on
 
@@ -73,7 +74,7 @@ def album(out: Path, databases: Iterable[str], source: str) -> list[Shown]:
     """
     files: list[tuple[str, Path]] = []
     for name in ("", *databases):
-        pictures = {png.stem: png for png in (out / name / "figures").glob("*.png")}
+        pictures = {png.stem: png for png in whole((out / name / "figures").glob("*.png"))}
         files += [(name, pictures[stem]) for stem in in_order(pictures)]
     share = max(SMALLEST, min(LARGEST, ALBUM // max(1, len(files))))
     shown = []

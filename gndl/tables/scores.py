@@ -93,11 +93,13 @@ def readable_classes(table: pd.DataFrame) -> pd.DataFrame:
 def score_caption(table: pd.DataFrame) -> str:
     """Say under a table of scores how its numbers are counted and what its intervals are made of."""
     seeds, folds = int(table["seeds"].max()), int(table["folds"].max())
+    subjects = int(table["subjects"].max())
     on = measured_on(str(table["database"].iloc[0]), str(table["source"].iloc[0]))
     rendered = " (rendered stand-in)" if table["source"].iloc[0] == "rendered" else ""
     return (
         f"Measured on {on}{rendered}: {folds} fold{'' if folds == 1 else 's'}, {seeds} seed{'' if seeds == 1 else 's'} "
-        f"each, {int(table['subjects'].max())} subjects. Last epoch throughout, but for the best epoch ({OPTIMISTIC}). "
+        f"each, {subjects} subject{'' if subjects == 1 else 's'}. Last epoch throughout, but for the best epoch "
+        f"({OPTIMISTIC}). "
         "Mean of folds ± standard deviation between folds; pooled: all frames, or all sequences with one vote each. "
         "Macro: plain mean over the classes tested. Brackets: 95 % intervals over subjects (bootstrap of whole "
         "subjects, trained networks as they are)."

@@ -194,7 +194,8 @@ def save_comparisons(table: pd.DataFrame, folder: Path) -> Path | None:
         return None
     rendered = table["source"].eq("rendered").any()
     caption = (
-        "Each method minus the baseline that starts from the same weights, in percentage points over the folds that "
+        "Each method minus the baseline that starts from the same weights (an imported method: the plain baseline), in "
+        "percentage points over the folds that "
         "both have"
         + (", on rendered stand-ins (faces of nobody, not the databases)" if rendered else "")
         + ". Interval and t-test with the variance enlarged for training samples that folds share; below "
