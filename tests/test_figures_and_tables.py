@@ -101,7 +101,9 @@ def test_the_balance_of_folds_names_classes_in_the_papers_order() -> None:
     """Whatever the order of the columns, Fig. 6's order is drawn, and a class that it lacks comes last."""
     table = pd.DataFrame({"anger": [1, 2], "boredom": [1, 1], "fear": [2, 1], "happiness": [3, 3]})
     figure = figures.fold_balance(table, source="rendered")
-    assert [label.get_text() for label in figure.legends[0].get_texts()] == ["happiness", "fear", "anger", "boredom"]
+    legend = [label.get_text() for label in figure.legends[0].get_texts()]
+    assert legend == ["boredom", "An anger", "Fe fear", "Ha happiness"], "as the pieces of a bar lie"
+    assert {text.get_text() for text in figure.axes[0].texts} == {"Ha", "Fe", "An", ""}, "to be read without colour"
     heights = [[bar.get_height() for bar in bars] for bars in figure.axes[0].containers]
     assert heights == [[3, 3], [2, 1], [1, 2], [1, 1]]
 
