@@ -46,7 +46,7 @@ def test_a_copy_is_equal_in_every_claim_that_a_study_can_show(
     found = compare_studies(a, tmp_path / "b")
     assert verdicts(found) == {
         1: "equal", 2: "not in these studies", 3: "equal", 4: "equal", 5: "equal",
-        **dict.fromkeys((6, 7, 8, 9), "not in these studies"), 10: "equal",
+        **dict.fromkeys((6, 7, 8, 9, 11), "not in these studies"), 10: "equal",
     }  # fmt: skip
     assert found.settings == ()
     assert found.runs["same_predictions"].all()
@@ -63,11 +63,12 @@ def test_every_claim_of_the_artifact_is_spoken_of() -> None:
     assert "standard error" not in text, "the accepted deviation is the rule that `gndl compare` judges by"
 
 
-def test_runs_across_databases_and_finer_grains_have_claims_of_their_own(tmp_path: Path) -> None:
+def test_runs_across_databases_finer_grains_and_ablations_have_claims_of_their_own(tmp_path: Path) -> None:
     """Each accuracy is judged under the claim that states it."""
     frames: list[Frame] = [("S1", f"S1_{k}", "anger", RIGHT) for k in range(4)]
     for out in (tmp_path / "a", tmp_path / "b"):
         write(out, 0, 15, method="gndl-layer-2")
+        write(out, 0, 15, method="oracle-train")
         write_run(out, "gndl", "20", 0, predictions(frames))
         (out / "ckplus" / "analysis").mkdir()
         (out / "ckplus" / "analysis" / "deviation_measures.csv").write_text("value,source\n1,rendered\n")
@@ -76,7 +77,7 @@ def test_runs_across_databases_and_finer_grains_have_claims_of_their_own(tmp_pat
     judged = {claim.number: claim.what for claim in found.claims if claim.verdict == "equal" and claim.number > 4}
     assert judged == {
         7: "gndl, λ = 5 on CK+ to MMI stand-in", 8: "gndl-layer-2, λ = 5 on CK+ stand-in",
-        9: "gndl, λ = 20 on CK+ stand-in", 10: "features and hard samples",
+        9: "gndl, λ = 20 on CK+ stand-in", 10: "features and hard samples", 11: "oracle-train, λ = 5 on CK+ stand-in",
     }  # fmt: skip
     assert {claim.number for claim in found.claims} == set(CLAIMS)
 

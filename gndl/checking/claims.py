@@ -49,6 +49,7 @@ CLAIMS = {
     8: "finer grains",
     9: "the sweep over λ",
     10: "features and hard samples",
+    11: "ablations",
 }
 """The claims of ARTIFACT.md, by number."""
 
@@ -58,8 +59,12 @@ CLAIMS_OF_RUNS = {
     7: "They share no run across databases.",
     8: "They share no run of a finer grain.",
     9: "They share no run at another λ than the paper's.",
+    11: "They share no run of an ablation.",
 }
 """Claims that runs decide, and what is said where two studies share none."""
+
+CLAIMS_OF_GROUPS = {8: "granularity", 11: "ablations"}
+"""Claims about the variants of one group of `gndl.methods.METHOD_GROUPS`."""
 
 HOW_TO_MEASURE = (
     "how far another seed moves it was not measured: `gndl train --seed 1` with the study's other options adds a "
@@ -229,7 +234,7 @@ def accuracies_follow(a: Path, b: Path) -> ClaimCompared:
 
 
 def accuracies_agree(runs: pd.DataFrame, tolerances: Mapping[str, Tolerance | str]) -> Iterable[ClaimCompared]:
-    """Judge the mean over folds of every variant: claims 5, 7 and 8 on rendered faces, claim 6 on licensed ones."""
+    """Judge the mean over folds of every variant: claim 6 on licensed faces, the others on rendered ones."""
     spoken_of = set()
     for (database, method, lam), own in runs.groupby(["database", "method", "lam"], sort=False):
         sources = {*own["source_a"], *own["source_b"]}
@@ -250,8 +255,9 @@ def _number_of(database: str, method: str, lam: str) -> int:
     """The claim on stand-ins that an accuracy belongs to."""
     if "-to-" in database:
         return 7
-    if method in {*METHOD_GROUPS["granularity"]} - {*REFERENCES}:
-        return 8
+    for number, group in CLAIMS_OF_GROUPS.items():
+        if method in {*METHOD_GROUPS[group]} - {*REFERENCES}:
+            return number
     return 5 if lam in ("none", f"{PAPER.lam:g}") else 9
 
 
