@@ -6,6 +6,7 @@ the databases is grey all of them are made grey, for a network that has seen no 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from gndl.prepare import Prepared
 from gndl.progress import progress
 from gndl.results import FinishedRun, finished_runs, write_csv
 from gndl.runs import weights_path
+from gndl.sweeping.stopping import Stopped, StopSign, heed_signals_in_worker
 from gndl.train import FitResult, raise_epochs
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -171,6 +173,8 @@ def train_across(
     ------
     GndlError
         As :func:`cross_pairs` and :func:`gndl.train.fit`.
+    Stopped
+        Where a signal said so; each run in progress has ended its epoch.
     """
     cross = cross_pairs(
         [(one.database.name, one.pairs) for one in train], [(one.database.name, one.pairs) for one in test]
@@ -182,28 +186,39 @@ def train_across(
     weights = weights_path(train[0])
     identity: dict[str, Any] = {"database": cross.name, "source": train[0].database.source}
 
-    def one(method: MethodSettings, seed: int) -> FitResult:
+    def one(method: MethodSettings, seed: int, stop: StopSign, caller: int) -> FitResult | None:
+        heed_signals_in_worker(caller)
         torch.set_num_threads(settings.threads)
         lam = request.settings.lam if method.uses_lam else None
-        return fit_naming_the_step(
-            method,
-            method.pairs_for(cross.pairs, cross.train_index),
-            cross.train_index,
-            cross.test_index,
-            settings,
-            run_folder=folder / variant_name(method, weights) / lam_folder(lam) / "fold-0" / f"seed-{seed}",
-            lam=lam,
-            seed=seed,
-            device=request.device,
-            weights=weights,
-            identity=identity,
-            show_progress=False,
-        )
+        try:
+            stop.check()
+            return fit_naming_the_step(
+                method,
+                method.pairs_for(cross.pairs, cross.train_index),
+                cross.train_index,
+                cross.test_index,
+                settings,
+                run_folder=folder / variant_name(method, weights) / lam_folder(lam) / "fold-0" / f"seed-{seed}",
+                lam=lam,
+                seed=seed,
+                device=request.device,
+                weights=weights,
+                identity=identity,
+                on_epoch=stop.check,
+                show_progress=False,
+            )
+        except Stopped:
+            return None
 
     asked = [method_settings(method) for method in (request.settings.methods if methods is None else methods)]
-    tasks = [delayed(one)(method, seed) for seed in request.seeds for method in asked]
-    finished = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator", batch_size=1)(tasks)
-    return list(progress(finished, f"Training across: {cross.name}", total=len(tasks), unit="run"))
+    with StopSign(request.out) as stop:
+        tasks = [delayed(one)(method, seed, stop, os.getpid()) for seed in request.seeds for method in asked]
+        running = Parallel(n_jobs=min(jobs, len(tasks)), return_as="generator", batch_size=1)(tasks)
+        finished = list(progress(running, f"Training across: {cross.name}", total=len(tasks), unit="run"))
+    results = [result for result in finished if result is not None]
+    if len(results) < len(finished):
+        raise Stopped
+    return results
 
 
 def finished_across(out: Path) -> list[FinishedRun]:

@@ -15,7 +15,7 @@ from gndl.imported import is_imported
 from gndl.method_code import is_of_session
 from gndl.model import Method
 from gndl.outside_methods import find_method, installed_methods
-from gndl.variants.built_in import BUILT_IN, METHOD_GROUPS, MethodSettings
+from gndl.variants.built_in import BUILT_IN, METHOD_GROUPS, MethodSettings, Rearrange
 from gndl.weights import load_backbone_weights, weights_name
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
@@ -62,6 +62,7 @@ def register_method(
     images_per_pair: int | None = None,
     needs_neutral_at_test: bool | None = None,
     whole_sequences: bool | None = None,
+    rearrange: Rearrange | None = None,
 ) -> MethodSettings:
     """Make a method of one's own known, or a further variant of a known one.
 
@@ -77,7 +78,7 @@ def register_method(
         Best the class itself: ``factory(n_classes, **options)``, with ``lam`` second where λ is used.
     options, purpose
         As for :class:`MethodSettings`.
-    uses_lam, images_per_pair, needs_neutral_at_test, whole_sequences : optional
+    uses_lam, images_per_pair, needs_neutral_at_test, whole_sequences, rearrange : optional
         Where left out, the factory's attributes of these names; failing those, the defaults of :class:`Method`.
 
     Raises
@@ -113,6 +114,7 @@ def register_method(
         images_per_pair=attribute(images_per_pair, "images_per_pair"),
         needs_neutral_at_test=attribute(needs_neutral_at_test, "needs_neutral_at_test"),
         whole_sequences=attribute(whole_sequences, "whole_sequences"),
+        rearrange=attribute(rearrange, "rearrange"),
     )
     _REGISTRY[name] = settings
     return settings

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,12 @@ from torch import Tensor, nn
 from torchvision.models import resnet18
 
 from gndl.errors import GndlError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gndl.pairs import FacePairs
 
 FEATURES = 512
 """Channels of the examined feature vector (section 4.2)."""
@@ -76,6 +82,9 @@ class Method(nn.Module, ABC):
     whole_sequences: bool = False
     """Whether all examined frames of a sequence come in one batch, in training and at test; ``forward`` is then given
     ``sequence``, an int tensor (B,) that numbers the batch's sequences."""
+    rearrange: ClassVar[Callable[[FacePairs, NDArray[np.int64]], FacePairs] | None] = None
+    """``rearrange(pairs, train_index)``, a static method, returns the pairs that are trained on where they are not the
+    database's own. It may give the training samples other neutral faces among those that train, and nothing else."""
 
     @abstractmethod
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:

@@ -100,11 +100,12 @@ def _train_across(options: Train) -> int:
     jobs = processes(options.jobs)
     request = save_request(study_request(dataclasses.replace(options, databases=involved)))
     prepared = {name: prepare(request, name, jobs) for name in involved}
-    for trained, tested in ways:
-        train_across(
-            [prepared[name] for name in trained], [prepared[name] for name in tested],
-            jobs=options.jobs or default_jobs(request.device),
-        )  # fmt: skip
+    with heeding_signals():
+        for trained, tested in ways:
+            train_across(
+                [prepared[name] for name in trained], [prepared[name] for name in tested],
+                jobs=options.jobs or default_jobs(request.device),
+            )  # fmt: skip
     print(readable_cross(cross_table(request.out, request.settings.lam)).to_string(index=False))
     print(f"Runs: {request.out / 'across'}; the table and its figure: gndl report {request.out}")
     return 0

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,7 +22,9 @@ from gndl.files import write_json
 from gndl.pairs import FacePairs
 from gndl.request import profile_named
 from gndl.study_commands import ways_asked
+from gndl.sweeping.stopping import Stopped, heeding_signals
 from gndl.tables.across import cross_table, readable_cross
+from gndl.variants.built_in import MethodSettings
 
 RIGHT, WRONG = (0.8, 0.1, 0.1), (0.1, 0.8, 0.1)
 
@@ -133,13 +138,40 @@ def test_weights_that_are_asked_for_are_started_from(tmp_path: Path, monkeypatch
         SimpleNamespace(database=SimpleNamespace(name=name, source="rendered"), pairs=pairs, request=request)
         for name, pairs in (("ckplus", some(("anger", "fear"), [0, 1, 0])), ("mmi", some(("anger", "fear"), [0, 1])))
     ]
-    monkeypatch.setattr(
-        "gndl.cross.fit_naming_the_step", lambda method, *_, **options: asked.append((method.name, options))
-    )
-    train_across(sides[:1], sides[1:], methods=("gndl",))  # type: ignore[arg-type]
+
+    def training(method: MethodSettings, *_: object, **options: Any) -> str:
+        asked.append((method.name, options))
+        return "its result"
+
+    monkeypatch.setattr("gndl.cross.fit_naming_the_step", training)
+    assert train_across(sides[:1], sides[1:], methods=("gndl",)) == ["its result"]  # type: ignore[arg-type, comparison-overlap]
     name, options = asked[0]
     assert (name, options["weights"], options["lam"]) == ("gndl", weights, settings.lam)
     assert options["run_folder"] == tmp_path / "across/ckplus-to-mmi/gndl-face/lam-5/fold-0/seed-0"
+
+
+def test_a_signal_ends_the_epoch_of_a_run_across(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two epochs, so that a checkpoint is left; the sign is taken down and no further run begins."""
+    request = SimpleNamespace(out=tmp_path, settings=profile_named("smoke"), weights=None, seeds=(0,), device="cpu")
+    sides = [
+        SimpleNamespace(database=SimpleNamespace(name=name, source="rendered"), pairs=pairs, request=request)
+        for name, pairs in (("ckplus", some(("anger", "fear"), [0, 1, 0])), ("mmi", some(("anger", "fear"), [0, 1])))
+    ]
+    epochs = []
+
+    def training(method: MethodSettings, *_: object, on_epoch: Any, **__: object) -> None:
+        epochs.append(method.name)
+        on_epoch({})
+        os.kill(os.getpid(), signal.SIGTERM)
+        epochs.append("the signal stopped nothing at once")
+        on_epoch({})
+        epochs.append("one epoch too many")
+
+    monkeypatch.setattr("gndl.cross.fit_naming_the_step", training)
+    with heeding_signals(), pytest.raises(Stopped):
+        train_across(sides[:1], sides[1:])  # type: ignore[arg-type]
+    assert epochs == ["baseline", "the signal stopped nothing at once"]
+    assert not list(tmp_path.glob(".stop-*"))
 
 
 def test_a_study_runs_across_and_reports_it(rendered_trees: dict[str, Path], tmp_path: Path) -> None:

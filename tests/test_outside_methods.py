@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.metadata
+import inspect
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from test_ablations import some_pairs
 
 from gndl import cli
 from gndl.errors import GndlError
-from gndl.methods import build_method, method_settings
-from gndl.model import ResNetBaseline
+from gndl.methods import build_method, method_settings, register_method
+from gndl.model import GNDL, Method, ResNetBaseline
 from gndl.outside_methods import VARIABLE, method_class, method_name, use_method
+from gndl.pairs import FacePairs
 from gndl.paths import repository_root
-from gndl.variants.built_in import BUILT_IN
+from gndl.variants.ablations import shuffled_neutral
+from gndl.variants.built_in import MethodSettings
 
 SOURCE = '''
 """A method of one's own with a neighbour."""
@@ -119,11 +126,76 @@ def test_installed_packages_bring_methods_by_an_entry_point(monkeypatch: pytest.
         method_settings("absent")
 
 
-def test_the_tutorial_names_every_method_that_asks_for_more_than_one_of_ones_own_can() -> None:
-    """Other pairs than the database's are part of a built-in method's settings, not of its class."""
+def test_a_method_of_ones_own_can_ask_for_all_that_the_packages_methods_ask_for() -> None:
+    """No back door: every setting is a parameter of register_method, or an attribute that a class may bring."""
+    asked = {field.name for field in dataclasses.fields(MethodSettings) if field.init} - {"base"}
+    assert asked <= set(inspect.signature(register_method).parameters)
+    by_attribute = asked - {"name", "factory", "options", "purpose"}
+    assert all(hasattr(Method, name) for name in by_attribute)
     text = (repository_root() / "notebooks" / "8_your_own_method.ipynb").read_text(encoding="utf-8")
-    privileged = [settings.name for settings in BUILT_IN if settings.rearrange is not None]
-    assert privileged and all(f"needs more: `{name}`" in text for name in privileged)
+    assert all(f"`{name}`" in text for name in by_attribute)
+
+
+REARRANGING = """
+from gndl.model import GNDL
+from gndl.variants.ablations import shuffled_neutral
+
+SEED = 3
+
+
+class Shuffled(GNDL):
+    @staticmethod
+    def rearrange(pairs, train_index):
+        return shuffled_neutral(pairs, train_index, seed=SEED)
+"""
+
+
+def test_a_method_of_ones_own_may_put_the_pairs_of_its_training_together(file: Path) -> None:
+    """By an attribute or by registering; what it does is part of the runs' identity."""
+    pairs, train_index = some_pairs(), np.arange(9)
+    file.write_text(REARRANGING)
+    settings = method_settings(use_method(f"{file}:Shuffled"))
+    rearranged = settings.pairs_for(pairs, train_index)
+    assert rearranged.neutral_index.tolist() == shuffled_neutral(pairs, train_index, seed=3).neutral_index.tolist()
+    assert rearranged.neutral_index.tolist() != pairs.neutral_index.tolist()
+
+    def unchanged(pairs: FacePairs, train_index: object) -> FacePairs:
+        return pairs
+
+    mine = register_method("mine-of-tests", GNDL, rearrange=unchanged)
+    assert mine.code is not None and register_method("mine-of-tests", GNDL).code is None
+    assert register_method("mine-of-tests", GNDL, rearrange=shuffled_neutral).code is None  # the package's own, hashed
+
+
+@pytest.mark.parametrize(
+    ("part", "value", "said"),
+    [
+        ("neutral_index", lambda pairs: np.roll(pairs.neutral_index, 1), "to samples that do not train"),
+        ("label", lambda pairs: np.roll(pairs.label, 1), "rearrange changed label"),
+        ("subject", lambda pairs: [*pairs.subject[1:], pairs.subject[0]], "rearrange changed subject"),
+    ],
+)
+def test_rearranging_may_not_bring_a_test_face_into_training(part: str, value: Any, said: str) -> None:
+    """Nor change what is tested, a truth or whose face it is."""
+    pairs, train_index = some_pairs(), np.arange(9)
+    settings = register_method(
+        "mine-of-tests", GNDL, rearrange=lambda pairs, _: dataclasses.replace(pairs, **{part: value(pairs)})
+    )
+    with pytest.raises(GndlError, match=f"mine-of-tests: .*{said}"):
+        settings.pairs_for(pairs, train_index)
+
+
+def test_rearranging_may_not_take_a_face_that_does_not_train() -> None:
+    """Where only training samples change, but to a test subject's neutral face."""
+    pairs, train_index = some_pairs(), np.arange(9)
+
+    def leak(pairs: FacePairs, train_index: Any) -> FacePairs:
+        neutral = np.array(pairs.neutral_index)
+        neutral[train_index] = neutral[-1]
+        return dataclasses.replace(pairs, neutral_index=neutral)
+
+    with pytest.raises(GndlError, match="perhaps a test subject's"):
+        register_method("mine-of-tests", GNDL, rearrange=leak).pairs_for(pairs, train_index)
 
 
 def test_a_study_trains_it_beside_the_others_and_gives_it_a_row(

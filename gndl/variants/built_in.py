@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gndl.errors import GndlError
+from gndl.files import hash_json
 from gndl.method_code import method_hash
 from gndl.model import GNDL, Method, ResNetBaseline
 from gndl.pairs import FacePairs
@@ -22,6 +24,9 @@ from gndl.variants.ablations import (
 )
 from gndl.variants.by_sequence import GNDLBySequence
 from gndl.variants.granularity import MapGNDL
+
+Rearrange = Callable[[FacePairs, NDArray[np.int64]], FacePairs]
+"""Puts the pairs of a training together anew: `gndl.model.Method.rearrange`."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,9 @@ class MethodSettings:
         ``rearrange(pairs, train_index)`` returns the pairs that are trained on, where they are not the database's own,
         such as with the neutral faces of other subjects.
     code : str or None
-        Hash of the factory's own code (:func:`gndl.method_code.method_hash`), None for this package's methods. Taken
-        where the settings are made, for another process may not be able to read a notebook's source.
+        Hash of the own code of the factory and of ``rearrange`` (:func:`gndl.method_code.method_hash`), None for this
+        package's methods. Taken where the settings are made, for another process may not be able to read a notebook's
+        source.
     """
 
     name: str
@@ -67,17 +73,31 @@ class MethodSettings:
     images_per_pair: int = 2
     needs_neutral_at_test: bool = False
     whole_sequences: bool = False
-    rearrange: Callable[[FacePairs, NDArray[np.int64]], FacePairs] | None = field(
-        default=None, compare=False, repr=False
-    )
+    rearrange: Rearrange | None = field(default=None, compare=False, repr=False)
     code: str | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "code", method_hash(self.factory))
+        object.__setattr__(self, "code", self._hash())
+
+    def _hash(self) -> str | None:
+        code = method_hash(self.factory)
+        rearranging = None if self.rearrange is None else method_hash(self.rearrange)
+        return code if rearranging is None else hash_json([code, rearranging])
 
     def pairs_for(self, pairs: FacePairs, train_index: NDArray[np.int64]) -> FacePairs:
-        """Return the pairs that this method trains and is tested on."""
-        return pairs if self.rearrange is None else self.rearrange(pairs, train_index)
+        """Return the pairs that this method trains and is tested on.
+
+        Raises
+        ------
+        GndlError
+            Where ``rearrange`` changed more than the neutral faces of training samples, or took one that does not
+            train: a test subject's, say.
+        """
+        if self.rearrange is None:
+            return pairs
+        rearranged = self.rearrange(pairs, train_index)
+        _require_only_training_neutrals_moved(self.name, pairs, rearranged, train_index)
+        return rearranged
 
     def as_json(self) -> dict[str, Any]:
         """Return what run.json keeps of the method: everything but its factory and its code."""
@@ -91,6 +111,24 @@ class MethodSettings:
             "needs_neutral_at_test": self.needs_neutral_at_test,
             **sequences,
         }
+
+
+def _require_only_training_neutrals_moved(
+    name: str, pairs: FacePairs, rearranged: FacePairs, train_index: NDArray[np.int64]
+) -> None:
+    """Raise :class:`GndlError` where a test sample, or a face, a truth or a name of any sample is another one."""
+    kept = ("images", "examined_index", "label", "subject", "sequence", "frame", "expressions")
+    changed = [part for part in kept if not np.array_equal(getattr(pairs, part), getattr(rearranged, part))]
+    if changed:
+        raise GndlError(f"{name}: rearrange changed {', '.join(changed)}; it may change neutral_index alone.")
+    was, now = np.asarray(pairs.neutral_index), np.asarray(rearranged.neutral_index)
+    training = np.zeros(len(was), dtype=bool)
+    training[train_index] = True
+    if now.shape != was.shape or (now != was)[~training].any():
+        raise GndlError(f"{name}: rearrange gave other neutral faces to samples that do not train.")
+    faces = np.concatenate([was[training], np.asarray(pairs.examined_index)[training]])
+    if not np.isin(now[training], faces).all():
+        raise GndlError(f"{name}: rearrange took neutral faces that do not train, perhaps a test subject's.")
 
 
 def _gndl(suffix: str, purpose: str, **options: Any) -> MethodSettings:
