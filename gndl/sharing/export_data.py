@@ -38,7 +38,8 @@ DATABASE/folds.csv   the fold in which each subject is tested. For fold k train 
 DATABASE/crops       the pictures, aligned by the eyes, {size} pixels a side.
 
 To bring predictions back, fill in DATABASE/predictions.csv: in `predicted` the class that the network trained without
-a sample's fold gives it, in p_CLASS the probabilities, which sum to 1 and are largest for `predicted`. Then
+a sample's fold gives it, in p_CLASS the probabilities, which sum to 1 and are largest for `predicted`. A fold that was
+not tested is left out whole: delete its rows. Then
 
     gndl import-predictions predictions.csv --method NAME --run STUDY --database DATABASE --subject-disjoint
 """
