@@ -193,3 +193,11 @@ def test_the_artifact_has_the_accuracies_across_databases():
         one: f"{100 * found[one, 'mmi', 'baseline']:.1f} % after {DATABASES[one]}" for one in ("ckplus", "oulu_casia")
     }
     assert f"On MMI's faces the baseline has {after['ckplus']} and {after['oulu_casia']}" in text
+
+
+def test_the_readme_has_the_kills_survived():
+    with (ROOT / "record" / "faults.csv").open(encoding="utf-8", newline="") as file:
+        kills = list(csv.DictReader(file))
+    assert f"[{len(kills)} kills](record/faults.csv), all survived" in text_of("README.md")
+    assert len(kills) >= 30 and {kill["survived"] for kill in kills} == {"True"}
+    assert {kill["stage"] for kill in kills} == {"render", "crop", "train", "notebook", "report"}
