@@ -22,6 +22,9 @@ class Asked:
         Pairs in a batch.
     batches : int
         Batches in a turn at most.
+    loaded_batches : int
+        Batches in a turn of the comparison with the usual way, at every size: enough that workers run ahead of the
+        training for most of it, as they do in a long epoch.
     cores : int
         Cores that the comparison with the usual way may use.
     workers : tuple of int
@@ -63,6 +66,7 @@ class Asked:
     image_sizes: tuple[int, ...] = (64, 112, 224)
     batch_size: int = 16
     batches: int = 4
+    loaded_batches: int = 8
     cores: int = 2
     workers: tuple[int, ...] = (0, 1, 2)
     gpu_batch_size: int = 8
@@ -95,6 +99,7 @@ TINY = {
     "image_sizes": (16,),
     "batch_size": 3,
     "batches": 1,
+    "loaded_batches": 1,
     "cores": 1,
     "workers": (0, 1),
     "gpu_batch_size": 3,

@@ -23,7 +23,7 @@ from torchvision.transforms import functional as transforms
 from gndl.bench.asked import Asked
 from gndl.bench.plots import ratios
 from gndl.bench.repeats import Result, interleaved, rate, spread, verdicts
-from gndl.bench.trainings import LAM, Way, WayTrainer, batches_of_a_turn
+from gndl.bench.trainings import LAM, Way, WayTrainer
 from gndl.device import autocast, choose_device, computing_on, has_fast_bf16
 from gndl.methods import build_method
 from gndl.model import GNDL, Output
@@ -31,7 +31,7 @@ from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, FacePairs
 from gndl.profiles import Augmentation, Precision, TrainSettings
 
 OURS = "gndl"
-GOAL, GOAL_SIZE = 1.5, 112
+GOAL, GOAL_SIZE, GOAL_CORES = 1.5, 112, 2
 
 
 class FilePairs(Dataset[tuple[Tensor, Tensor, int]]):
@@ -117,7 +117,7 @@ def measure(asked: Asked) -> Result:
     tables, best = [], {}
     for size in asked.image_sizes:
         with tempfile.TemporaryDirectory(prefix="gndl-faces-", dir=asked.scratch) as folder:
-            count = asked.batch_size * batches_of_a_turn(size, asked.batches)
+            count = asked.batch_size * asked.loaded_batches
             pairs, files = write_faces(Path(folder), count, size)
             settings = TrainSettings(
                 image_size=size, batch_size=asked.batch_size, threads=asked.cores, precision=precision
@@ -135,7 +135,8 @@ def measure(asked: Asked) -> Result:
         tables.append(found)
     repeats = pd.concat(tables, ignore_index=True)
     table = spread(repeats, best, ["pixels"])
-    goal = (table["way"] == OURS) & (table["pixels"] == GOAL_SIZE)
+    judged = device.type == "cpu" and asked.cores == GOAL_CORES
+    goal = (table["way"] == OURS) & (table["pixels"] == GOAL_SIZE) & judged
     table.loc[goal, "goal"] = GOAL
     table.loc[goal, "reached"] = ["yes" if ratio >= GOAL else "no" for ratio in table.loc[goal, "ratio"]]
     return Result(
@@ -143,8 +144,9 @@ def measure(asked: Asked) -> Result:
         title="Training throughput beside the usual way",
         reading=(
             f"Images a second of training GNDL in {precision} on {asked.cores} cores, {asked.batch_size} pairs in a "
-            "batch, by this package and as it is commonly written: a JPEG file for each face (already of the training "
-            "size, and in the system's cache), PIL, torchvision's transforms, a DataLoader, two forward passes, "
+            f"batch, {asked.loaded_batches} batches in a turn, by this package and as it is commonly written: a JPEG "
+            "file for each face (already of the training size, and in the system's cache), PIL, torchvision's "
+            "transforms, a DataLoader, two forward passes, "
             "Adam's defaults, contiguous tensors. All numbers of workers and threads tried are listed; the best of "
             "them at a size stands for 1. Its two passes normalise the two groups apart, which is not what Eq. 4 to 6 "
             "say; it is compared for its cost."
