@@ -182,7 +182,7 @@ QUICK = Profile(
     purpose="a demonstration on a few rendered subjects: it shows that everything works, not how well",
     lams=(0.5, 5.0, 50.0),
     only_folds=(0, 1, 2),
-    train=TrainSettings(image_size=64, epochs=20, min_steps=200, batch_size=16, checkpoint_every=10),
+    train=TrainSettings(image_size=64, epochs=20, min_steps=100, batch_size=16, checkpoint_every=10),
     standins=QUICK_SIZE,
 )
 
