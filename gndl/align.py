@@ -96,12 +96,17 @@ def geometry_between(crop_eyes: Eyes, eyes: Eyes, size: int) -> CropGeometry:
     return CropGeometry(factor, left - factor * crop_left, size)
 
 
+SETTLED = 48
+"""Pixels after which a cubic spline has forgotten where its picture was cut off (a factor of 0.27 for each)."""
+
+
 def cut(image: np.ndarray, geometry: CropGeometry, *, order: int = 3) -> np.ndarray:
     """Cut a crop out of a picture.
 
     Splines of ``order`` (cubic; 1 for linear) read between pixels. A face larger than the crop is averaged down,
     never subsampled, so that no pattern of fine lines appears; beyond the picture's edge its border pixels are
-    repeated, which adds no dark frame that a network could learn from.
+    repeated, which adds no dark frame that a network could learn from. Only the part of the picture that has a say
+    is looked at.
 
     Parameters
     ----------
@@ -113,16 +118,62 @@ def cut(image: np.ndarray, geometry: CropGeometry, *, order: int = 3) -> np.ndar
     ndarray of uint8, shape (size, size) or (size, size, 3)
     """
     factor, shift, size = geometry.factor, geometry.shift, geometry.size
-    whole = int(min(geometry.scale, *image.shape[:2]))
+    whole = int(max(1, min(geometry.scale, *image.shape[:2])))
+    image, origin = _part_seen(image, geometry, whole, 2 if order == 1 else SETTLED)
+    shift -= origin
     if whole > 1:  # average blocks of pixels first; the rest, below a factor of two, is supersampled
         image = np.asarray(Image.fromarray(image).reduce(whole))
         factor, shift = factor / whole, (shift + complex(0.5, 0.5)) / whole - complex(0.5, 0.5)
     samples = 2 if geometry.scale > 1 else 1
     fine_shift = shift + factor * complex(0.5, 0.5) * (1 / samples - 1)
-    fine = _sample(image, factor / samples, fine_shift, size * samples, order)
-    if samples > 1:
-        fine = fine.reshape(size, samples, size, samples, *fine.shape[2:]).mean(axis=(1, 3))
+    sample = _sample_lines if order == 1 and image.ndim == 2 else _sample
+    fine = sample(image, factor / samples, fine_shift, size * samples, order)
+    if samples > 1 and fine.ndim == 2:
+        rows = fine[:, 0::2] + fine[:, 1::2]  # in the order in which numpy's mean adds, but in one go each
+        fine = (rows[0::2] + rows[1::2]) / np.float32(samples * samples)
+    elif samples > 1:
+        fine = fine.reshape(size, samples, size, samples, -1).mean(axis=(1, 3))
     return np.clip(np.rint(fine), 0, 255).astype(np.uint8)
+
+
+def _part_seen(image: np.ndarray, geometry: CropGeometry, whole: int, margin: int) -> tuple[np.ndarray, complex]:
+    """Return the part of a picture under a crop and ``margin`` more of its blocks of ``whole`` pixels, and its origin.
+
+    It begins between two blocks, so that blocks are averaged as those of the whole picture are.
+    """
+    far = complex(geometry.size, geometry.size)
+    corners = [geometry.factor * corner + geometry.shift for corner in (0, far.real, far.imag * 1j, far)]
+    parts, origin = [], []
+    for places, length in zip(
+        ([corner.real for corner in corners], [corner.imag for corner in corners]), image.shape[1::-1], strict=True
+    ):
+        first = max(0, (math.floor(min(places)) // whole - margin) * whole)
+        last = min(length, (math.ceil(max(places)) // whole + 1 + margin) * whole)
+        if first >= last:  # all of the crop lies beyond the edge
+            return image, 0j
+        parts.append(slice(first, last))
+        origin.append(first)
+    return np.ascontiguousarray(image[parts[1], parts[0]]), complex(*origin)
+
+
+def _sample_lines(image: np.ndarray, factor: complex, shift: complex, size: int, order: int) -> np.ndarray:
+    """As `_sample` for ``order`` 1 and a grey picture, by Pillow, which is several times faster."""
+    corners = [factor * corner + shift for corner in (0, size, size * 1j, complex(size, size))]
+    before = [max(0, math.ceil(1 - min(places))) for places in _rows_and_columns(corners)]
+    after = [
+        max(0, math.ceil(max(places) + 2 - length))
+        for places, length in zip(_rows_and_columns(corners), image.shape, strict=True)
+    ]
+    values = np.pad(image.astype(np.float32), tuple(zip(before, after, strict=True)), mode="edge")
+    half = complex(0.5, 0.5)  # Pillow counts from a pixel's corner
+    constant = shift + complex(before[1], before[0]) + half - factor * half
+    matrix = (factor.real, -factor.imag, constant.real, factor.imag, factor.real, constant.imag)
+    picture = Image.fromarray(values)
+    return np.asarray(picture.transform((size, size), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR))
+
+
+def _rows_and_columns(points: list[complex]) -> tuple[list[float], list[float]]:
+    return [point.imag for point in points], [point.real for point in points]
 
 
 def _sample(image: np.ndarray, factor: complex, shift: complex, size: int, order: int) -> np.ndarray:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import cmath
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from gndl.align import Eyes, cut, eyes_in_crop, geometry_from_eyes
+from gndl.align import Eyes, _sample, cut, eyes_in_crop, geometry_from_eyes
 from gndl.profiles import CropSettings
 
 coordinate = st.floats(-2000, 2000)
@@ -93,3 +96,31 @@ def test_beyond_the_edge_the_border_is_repeated() -> None:
     picture = np.full((50, 60, 3), (200, 100, 50), np.uint8)
     crop = cut(picture, geometry_from_eyes(Eyes((0.0, 5.0), (30.0, 5.0)), CropSettings(size=64)))
     assert (crop == picture[0, 0]).all()
+
+
+@given(
+    st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0.05, 0.9), st.floats(-0.6, 0.6), st.sampled_from([1, 3]),
+    st.booleans(), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_the_part_of_a_picture_that_is_looked_at_gives_the_crop_of_the_whole(
+    across: float, down: float, wide: float, turn: float, order: int, colour: bool, seed: int
+) -> None:
+    """Wherever a crop lies, also over the edge, its bytes are those of sampling the whole picture by scipy."""
+    image = np.random.default_rng(seed).integers(0, 256, (90, 130, 3) if colour else (90, 130), dtype=np.uint8)
+    middle, half = complex(across * 130, down * 90), 65 * wide * cmath.exp(1j * turn)
+    ends = [middle - half, middle + half]
+    geometry = geometry_from_eyes(Eyes(*((end.real, end.imag) for end in ends)), CropSettings(size=24))
+    factor, shift = geometry.factor, geometry.shift
+    whole = int(min(geometry.scale, 90, 130))
+    reduced = image
+    if whole > 1:
+        reduced = np.asarray(Image.fromarray(image).reduce(whole))
+        factor, shift = factor / whole, (shift + (0.5 + 0.5j)) / whole - (0.5 + 0.5j)
+    samples = 2 if geometry.scale > 1 else 1
+    fine_shift = shift + factor * (0.5 + 0.5j) * (1 / samples - 1)
+    fine = _sample(reduced, factor / samples, fine_shift, 24 * samples, order)
+    if samples > 1:
+        fine = fine.reshape(24, 2, 24, 2, *fine.shape[2:]).mean(axis=(1, 3))
+    expected = np.clip(np.rint(fine), 0, 255).astype(np.uint8)
+    assert np.array_equal(cut(image, geometry, order=order), expected)
