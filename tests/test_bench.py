@@ -68,8 +68,8 @@ def test_ratios_are_taken_within_a_repeat_before_their_median() -> None:
 
 def test_trainings_of_all_ways_take_their_steps_on_the_same_pairs() -> None:
     """Contiguous, unfused and compiled by torch's tracer, a step in fp32 gives the losses of the study's own."""
-    pairs, index = noise_pairs(2, 16), np.arange(6)
-    settings = TrainSettings(image_size=16, batch_size=6, augmentation=PLAIN)
+    pairs, index = noise_pairs(2, 32), np.arange(6)
+    settings = TrainSettings(image_size=32, batch_size=6, augmentation=PLAIN)
     rows = {}
     named = ways("bf16", "eager")
     for name in ("fp32", "fp32, contiguous", "fp32, Adam not fused", "fp32, compiled", "bf16, by sequence"):
