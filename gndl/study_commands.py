@@ -99,8 +99,8 @@ def _train_across(options: Train) -> int:
     involved = tuple(dict.fromkeys(name for trained, tested in ways for name in (*trained, *tested)))
     jobs = processes(options.jobs)
     request = save_request(study_request(dataclasses.replace(options, databases=involved)))
-    prepared = {name: prepare(request, name, jobs) for name in involved}
     with heeding_signals():
+        prepared = {name: prepare(request, name, jobs) for name in involved}
         for trained, tested in ways:
             train_across(
                 [prepared[name] for name in trained], [prepared[name] for name in tested],

@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from test_ablations import some_pairs
 
-from gndl import cli
+from gndl import cli, methods
 from gndl.errors import GndlError
 from gndl.methods import build_method, method_settings, register_method
 from gndl.model import GNDL, Method, ResNetBaseline
@@ -136,6 +136,13 @@ def test_a_method_of_ones_own_can_ask_for_all_that_the_packages_methods_ask_for(
     assert all(f"`{name}`" in text for name in by_attribute)
 
 
+@pytest.fixture
+def mine(monkeypatch: pytest.MonkeyPatch) -> Callable[..., MethodSettings]:
+    """Registers GNDL on pairs put together anew, and is forgotten after the test."""
+    monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
+    return lambda rearrange=None: register_method("mine-of-tests", GNDL, rearrange=rearrange)
+
+
 REARRANGING = """
 from gndl.model import GNDL
 from gndl.variants.ablations import shuffled_neutral
@@ -150,7 +157,9 @@ class Shuffled(GNDL):
 """
 
 
-def test_a_method_of_ones_own_may_put_the_pairs_of_its_training_together(file: Path) -> None:
+def test_a_method_of_ones_own_may_put_the_pairs_of_its_training_together(
+    file: Path, mine: Callable[..., MethodSettings]
+) -> None:
     """By an attribute or by registering; what it does is part of the runs' identity."""
     pairs, train_index = some_pairs(), np.arange(9)
     file.write_text(REARRANGING)
@@ -162,9 +171,8 @@ def test_a_method_of_ones_own_may_put_the_pairs_of_its_training_together(file: P
     def unchanged(pairs: FacePairs, train_index: object) -> FacePairs:
         return pairs
 
-    mine = register_method("mine-of-tests", GNDL, rearrange=unchanged)
-    assert mine.code is not None and register_method("mine-of-tests", GNDL).code is None
-    assert register_method("mine-of-tests", GNDL, rearrange=shuffled_neutral).code is None  # the package's own, hashed
+    assert mine(unchanged).code is not None and mine().code is None
+    assert mine(shuffled_neutral).code is None  # the package's own, whose module is hashed by name
 
 
 @pytest.mark.parametrize(
@@ -175,17 +183,17 @@ def test_a_method_of_ones_own_may_put_the_pairs_of_its_training_together(file: P
         ("subject", lambda pairs: [*pairs.subject[1:], pairs.subject[0]], "rearrange changed subject"),
     ],
 )
-def test_rearranging_may_not_bring_a_test_face_into_training(part: str, value: Any, said: str) -> None:
-    """Nor change what is tested, a truth or whose face it is."""
+def test_rearranging_may_not_change_what_is_tested_or_whose_face_it_is(
+    part: str, value: Any, said: str, mine: Callable[..., MethodSettings]
+) -> None:
+    """Neutral faces of test samples, truths and names stay."""
     pairs, train_index = some_pairs(), np.arange(9)
-    settings = register_method(
-        "mine-of-tests", GNDL, rearrange=lambda pairs, _: dataclasses.replace(pairs, **{part: value(pairs)})
-    )
+    settings = mine(lambda pairs, _: dataclasses.replace(pairs, **{part: value(pairs)}))
     with pytest.raises(GndlError, match=f"mine-of-tests: .*{said}"):
         settings.pairs_for(pairs, train_index)
 
 
-def test_rearranging_may_not_take_a_face_that_does_not_train() -> None:
+def test_rearranging_may_not_take_a_face_that_does_not_train(mine: Callable[..., MethodSettings]) -> None:
     """Where only training samples change, but to a test subject's neutral face."""
     pairs, train_index = some_pairs(), np.arange(9)
 
@@ -195,7 +203,7 @@ def test_rearranging_may_not_take_a_face_that_does_not_train() -> None:
         return dataclasses.replace(pairs, neutral_index=neutral)
 
     with pytest.raises(GndlError, match="perhaps a test subject's"):
-        register_method("mine-of-tests", GNDL, rearrange=leak).pairs_for(pairs, train_index)
+        mine(leak).pairs_for(pairs, train_index)
 
 
 def test_a_study_trains_it_beside_the_others_and_gives_it_a_row(
