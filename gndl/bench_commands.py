@@ -32,7 +32,7 @@ class Bench:
     databases: tuple[str, ...] = ("ckplus", "oulu_casia", "mmi")
     """Databases that are prepared; `latency` and `accuracy` take the first."""
     study: str = "runs/quick"
-    """A finished study, for `notebooks`."""
+    """A finished study, for `notebooks`; `accuracy` reads the runs that it holds, and does not train them again."""
     run: str = ""
     """A finished run with weights, for `latency`; GNDL before training by default, which costs the same."""
     folds: int = 10

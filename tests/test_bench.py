@@ -36,6 +36,7 @@ from gndl.folds import deal_folds
 from gndl.methods import build_method
 from gndl.model import GNDL
 from gndl.profiles import Augmentation, TrainSettings
+from gndl.train import fit
 
 ASKED = Asked(**TINY)  # type: ignore[arg-type]
 PLAIN = Augmentation(flip_probability=0.0, noise_probability=0.0)
@@ -253,7 +254,8 @@ def test_accuracies_are_trained_once_and_kept(tmp_path: Path) -> None:
     few = TrainSettings(image_size=16, batch_size=6, epochs=1, schedule="cosine")
     request = SimpleNamespace(settings=SimpleNamespace(lam=5.0))
     folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2)
-    study: Any = SimpleNamespace(pairs=pairs, folds=folds, train=few, request=request)
+    database = SimpleNamespace(name="planted")
+    study: Any = SimpleNamespace(pairs=pairs, folds=folds, train=few, request=request, database=database)
     named = {"fp32": Way(), "fp32, by sequence": Way(by_sequence=True)}
     first = accuracy.train_missing(study, named, (0, 1), ASKED, tmp_path / "kept.csv")
     assert first[["way", "fold"]].to_numpy().tolist() == [[way, fold] for way in named for fold in (0, 1)]
@@ -264,6 +266,31 @@ def test_accuracies_are_trained_once_and_kept(tmp_path: Path) -> None:
     study.train = replace(few, epochs=2)
     accuracy.train_missing(study, {"fp32": Way()}, (0,), ASKED, tmp_path / "kept.csv")
     assert len(pd.read_csv(tmp_path / "kept.csv")) == 5
+
+
+def test_accuracies_of_runs_that_a_study_holds_are_read_from_it(tmp_path: Path) -> None:
+    """The very run, not one of other settings, and none of a way in which no study trains."""
+    pairs = planted_pairs(12)
+    few = TrainSettings(image_size=16, batch_size=6, epochs=1, schedule="cosine")
+    folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2)
+    study: Any = SimpleNamespace(
+        pairs=pairs, folds=folds, train=few, request=SimpleNamespace(settings=SimpleNamespace(lam=5.0)),
+        database=SimpleNamespace(name="planted"), identity=lambda fold: {"asked": fold},
+    )  # fmt: skip
+    train_index, test_index = folds.train_test(0, pairs.subject)
+    run = tmp_path / "study" / "planted" / "gndl" / "lam-5" / "fold-0" / "seed-0"
+    trained = fit(
+        "gndl", pairs, train_index, test_index, few, run_folder=run, lam=5.0, identity=study.identity(0),
+        show_progress=False,
+    )  # fmt: skip
+    asked = replace(ASKED, study=str(tmp_path / "study"))
+    named = {"fp32": Way(), "fp32, Adam not fused": Way(fused=False)}
+    found = accuracy.train_missing(study, named, (0, 1), asked, tmp_path / "kept.csv")
+    assert found["trained"].tolist() == ["in the study", "here", "here", "here"]
+    assert found["accuracy_last"].iloc[0] == trained.accuracy_last
+    assert accuracy.paired(found, 2)["way"].tolist() == ["fp32, Adam not fused"]
+    study.train = replace(few, learning_rate=0.01)
+    assert accuracy.find_in_study(study, Way(), 0, "cpu", tmp_path / "study") is None
 
 
 def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(tmp_path: Path) -> None:

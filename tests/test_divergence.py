@@ -110,6 +110,21 @@ def test_weights_that_are_no_numbers_are_never_kept(tmp_path: Path, epochs: int)
     assert all(v.isfinite().all() for v in state.model.values() if v.is_floating_point())
 
 
+def test_finite_weights_are_kept_however_large_their_sum() -> None:
+    """Two weights near the largest float32 sum to infinity, and are finite all the same."""
+    cpu = torch.device("cpu")
+    trainer = Trainer(method_settings("spoiled-at-the-end"), PAIRS, TRAIN, TEST, SETTINGS, 5.0, 0, cpu, None)
+    weight = trainer.network.get_parameter("classifier.weight")
+    with torch.no_grad():
+        weight[0, :2] = torch.finfo(torch.float32).max
+    assert weight.sum().isinf()
+    trainer._require_finite_weights()
+    with torch.no_grad():
+        weight[0, 2] = float("nan")
+    with pytest.raises(GndlError, match="is no finite number after the last step"):
+        trainer._require_finite_weights()
+
+
 def test_a_run_whose_probabilities_are_no_numbers_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finite weights may still overflow; nothing of a finished run is written, and its last checkpoint stays."""
     original = Trainer.logits

@@ -1,6 +1,7 @@
 """What a faster way of training does to accuracy: paired differences on the same folds, with their 95 % interval.
 
-Trainings are long, so each is kept as soon as it is done and a second call goes on from there.
+Trainings are long, so each is kept as soon as it is done and a second call goes on from there. One that a finished
+study (``--study``) holds already is read from it: the same pairs, settings and code, told by the run's identity.
 """
 
 from __future__ import annotations
@@ -24,14 +25,17 @@ from gndl.device import choose_device
 from gndl.errors import GndlError
 from gndl.files import hash_json
 from gndl.identity import run_identity
-from gndl.methods import method_settings
+from gndl.methods import lam_folder, method_settings
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import resolve
 from gndl.prepare import Prepared
+from gndl.profiles import TrainSettings
 from gndl.results import write_csv
 from gndl.study import open_study
+from gndl.train import find_run
 
-COLUMNS = ("way", "fold", "made_from", "accuracy_last", "n_train", "n_test", "seconds")
+COLUMNS = ("way", "fold", "made_from", "accuracy_last", "n_train", "n_test", "seconds", "trained")
+SEED = 0
 INSIDE = 1.0
 """Points: a way whose whole interval lies within is said to be as accurate."""
 
@@ -63,11 +67,12 @@ def measure(asked: Asked) -> Result:
         name="accuracy",
         title=f"Accuracy of faster ways of training, {title}",
         reading=(
-            f"Accuracy of the last epoch of GNDL (λ = 5) trained in each way, minus that of fp32 as the study trains "
-            f"it, on the same {len(folds)} folds of {title}: profile {asked.profile}, {settings.image_size} pixels, "
-            f"{settings.batch_size} pairs in a batch, {settings.epochs} epochs, seed 0. In points; the 95 % interval "
-            "is that of the corrected t over folds. A way is called as accurate only where its whole interval lies "
-            f"within ± {INSIDE:g} point."
+            "Accuracy of the last epoch of GNDL (λ = 5) trained in each way, minus that of fp32 (channels_last, fused "
+            f"Adam, eager), on the same {len(folds)} folds of {title}: profile {asked.profile}, "
+            f"{settings.image_size} pixels, {settings.batch_size} pairs in a batch, {settings.epochs} epochs, seed "
+            f"{SEED}. In points; the 95 % interval is that of the corrected t over folds. A way is called as accurate "
+            f"only where its whole interval lies within ± {INSIDE:g} point. The column `trained` of the repeats says "
+            "which runs a finished study held."
         ),
         table=table,
         repeats=found,
@@ -84,7 +89,7 @@ def train_missing(
     made_from = {(way, fold): _made_from(study, named[way], fold, asked) for way in named for fold in folds}
     there = set(known["made_from"])
     missing = [(way, fold) for fold in folds for way in named if made_from[way, fold] not in there]
-    work = (delayed(_train)(study, way, named[way], fold, asked.device) for way, fold in missing)
+    work = (delayed(_train)(study, way, named[way], fold, asked) for way, fold in missing)
     for row in Parallel(n_jobs=asked.jobs, return_as="generator_unordered")(work):
         row["made_from"] = made_from[row["way"], row["fold"]]
         known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
@@ -98,29 +103,57 @@ def train_missing(
 
 def _made_from(study: Prepared, way: Way, fold: int, asked: Asked) -> str:
     """Hash everything that can change the numbers of one training: a run's identity, its epochs and the way."""
+    return hash_json([_identity(study, study.train, way, fold, asked.device), study.train.epochs, asdict(way)])
+
+
+def _identity(study: Prepared, train: TrainSettings, way: Way, fold: int, device: str, **kept: Any) -> dict[str, Any]:
     train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
-    identity = run_identity(
-        method_settings(way.method), study.pairs, train_index, test_index, study.train,
-        lam=study.request.settings.lam, fold=fold, seed=0, device=choose_device(asked.device),
+    return run_identity(
+        method_settings(way.method), study.pairs, train_index, test_index, train,
+        lam=study.request.settings.lam, fold=fold, seed=SEED, device=choose_device(device), **kept,
     )  # fmt: skip
-    return hash_json([identity, study.train.epochs, asdict(way)])
 
 
-def _train(study: Prepared, name: str, way: Way, fold: int, device: str) -> dict[str, Any]:
+def find_in_study(study: Prepared, way: Way, fold: int, device: str, held: Path) -> dict[str, Any] | None:
+    """Return what the finished study in ``held`` says of this very training; None where it holds none.
+
+    A study trains in every precision, by pairs or by sequence, but always channels_last, fused and not compiled.
+    """
+    if way != Way(way.precision, by_sequence=way.by_sequence):
+        return None
+    lam = lam_folder(study.request.settings.lam)
+    folder = held / study.database.name / way.method / lam / f"fold-{fold}" / f"seed-{SEED}"
+    if not folder.exists():
+        return None
+    settings = replace(study.train, precision=way.precision)
+    try:
+        identity = _identity(study, settings, way, fold, device, extra=study.identity(fold))
+        run = find_run(folder, identity, settings.epochs)
+    except GndlError:  # trained in another way or on something else, and so not this training
+        return None
+    return None if run is None else {name: run.record[name] for name in ("accuracy_last", "n_train", "n_test")}
+
+
+def _train(study: Prepared, name: str, way: Way, fold: int, asked: Asked) -> dict[str, Any]:
+    """Read one training from the study that holds it, or train it here."""
+    row: dict[str, Any] = {"way": name, "fold": fold}
+    known = find_in_study(study, way, fold, asked.device, resolve(asked.study))
+    if known is not None:
+        return row | known | {"seconds": float("nan"), "trained": "in the study"}
     train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
     trainer = WayTrainer(
-        way, study.pairs, train_index, test_index, study.train, 0, choose_device(device), study.request.settings.lam
-    )
+        way, study.pairs, train_index, test_index, study.train, SEED, choose_device(asked.device),
+        study.request.settings.lam,
+    )  # fmt: skip
     with trainer.settings_hold():
         for epoch in range(1, study.train.epochs + 1):
-            row = trainer.train_epoch(epoch)
-    return {
-        "way": name,
-        "fold": fold,
-        "accuracy_last": row["accuracy_test"],
+            last = trainer.train_epoch(epoch)
+    return row | {
+        "accuracy_last": last["accuracy_test"],
         "n_train": len(train_index),
         "n_test": len(test_index),
         "seconds": round(trainer.seconds, 2),
+        "trained": "here",
     }
 
 

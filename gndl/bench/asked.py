@@ -42,7 +42,8 @@ class Asked:
     frames : int
         Frames of each database that are prepared in a turn, at least.
     study, run : str
-        A finished study, for its notebooks; a finished run, for the latency of its own weights.
+        A finished study, for its notebooks and for the accuracies of runs that it holds; a finished run, for the
+        latency of its own weights.
     notebooks : str
         First signs of the notebooks that are run.
     growth_pairs : tuple of int
