@@ -22,13 +22,13 @@ from gndl import cli
 from gndl.bench import accuracy, growth, latency, notebook_times, preparation
 from gndl.bench.asked import TINY, Asked
 from gndl.bench.every import MODULES, measure_some
-from gndl.bench.gap import difference_of_operations
+from gndl.bench.gap import difference_of_operations, largest_gap
 from gndl.bench.memory import peak_memory
 from gndl.bench.plots import ratios
 from gndl.bench.record import folder_name, markdown_table, write_result
 from gndl.bench.repeats import NotMeasured, Result, interleaved, spread, verdicts
 from gndl.bench.trainings import Way, WayTrainer, noise_pairs, ways
-from gndl.bench.usual_way import two_passes
+from gndl.bench.usual_way import two_passes, write_faces
 from gndl.bench_commands import Bench
 from gndl.databases import read_database
 from gndl.errors import GndlError
@@ -94,6 +94,14 @@ def test_the_usual_way_computes_the_same_equations_in_two_passes() -> None:
         assert usual.f_neu is not None and torch.allclose(usual.f_neu, network.neutral_features(faces[1]), atol=1e-5)
 
 
+def test_files_of_the_usual_way_are_scaled_to_the_training_size(tmp_path: Path) -> None:
+    """Both faces of a pair, as tensors; the same pictures lie in memory for the package's own training."""
+    pairs, files = write_faces(tmp_path / "faces", 3, 48, 32)
+    examined, neutral, label = files[2]
+    assert examined.shape == neutral.shape == (3, 32, 32) and label == 2 and len(files) == 3
+    assert pairs.images.shape == (6, 48, 48) and len(list((tmp_path / "faces").glob("*.jpg"))) == 6
+
+
 @pytest.mark.parametrize("name", ["throughput", "usual_way", "faster", "gap", "gpu"])
 def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """CSV, every repeat, Markdown and plot lie in one folder; each row has a ratio to something of the same run."""
@@ -111,6 +119,10 @@ def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pyte
     assert f"[{name}]({name}.md)" in (folder / "README.md").read_text(encoding="utf-8")
     if name == "gap":
         assert (folder / "gap-operations.csv").exists() and any("largest remaining gap" in line for line in said)
+    if name == "usual_way":
+        assert {"gndl", "random tensors in memory"} < set(table["way"]) and table["reference"].nunique() == 1
+        assert table["reference"].str.startswith("files of 48 pixels").all()
+        assert any("whose files already have the training size" in line for line in said)
     if name == "gpu":
         assert any("No GPU was asked for (--device cuda)" in line for line in said)
 
@@ -156,6 +168,10 @@ def test_the_largest_gap_is_that_of_the_operations_medians() -> None:
         1.5,
         4.5,
     ]
+    said = largest_gap(table, 20.0)
+    assert "flip: +2.000 ms a step (+10.00 % of the limit's step); quartiles over repeats +1.500 to +4.500" in said
+    noisy = difference_of_operations([{"conv": 12.0}, {"conv": 8.0}, {"conv": 9.0}], [{"conv": 9.0}] * 3)
+    assert "nothing remains to name" in largest_gap(noisy, 20.0)
 
 
 def test_preparation_and_latency_are_measured_on_a_rendered_tree(

@@ -25,6 +25,8 @@ class Asked:
     loaded_batches : int
         Batches in a turn of the comparison with the usual way, at every size: enough that workers run ahead of the
         training for most of it, as they do in a long epoch.
+    stored_size : int
+        Side in pixels of the crops that the usual way reads from files; the package's own crops have 224.
     cores : int
         Cores that the comparison with the usual way may use.
     workers : tuple of int
@@ -68,6 +70,7 @@ class Asked:
     batch_size: int = 16
     batches: int = 4
     loaded_batches: int = 8
+    stored_size: int = 224
     cores: int = 2
     workers: tuple[int, ...] = (0, 1, 2)
     gpu_batch_size: int = 8
@@ -101,6 +104,7 @@ TINY = {
     "batch_size": 3,
     "batches": 1,
     "loaded_batches": 1,
+    "stored_size": 48,
     "cores": 1,
     "workers": (0, 1),
     "gpu_batch_size": 3,

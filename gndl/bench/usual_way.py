@@ -1,13 +1,15 @@
 """Training throughput beside the usual way: one image file a face, decoded and transformed in a DataLoader's workers.
 
-The usual way is given every advantage that costs its author nothing: files of the training size, so that nothing is
-resized, as small JPEGs that lie in the system's cache; workers that live on between epochs; the best of several
-numbers of workers and threads.
+The usual way is given every advantage that costs its author nothing: aligned crops in small JPEGs that lie in the
+system's cache, scaled by PIL; workers that live on between epochs; the best of several numbers of workers and threads.
+It is measured once more with files that already have the training size, and beside both stands the bare network:
+nothing that loads data, however fast, makes a training faster than that.
 """
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,22 +25,22 @@ from torchvision.transforms import functional as transforms
 from gndl.bench.asked import Asked
 from gndl.bench.plots import ratios
 from gndl.bench.repeats import Result, interleaved, rate, spread, verdicts
-from gndl.bench.trainings import LAM, Way, WayTrainer
+from gndl.bench.trainings import LAM, Limit, Way, WayTrainer
 from gndl.device import autocast, choose_device, computing_on, has_fast_bf16
 from gndl.methods import build_method
 from gndl.model import GNDL, Output
 from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, FacePairs
 from gndl.profiles import Augmentation, Precision, TrainSettings
 
-OURS = "gndl"
+OURS, LIMIT = "gndl", "random tensors in memory"
 GOAL, GOAL_SIZE, GOAL_CORES = 1.5, 112, 2
 
 
 class FilePairs(Dataset[tuple[Tensor, Tensor, int]]):
-    """Pairs of image files, opened, flipped, made noisy and normalised one by one."""
+    """Pairs of image files, opened, scaled, flipped, made noisy and normalised one by one."""
 
-    def __init__(self, examined: list[Path], neutral: list[Path], label: list[int]) -> None:
-        self.examined, self.neutral, self.label = examined, neutral, label
+    def __init__(self, examined: list[Path], neutral: list[Path], label: list[int], size: int) -> None:
+        self.examined, self.neutral, self.label, self.size = examined, neutral, label, size
         self.augmentation = Augmentation()
 
     def __len__(self) -> int:
@@ -52,6 +54,8 @@ class FilePairs(Dataset[tuple[Tensor, Tensor, int]]):
         for path in (self.examined[item], self.neutral[item]):
             with Image.open(path) as file:
                 picture = file.convert("RGB")
+            if picture.width != self.size:
+                picture = transforms.resize(picture, [self.size, self.size])
             if flipped < self.augmentation.flip_probability:
                 picture = transforms.hflip(picture)
             values = transforms.to_tensor(picture)
@@ -95,47 +99,71 @@ def two_passes(network: GNDL, examined: Tensor, neutral: Tensor) -> Output:
     return Output(network.classifier(f_exam - f_gen), f_exam, f_neu, f_gen, f_exam - f_gen)
 
 
-def write_faces(folder: Path, count: int, size: int) -> tuple[FacePairs, FilePairs]:
-    """Write smooth pictures as JPEG files, and return the same pairs from memory and from files."""
+def write_faces(folder: Path, count: int, stored: int, size: int) -> tuple[FacePairs, FilePairs]:
+    """Write smooth pictures of ``stored`` pixels as JPEG files; return the same pairs from memory and from files."""
     random = np.random.default_rng(0)
+    folder.mkdir()
     faces = []
     for face in range(2 * count):
         coarse = Image.fromarray(random.integers(0, 256, (12, 12), dtype=np.uint8))
-        smooth = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float64)
+        smooth = np.asarray(coarse.resize((stored, stored), Image.Resampling.BICUBIC), dtype=np.float64)
         faces.append(np.clip(smooth + random.normal(0, 3, smooth.shape), 0, 255).astype(np.uint8))
         Image.fromarray(faces[-1]).save(folder / f"{face:05d}.jpg", quality=95)
     index, files = np.arange(count), [folder / f"{face:05d}.jpg" for face in range(2 * count)]
     names = [str(number) for number in index]
     pairs = FacePairs(np.stack(faces), index, index + count, index % 7, names, names, names, tuple("abcdefg"))
-    return pairs, FilePairs(files[:count], files[count:], [int(label) for label in index % 7])
+    return pairs, FilePairs(files[:count], files[count:], [int(label) for label in index % 7], size)
+
+
+def turns_at(size: int, asked: Asked, folder: Path) -> dict[str, Callable[[], float]]:
+    """Return the ways of training at one size, in images a second: ours, its limit, and files in every usual way."""
+    device, precision = choose_device(asked.device), precision_of(asked)
+    count = asked.batch_size * asked.loaded_batches
+    settings = TrainSettings(image_size=size, batch_size=asked.batch_size, threads=asked.cores, precision=precision)
+    written = {stored: write_faces(folder / str(stored), count, stored, size) for stored in {asked.stored_size, size}}
+    pairs, index = written[asked.stored_size][0], np.arange(count)
+    ours = WayTrainer(Way(precision), pairs, index, index, settings, 0, device)
+    limit = Limit(Way(precision), settings, device, asked.loaded_batches)
+    turns = {OURS: rate(ours.epoch, 2 * count, device), LIMIT: rate(limit.epoch, 2 * count, device)}
+    for stored, (_, files) in sorted(written.items(), reverse=True):
+        for workers in asked.workers:
+            for threads in sorted({asked.cores, max(1, asked.cores - workers)}):
+                usual = UsualTraining(files, replace(settings, threads=threads), device, workers)
+                turns[f"{files_of(stored)}, {workers} workers, {threads} threads"] = rate(
+                    usual.epoch, 2 * count, device
+                )
+    return turns
+
+
+def files_of(stored: int) -> str:
+    """Begin the names of the ways that read files of so many pixels."""
+    return f"files of {stored} pixels"
+
+
+def precision_of(asked: Asked) -> Precision:
+    """In bf16 where the device has instructions for it, else in fp32."""
+    return "bf16" if has_fast_bf16(choose_device(asked.device)) else "fp32"
+
+
+def fastest(repeats: pd.DataFrame, stored: int) -> str:
+    """Name the fastest way that reads files of so many pixels, by its median."""
+    own = repeats[repeats["way"].str.startswith(f"{files_of(stored)},")]
+    return str(own.groupby("way", sort=False)["value"].median().idxmax())
 
 
 def measure(asked: Asked) -> Result:
-    """Measure at every size, both on the same cores, in bf16 where the device has instructions for it."""
-    device = choose_device(asked.device)
-    precision: Precision = "bf16" if has_fast_bf16(device) else "fp32"
-    tables, best = [], {}
+    """Measure at every size, all on the same cores and in the same precision."""
+    tables, best, notes = [], {}, []
     for size in asked.image_sizes:
         with tempfile.TemporaryDirectory(prefix="gndl-faces-", dir=asked.scratch) as folder:
-            count = asked.batch_size * asked.loaded_batches
-            pairs, files = write_faces(Path(folder), count, size)
-            settings = TrainSettings(
-                image_size=size, batch_size=asked.batch_size, threads=asked.cores, precision=precision
-            )
-            ours = WayTrainer(Way(precision), pairs, np.arange(count), np.arange(count), settings, 0, device)
-            turns = {OURS: rate(ours.epoch, 2 * count, device)}
-            for workers in asked.workers:
-                for threads in sorted({asked.cores, max(1, asked.cores - workers)}):
-                    usual = UsualTraining(files, replace(settings, threads=threads), device, workers)
-                    name = f"files, {workers} workers, {threads} threads"
-                    turns[name] = rate(usual.epoch, 2 * count, device)
-            found = interleaved(turns, asked.repeats).assign(pixels=size)
-        medians = found[found["way"] != OURS].groupby("way", sort=False)["value"].median()
-        best[size] = str(medians.idxmax())
+            found = interleaved(turns_at(size, asked, Path(folder)), asked.repeats).assign(pixels=size)
+        best[size] = fastest(found, asked.stored_size)
         tables.append(found)
+        if size != asked.stored_size:
+            notes += [beside(found, way, fastest(found, size)) for way in (OURS, LIMIT)]
     repeats = pd.concat(tables, ignore_index=True)
     table = spread(repeats, best, ["pixels"])
-    judged = device.type == "cpu" and asked.cores == GOAL_CORES
+    judged = choose_device(asked.device).type == "cpu" and asked.cores == GOAL_CORES
     goal = (table["way"] == OURS) & (table["pixels"] == GOAL_SIZE) & judged
     table.loc[goal, "goal"] = GOAL
     table.loc[goal, "reached"] = ["yes" if ratio >= GOAL else "no" for ratio in table.loc[goal, "ratio"]]
@@ -143,16 +171,26 @@ def measure(asked: Asked) -> Result:
         name="usual_way",
         title="Training throughput beside the usual way",
         reading=(
-            f"Images a second of training GNDL in {precision} on {asked.cores} cores, {asked.batch_size} pairs in a "
-            f"batch, {asked.loaded_batches} batches in a turn, by this package and as it is commonly written: a JPEG "
-            "file for each face (already of the training size, and in the system's cache), PIL, torchvision's "
-            "transforms, a DataLoader, two forward passes, "
-            "Adam's defaults, contiguous tensors. All numbers of workers and threads tried are listed; the best of "
-            "them at a size stands for 1. Its two passes normalise the two groups apart, which is not what Eq. 4 to 6 "
-            "say; it is compared for its cost."
+            f"Images a second of training GNDL in {precision_of(asked)} on {asked.cores} cores, {asked.batch_size} "
+            f"pairs in a batch, {asked.loaded_batches} batches in a turn, by this package and as it is commonly "
+            f"written: a JPEG file for each aligned crop of {asked.stored_size} pixels (in the system's cache), PIL, "
+            "torchvision's transforms, a DataLoader, two forward passes, Adam's defaults, contiguous tensors. All "
+            "numbers of workers and threads tried are listed; the best of them at a size stands for 1. The same with "
+            "files that already have the training size. Random tensors in memory: the network alone, on the same "
+            "cores, which no loading of data can outrun. The usual way's two passes normalise the two groups apart, "
+            "which is not what Eq. 4 to 6 say; it is compared for its cost."
         ),
         table=table,
         repeats=repeats,
-        notes=tuple(verdicts(table, ["pixels"])),
+        notes=(*verdicts(table, ["pixels"]), *notes),
         figure=ratios(table, "GNDL's training beside the usual way", "images/s", ["pixels"]),
+    )
+
+
+def beside(repeats: pd.DataFrame, way: str, usual: str) -> str:
+    """Say how a way compares with files that already have the training size."""
+    row = spread(repeats, usual, ["pixels"]).set_index("way").loc[way]
+    return (
+        f"{way}, pixels {row['pixels']}: {row['ratio']:.2f} × {usual} ({row['ratio_low']:.2f} to "
+        f"{row['ratio_high']:.2f}), whose files already have the training size."
     )
