@@ -51,14 +51,15 @@ def ratios(table: pd.DataFrame, title: str, unit: str, conditions: Sequence[str]
         axes.set_ylim(-0.6, len(rows) - 0.4)
         if log:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
             axes.xaxis.set_major_formatter("{x:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
         else:
             axes.set_xlim(0, 1.03 * max(1.0, *(row["ratio_high"] for row in rows), *table["goal"].dropna()))
         against = ", ".join(dict.fromkeys(str(row["reference"]) for row in rows[::-1]))
         goal = "; orange: goal" if table["goal"].notna().any() else ""
-        axes.set_xlabel(textwrap.fill(f"ratio to: {against}; dot: median, line: least to largest repeat{goal}", 120))
+        axes.set_xlabel(textwrap.fill(f"ratio to: {against}; dot: median, line: least to largest repeat{goal}", 110))
+        axes.xaxis.label.set(ha="right", x=1.0)  # under long names of ways, where a centred one would be cut off
         axes.set_title(title, loc="left")
     return figure
 
