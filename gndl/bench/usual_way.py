@@ -141,7 +141,7 @@ def files_of(stored: int) -> str:
 
 
 def precision_of(asked: Asked) -> Precision:
-    """In bf16 where the device has instructions for it, else in fp32."""
+    """Return bf16 where the device has instructions for it, else fp32."""
     return "bf16" if has_fast_bf16(choose_device(asked.device)) else "fp32"
 
 
