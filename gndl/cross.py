@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from gndl.divergence import fit_naming_the_step
 from gndl.errors import GndlError
-from gndl.methods import MethodSettings, lam_folder, method_settings, variant_name
+from gndl.methods import MethodSettings, method_settings, variant_name
 from gndl.pairs import FacePairs
 from gndl.paper import DATABASE_TITLES
 from gndl.prepare import Prepared
 from gndl.progress import progress
 from gndl.results import FinishedRun, finished_runs, write_csv
-from gndl.runs import weights_path
+from gndl.runs import run_folder, weights_path
 from gndl.sweeping.stopping import Stopped, StopSign, heed_signals_in_worker
 from gndl.train import FitResult, raise_epochs
 
@@ -198,7 +198,7 @@ def train_across(
                 cross.train_index,
                 cross.test_index,
                 settings,
-                run_folder=folder / variant_name(method, weights) / lam_folder(lam) / "fold-0" / f"seed-{seed}",
+                run_folder=run_folder(folder, variant_name(method, weights), lam, 0, seed),
                 lam=lam,
                 seed=seed,
                 device=request.device,

@@ -55,6 +55,11 @@ class Run:
         return f"{self.folder.relative_to(self.folder.parents[4]).parts[0]} {self.variant}{lam} fold {self.fold}"
 
 
+def run_folder(database: Path, variant: str, lam: float | None, fold: int, seed: int) -> Path:
+    """Return where a run lies in a database's folder of a study."""
+    return database / variant / lam_folder(lam) / f"fold-{fold}" / f"seed-{seed}"
+
+
 def plan_runs(
     study: Prepared,
     methods: Iterable[str | MethodSettings] | None = None,
@@ -78,7 +83,7 @@ def plan_runs(
                 variant = variant_name(method, weights)
                 values = (request.settings.lam,) if lams is None else tuple(lams)
                 for lam in values if method.uses_lam else (None,):
-                    folder = study.folder / variant / lam_folder(lam) / f"fold-{fold}" / f"seed-{seed}"
+                    folder = run_folder(study.folder, variant, lam, fold, seed)
                     images = pairs_per_epoch(len(train_index), study.train.batch_size) * method.images_per_pair
                     runs.append(Run(method, variant, lam, fold, seed, folder, images))
     first = runs[0].fold if runs else 0

@@ -118,11 +118,12 @@ def test_trainings_are_measured_and_kept(name: str, tmp_path: Path, capsys: pyte
         assert (folder / f"{name}{ending}").stat().st_size > 30
     assert f"[{name}]({name}.md)" in (folder / "README.md").read_text(encoding="utf-8")
     if name == "gap":
-        assert (folder / "gap-operations.csv").exists() and any("largest remaining gap" in line for line in said)
+        assert (folder / "gap-operations.csv").exists() and any("gap is not named" in line for line in said)
     if name == "usual_way":
-        assert {"gndl", "random tensors in memory"} < set(table["way"]) and table["reference"].nunique() == 1
-        assert table["reference"].str.startswith("files of 48 pixels").all()
-        assert any("whose files already have the training size" in line for line in said)
+        for kind in ("files of 32 pixels", "files of 48 pixels"):  # the training size, and that of the kept crops
+            own = table[table["reference"] == kind]
+            assert own["way"].tolist().count("gndl") == 1 and {"random tensors in memory", kind} < set(own["way"])
+        assert (folder / "usual_way-tried.csv").exists()
     if name == "gpu":
         assert any("No GPU was asked for (--device cuda)" in line for line in said)
 
@@ -168,10 +169,10 @@ def test_the_largest_gap_is_that_of_the_operations_medians() -> None:
         1.5,
         4.5,
     ]
-    said = largest_gap(table, 20.0)
+    said = largest_gap(table, 20.0, 5)
     assert "flip: +2.000 ms a step (+10.00 % of the limit's step); quartiles over repeats +1.500 to +4.500" in said
     noisy = difference_of_operations([{"conv": 12.0}, {"conv": 8.0}, {"conv": 9.0}], [{"conv": 9.0}] * 3)
-    assert "nothing remains to name" in largest_gap(noisy, 20.0)
+    assert "no remaining gap is shown" in largest_gap(noisy, 20.0, 5)
 
 
 def test_preparation_and_latency_are_measured_on_a_rendered_tree(
@@ -264,14 +265,22 @@ def test_accuracies_are_compared_on_the_same_folds_and_said_inside_only_where_th
         accuracy.paired(pd.DataFrame(rows[:-1]), 2)
 
 
+def small_study(**train: Any) -> Any:
+    """What accuracies are trained on, of a prepared study: twelve sequences in two folds."""
+    pairs = planted_pairs(12)
+    return SimpleNamespace(
+        pairs=pairs,
+        folds=deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2),
+        train=TrainSettings(**{"image_size": 16, "batch_size": 6, "epochs": 1, "schedule": "cosine"} | train),
+        request=SimpleNamespace(settings=SimpleNamespace(lam=5.0)),
+        database=SimpleNamespace(name="planted"),
+        identity=lambda fold: {"asked": fold},
+    )
+
+
 def test_accuracies_are_trained_once_and_kept(tmp_path: Path) -> None:
     """Every way on every fold; a second call reads them, and more epochs are trained anew."""
-    pairs = planted_pairs(12)
-    few = TrainSettings(image_size=16, batch_size=6, epochs=1, schedule="cosine")
-    request = SimpleNamespace(settings=SimpleNamespace(lam=5.0))
-    folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2)
-    database = SimpleNamespace(name="planted")
-    study: Any = SimpleNamespace(pairs=pairs, folds=folds, train=few, request=request, database=database)
+    study = small_study()
     named = {"fp32": Way(), "fp32, by sequence": Way(by_sequence=True)}
     first = accuracy.train_missing(study, named, (0, 1), ASKED, tmp_path / "kept.csv")
     assert first[["way", "fold"]].to_numpy().tolist() == [[way, fold] for way in named for fold in (0, 1)]
@@ -279,34 +288,47 @@ def test_accuracies_are_trained_once_and_kept(tmp_path: Path) -> None:
     again = accuracy.train_missing(study, named, (0, 1), ASKED, tmp_path / "kept.csv")
     assert again.equals(first) and (tmp_path / "kept.csv").read_bytes() == kept
     assert accuracy.paired(again, 2)["way"].tolist() == ["fp32, by sequence"]
-    study.train = replace(few, epochs=2)
+    study = small_study(epochs=2)
     accuracy.train_missing(study, {"fp32": Way()}, (0,), ASKED, tmp_path / "kept.csv")
     assert len(pd.read_csv(tmp_path / "kept.csv")) == 5
 
 
-def test_accuracies_of_runs_that_a_study_holds_are_read_from_it(tmp_path: Path) -> None:
-    """The very run, not one of other settings, and none of a way in which no study trains."""
-    pairs = planted_pairs(12)
-    few = TrainSettings(image_size=16, batch_size=6, epochs=1, schedule="cosine")
-    folds = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=2)
-    study: Any = SimpleNamespace(
-        pairs=pairs, folds=folds, train=few, request=SimpleNamespace(settings=SimpleNamespace(lam=5.0)),
-        database=SimpleNamespace(name="planted"), identity=lambda fold: {"asked": fold},
-    )  # fmt: skip
-    train_index, test_index = folds.train_test(0, pairs.subject)
+def test_accuracies_of_runs_that_a_study_holds_are_read_from_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The very run, which trained here has the same accuracy; none of other settings, and what differs is said."""
+    study = small_study()
+    train_index, test_index = study.folds.train_test(0, study.pairs.subject)
     run = tmp_path / "study" / "planted" / "gndl" / "lam-5" / "fold-0" / "seed-0"
     trained = fit(
-        "gndl", pairs, train_index, test_index, few, run_folder=run, lam=5.0, identity=study.identity(0),
+        "gndl", study.pairs, train_index, test_index, study.train, run_folder=run, lam=5.0, identity=study.identity(0),
         show_progress=False,
     )  # fmt: skip
+    (tmp_path / "study" / "study.json").write_text("{}")
     asked = replace(ASKED, study=str(tmp_path / "study"))
     named = {"fp32": Way(), "fp32, Adam not fused": Way(fused=False)}
     found = accuracy.train_missing(study, named, (0, 1), asked, tmp_path / "kept.csv")
     assert found["trained"].tolist() == ["in the study", "here", "here", "here"]
-    assert found["accuracy_last"].iloc[0] == trained.accuracy_last
-    assert accuracy.paired(found, 2)["way"].tolist() == ["fp32, Adam not fused"]
-    study.train = replace(few, learning_rate=0.01)
-    assert accuracy.find_in_study(study, Way(), 0, "cpu", tmp_path / "study") is None
+    assert "1 runs are read from it, 3 are to be trained" in capsys.readouterr().err
+    here = accuracy.train_missing(study, {"fp32": Way()}, (0,), ASKED, tmp_path / "here.csv")
+    assert here["trained"].tolist() == ["here"]
+    assert found["accuracy_last"].iloc[0] == here["accuracy_last"].iloc[0] == trained.accuracy_last
+    rows, why_not = accuracy.read_from_study(small_study(learning_rate=0.01), named, [("fp32", 0)], asked)
+    assert rows == [] and "train.learning_rate: 0.001, now 0.01" in why_not
+
+
+def test_a_named_study_that_is_none_or_is_damaged_starts_no_training(tmp_path: Path) -> None:
+    """Hours of training would else begin for a slip of the hand."""
+    study, key = small_study(), [("fp32", 0)]
+    asked = replace(ASKED, study=str(tmp_path / "mistyped"))
+    with pytest.raises(GndlError, match="mistyped: holds no study"):
+        accuracy.read_from_study(study, {"fp32": Way()}, key, asked)
+    run = tmp_path / "mistyped" / "planted" / "gndl" / "lam-5" / "fold-0" / "seed-0"
+    run.mkdir(parents=True)
+    (tmp_path / "mistyped" / "study.json").write_text("{}")
+    (run / "run.json").write_text("{")
+    with pytest.raises(GndlError, match=r"run\.json: is damaged"):
+        accuracy.read_from_study(study, {"fp32": Way()}, key, asked)
 
 
 def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(tmp_path: Path) -> None:

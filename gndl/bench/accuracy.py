@@ -1,18 +1,21 @@
 """What a faster way of training does to accuracy: paired differences on the same folds, with their 95 % interval.
 
 Trainings are long, so each is kept as soon as it is done and a second call goes on from there. One that a finished
-study (``--study``) holds already is read from it: the same pairs, settings and code, told by the run's identity.
+study (``--study``) holds already is read from it: of the same identity, epochs and version of torch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from joblib import Parallel, delayed
 
 from gndl.bench.asked import Asked
@@ -20,19 +23,20 @@ from gndl.bench.faster import REFERENCE, compiler
 from gndl.bench.plots import intervals
 from gndl.bench.repeats import NotMeasured, Result
 from gndl.bench.trainings import Way, WayTrainer, ways
+from gndl.checkpoint import read_record
 from gndl.comparison import compare
 from gndl.device import choose_device
 from gndl.errors import GndlError
 from gndl.files import hash_json
-from gndl.identity import run_identity
-from gndl.methods import lam_folder, method_settings
+from gndl.identity import SHARED_CODE, differences, run_identity, shared_code_version
+from gndl.methods import method_settings
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import resolve
 from gndl.prepare import Prepared
 from gndl.profiles import TrainSettings
 from gndl.results import write_csv
+from gndl.runs import run_folder
 from gndl.study import open_study
-from gndl.train import find_run
 
 COLUMNS = ("way", "fold", "made_from", "accuracy_last", "n_train", "n_test", "seconds", "trained")
 SEED = 0
@@ -67,8 +71,9 @@ def measure(asked: Asked) -> Result:
         name="accuracy",
         title=f"Accuracy of faster ways of training, {title}",
         reading=(
-            "Accuracy of the last epoch of GNDL (λ = 5) trained in each way, minus that of fp32 (channels_last, fused "
-            f"Adam, eager), on the same {len(folds)} folds of {title}: profile {asked.profile}, "
+            "Accuracy of the last epoch of GNDL (λ = 5), trained in each way or read from a study that did, minus that "
+            "of fp32 (channels_last, fused Adam, eager), on "
+            f"the same {len(folds)} folds of {title}: profile {asked.profile}, "
             f"{settings.image_size} pixels, {settings.batch_size} pairs in a batch, {settings.epochs} epochs, seed "
             f"{SEED}. In points; the 95 % interval is that of the corrected t over folds. A way is called as accurate "
             f"only where its whole interval lies within ± {INSIDE:g} point. The column `trained` of the repeats says "
@@ -84,13 +89,18 @@ def measure(asked: Asked) -> Result:
 def train_missing(
     study: Prepared, named: dict[str, Way], folds: tuple[int, ...], asked: Asked, path: Path
 ) -> pd.DataFrame:
-    """Train what ``path`` does not hold yet; return one row for each way and fold, in their order."""
+    """Read or train what ``path`` does not hold yet; return one row for each way and fold, in their order."""
     known = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=list(COLUMNS))
     made_from = {(way, fold): _made_from(study, named[way], fold, asked) for way in named for fold in folds}
     there = set(known["made_from"])
     missing = [(way, fold) for fold in folds for way in named if made_from[way, fold] not in there]
+    held, why_not = read_from_study(study, named, missing, asked)
+    missing = [key for key in missing if key not in {(row["way"], row["fold"]) for row in held}]
+    print(f"{asked.study}: {len(held)} runs are read from it, {len(missing)} are to be trained.", file=sys.stderr)
+    if why_not:
+        print(f"  not read, such as {why_not}", file=sys.stderr)
     work = (delayed(_train)(study, way, named[way], fold, asked) for way, fold in missing)
-    for row in Parallel(n_jobs=asked.jobs, return_as="generator_unordered")(work):
+    for row in chain(held, Parallel(n_jobs=asked.jobs, return_as="generator_unordered")(work)):
         row["made_from"] = made_from[row["way"], row["fold"]]
         known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
         write_csv(known, path)
@@ -103,43 +113,59 @@ def train_missing(
 
 def _made_from(study: Prepared, way: Way, fold: int, asked: Asked) -> str:
     """Hash everything that can change the numbers of one training: a run's identity, its epochs and the way."""
-    return hash_json([_identity(study, study.train, way, fold, asked.device), study.train.epochs, asdict(way)])
+    identity = _identity(study, study.train, way, fold, asked.device)
+    code = identity.pop("code")
+    others = {name: version for name, version in code.items() if name not in SHARED_CODE}
+    return hash_json([identity, shared_code_version(code), others, study.train.epochs, asdict(way)])
 
 
-def _identity(study: Prepared, train: TrainSettings, way: Way, fold: int, device: str, **kept: Any) -> dict[str, Any]:
+def _identity(
+    study: Prepared, train: TrainSettings, way: Way, fold: int, device: str, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
     return run_identity(
         method_settings(way.method), study.pairs, train_index, test_index, train,
-        lam=study.request.settings.lam, fold=fold, seed=SEED, device=choose_device(device), **kept,
+        lam=study.request.settings.lam, fold=fold, seed=SEED, device=choose_device(device), extra=extra,
     )  # fmt: skip
 
 
-def find_in_study(study: Prepared, way: Way, fold: int, device: str, held: Path) -> dict[str, Any] | None:
-    """Return what the finished study in ``held`` says of this very training; None where it holds none.
+def read_from_study(
+    study: Prepared, named: Mapping[str, Way], missing: Sequence[tuple[str, int]], asked: Asked
+) -> tuple[list[dict[str, Any]], str]:
+    """Read the trainings that the study in ``asked.study`` holds; say in what the first of another kind differs.
 
     A study trains in every precision, by pairs or by sequence, but always channels_last, fused and not compiled.
+
+    Raises
+    ------
+    GndlError
+        Where a run.json is damaged, or a study that was named is none.
     """
-    if way != Way(way.precision, by_sequence=way.by_sequence):
-        return None
-    lam = lam_folder(study.request.settings.lam)
-    folder = held / study.database.name / way.method / lam / f"fold-{fold}" / f"seed-{SEED}"
-    if not folder.exists():
-        return None
-    settings = replace(study.train, precision=way.precision)
-    try:
-        identity = _identity(study, settings, way, fold, device, extra=study.identity(fold))
-        run = find_run(folder, identity, settings.epochs)
-    except GndlError:  # trained in another way or on something else, and so not this training
-        return None
-    return None if run is None else {name: run.record[name] for name in ("accuracy_last", "n_train", "n_test")}
+    root = resolve(asked.study)
+    if asked.study != Asked.study and not (root / "study.json").exists():
+        raise GndlError(f"{root}: holds no study; name another, or leave out --study to train every way here.")
+    rows, why_not = [], ""
+    for name, fold in missing:
+        way = named[name]
+        folder = run_folder(root / study.database.name, way.method, study.request.settings.lam, fold, SEED)
+        record = read_record(folder)
+        if record is None or way != Way(way.precision, by_sequence=way.by_sequence):
+            continue
+        train = replace(study.train, precision=way.precision)
+        wanted = _identity(study, train, way, fold, asked.device, extra=study.identity(fold))
+        named_differences = differences(
+            {**record["identity"], "epochs": record["epochs"], "torch": record["versions"]["torch"]},
+            {**wanted, "epochs": train.epochs, "torch": torch.__version__},
+        )
+        if named_differences:
+            why_not = why_not or f"{folder}: {'; '.join(named_differences)}"
+            continue
+        numbers = {key: record[key] for key in ("accuracy_last", "n_train", "n_test")}
+        rows.append({"way": name, "fold": fold, **numbers, "seconds": float("nan"), "trained": "in the study"})
+    return rows, why_not
 
 
 def _train(study: Prepared, name: str, way: Way, fold: int, asked: Asked) -> dict[str, Any]:
-    """Read one training from the study that holds it, or train it here."""
-    row: dict[str, Any] = {"way": name, "fold": fold}
-    known = find_in_study(study, way, fold, asked.device, resolve(asked.study))
-    if known is not None:
-        return row | known | {"seconds": float("nan"), "trained": "in the study"}
     train_index, test_index = study.folds.train_test(fold, study.pairs.subject)
     trainer = WayTrainer(
         way, study.pairs, train_index, test_index, study.train, SEED, choose_device(asked.device),
@@ -147,9 +173,11 @@ def _train(study: Prepared, name: str, way: Way, fold: int, asked: Asked) -> dic
     )  # fmt: skip
     with trainer.settings_hold():
         for epoch in range(1, study.train.epochs + 1):
-            last = trainer.train_epoch(epoch)
-    return row | {
-        "accuracy_last": last["accuracy_test"],
+            row = trainer.train_epoch(epoch)
+    return {
+        "way": name,
+        "fold": fold,
+        "accuracy_last": row["accuracy_test"],
         "n_train": len(train_index),
         "n_test": len(test_index),
         "seconds": round(trainer.seconds, 2),

@@ -24,6 +24,7 @@ from gndl.files import hash_file, hash_json, write_json, write_text
 from gndl.imported import MARK, PREFIX
 from gndl.prepare import Prepared
 from gndl.record import EPOCH_COLUMNS, write_predictions
+from gndl.runs import run_folder
 from gndl.sharing.export_data import pair_table
 
 SUMS_TO = 1e-3
@@ -78,7 +79,7 @@ def import_predictions(
     variant = f"{PREFIX}{name}"
     table = pair_table(study)
     folds = sorted({int(table["fold"][sample]) for sample in probabilities})
-    folders = {fold: study.folder / variant / "lam-none" / f"fold-{fold}" / f"seed-{seed}" for fold in folds}
+    folders = {fold: run_folder(study.folder, variant, None, fold, seed) for fold in folds}
     declared = {
         "file": file.name,
         "sha256": hash_file(file),

@@ -13,11 +13,12 @@ from pathlib import Path
 
 from gndl.checkpoint import RESUME, read_record
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, notebook_sources
-from gndl.methods import lam_folder, method_settings, variant_name
+from gndl.methods import method_settings, variant_name
 from gndl.paths import resolve, standin_folder
 from gndl.prepare import STAND_IN_SEED
 from gndl.record import EPOCHS
 from gndl.request import StudyRequest, joined, read_study_json
+from gndl.runs import run_folder
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames
 from gndl.sweeping.engine_local import processes_and_gpus
@@ -85,7 +86,7 @@ def planned_runs(request: StudyRequest) -> list[PlannedRun]:
             for lam, of in values:
                 for fold in of:
                     for seed in request.seeds:
-                        folder = request.out / name / variant / lam_folder(lam) / f"fold-{fold}" / f"seed-{seed}"
+                        folder = run_folder(request.out / name, variant, lam, fold, seed)
                         done, begun = _standing(folder, epochs)
                         trained, tested = method.images_per_pair * pairs, 3 * sequences / n_folds
                         runs.append(
