@@ -55,6 +55,19 @@ def test_ways_take_turns_in_both_directions_and_the_first_turn_does_not_count() 
     assert found.to_dict("list") == {"way": ["a", "a", "b", "b"], "repeat": [1, 2, 1, 2], "value": [3, 6, 4, 5]}
 
 
+def test_a_bar_counts_every_turn_and_says_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turns that do not count take their time as well; nothing is drawn while one is measured."""
+    drawn: list[tuple[str, int]] = []
+
+    def bar(order: list[Any], description: str, unit: str) -> list[Any]:
+        drawn.append((f"{description}, {unit}", len(order)))
+        return order
+
+    monkeypatch.setattr("gndl.bench.repeats.progress", bar)
+    interleaved({"a": lambda: 1.0, "b": lambda: 2.0}, repeats=3, description="64 pixels")
+    assert drawn == [("64 pixels, turn", 8)]
+
+
 def test_ratios_are_taken_within_a_repeat_before_their_median() -> None:
     """Hand-computed: the ratios are 2, 1 and 3, whose median no ratio of medians (20/10) need be."""
     rows = [("ours", 10.0), ("ours", 20.0), ("ours", 90.0), ("limit", 5.0), ("limit", 20.0), ("limit", 30.0)]

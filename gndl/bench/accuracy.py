@@ -34,9 +34,11 @@ from gndl.paper import DATABASE_TITLES
 from gndl.paths import resolve
 from gndl.prepare import Prepared
 from gndl.profiles import TrainSettings
+from gndl.progress import progress
 from gndl.results import write_csv
 from gndl.runs import run_folder
 from gndl.study import open_study
+from gndl.sweeping.engine_local import expect_renewed_workers
 
 COLUMNS = ("way", "fold", "made_from", "accuracy_last", "n_train", "n_test", "seconds", "trained")
 SEED = 0
@@ -100,7 +102,9 @@ def train_missing(
     if why_not:
         print(f"  not read, such as {why_not}", file=sys.stderr)
     work = (delayed(_train)(study, way, named[way], fold, asked) for way, fold in missing)
-    for row in chain(held, Parallel(n_jobs=asked.jobs, return_as="generator_unordered")(work)):
+    done = Parallel(n_jobs=asked.jobs, return_as="generator_unordered", batch_size=1)(work)
+    for row in chain(held, progress(done, "training", total=len(missing), unit="run")):
+        expect_renewed_workers()
         row["made_from"] = made_from[row["way"], row["fold"]]
         known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
         write_csv(known, path)

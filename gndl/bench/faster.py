@@ -47,7 +47,7 @@ def measure(asked: Asked) -> Result:
             name: rate(WayTrainer(way, pairs, index, index, settings, 0, device).epoch, count, device)
             for name, way in named.items()
         }
-        tables.append(interleaved(turns, asked.repeats).assign(pixels=size))
+        tables.append(interleaved(turns, asked.repeats, description=f"{size} pixels").assign(pixels=size))
     repeats = pd.concat(tables, ignore_index=True)
     fast = has_fast_bf16(device)
     table = spread(repeats, REFERENCE, ["pixels"], {"bf16": GOAL_BF16} if fast else {})

@@ -15,6 +15,7 @@ from gndl.bench.repeats import Result, interleaved, seconds, spread
 from gndl.bench.trainings import Limit, Way, WayTrainer, batches_of_a_turn, noise_pairs
 from gndl.device import choose_device, has_fast_bf16
 from gndl.profiles import TrainSettings
+from gndl.progress import progress
 
 OURS, LIMIT = "gndl", "random tensors in memory"
 SHOWN = 15
@@ -48,11 +49,12 @@ def measure(asked: Asked) -> Result:
     pairs, index = noise_pairs(-(-count // 3), size), np.arange(count)
     ours = WayTrainer(way, pairs, index, index, settings, 0, device)
     limit = Limit(way, settings, device, steps)
-    repeats = interleaved({OURS: seconds(ours.epoch, device), LIMIT: seconds(limit.epoch, device)}, asked.repeats)
+    turns = {OURS: seconds(ours.epoch, device), LIMIT: seconds(limit.epoch, device)}
+    repeats = interleaved(turns, asked.repeats, description=f"{size} pixels")
     repeats["value"] *= 1000 / steps
     table = spread(repeats, LIMIT)
     profiled: dict[str, list[dict[str, float]]] = {OURS: [], LIMIT: []}
-    for repeat in range(asked.repeats):
+    for repeat in progress(range(asked.repeats), "profiling"):
         order = [(OURS, ours.epoch), (LIMIT, limit.epoch)]
         for name, epoch in order if repeat % 2 else reversed(order):
             profiled[name].append(milliseconds_of_operations(epoch, steps, device))

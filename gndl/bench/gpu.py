@@ -132,7 +132,7 @@ def _measured(
         return matmul_peak(asked.gpu_matmul, way.precision, device)
 
     turns = {name: rate(trainer.epoch, work, device), f"matrix product, {way.precision}": peak}
-    return interleaved(turns, asked.repeats), memory
+    return interleaved(turns, asked.repeats, description=name), memory
 
 
 def _let_go(device: torch.device) -> None:

@@ -28,6 +28,7 @@ from gndl.methods import method_settings
 from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, FacePairs
 from gndl.paths import data_folder
 from gndl.profiles import Precision, TrainSettings
+from gndl.progress import progress
 from gndl.streaming import streamed
 from gndl.trainer import Trainer
 
@@ -119,11 +120,15 @@ def measure(asked: Asked, isolated: Callable[..., dict[str, float]] = in_a_proce
     with tempfile.TemporaryDirectory(prefix="bench-", dir=scratch) as folder:
         path = Path(folder) / "images.npy"
         write_crops(path, -(-max(asked.growth_pairs) // IN_EACH), asked.growth_stored)
-        for repeat in range(1, asked.repeats + 1):
-            for n_pairs in asked.growth_pairs:
-                for way in WAYS if repeat % 2 else WAYS[::-1]:
-                    found = isolated(one_epoch, path, n_pairs, way, settings, asked.device)
-                    rows.append({"way": way, "pairs": n_pairs, "repeat": repeat, **found})
+        order = [
+            (repeat, n_pairs, way)
+            for repeat in range(1, asked.repeats + 1)
+            for n_pairs in asked.growth_pairs
+            for way in (WAYS if repeat % 2 else WAYS[::-1])
+        ]
+        for repeat, n_pairs, way in progress(order, "growth", unit="epoch"):
+            found = isolated(one_epoch, path, n_pairs, way, settings, asked.device)
+            rows.append({"way": way, "pairs": n_pairs, "repeat": repeat, **found})
     repeats = pd.DataFrame(rows)
     table = summary(repeats)
     return Result(

@@ -101,7 +101,7 @@ def measure(asked: Asked) -> Result:
         ONNX: seconds(lambda: by_onnx(face_of_photograph())),
     }
     with computing_on(device, "fp32", 1, 0):
-        repeats = interleaved(turns, 4 * asked.repeats)
+        repeats = interleaved(turns, 4 * asked.repeats, description="one face")
     repeats["value"] *= 1000
     table = spread(repeats, DETECTOR)
     medians = table.set_index("way")["median"]

@@ -73,7 +73,7 @@ def measure(asked: Asked) -> Result:
                 name = f"{source.stem}, {database or 'all databases'}"
                 turns[name] = partial(_seconds, source, Path(folder) / "executed" / database, parameters)
         named: dict[str, Callable[[], float]] = dict(turns)
-        repeats = interleaved(named, asked.repeats, warm_ups=0)
+        repeats = interleaved(named, asked.repeats, warm_ups=0, description="notebooks")
     table = spread(repeats, IMPORTS)
     slowest = table.iloc[int(table["median"].to_numpy().argmax())]
     return Result(

@@ -22,6 +22,7 @@ from gndl.frames_reading import as_grey, read_frames
 from gndl.paper import DATABASE_TITLES
 from gndl.paths import resolve, standin_folder
 from gndl.profiles import CropSettings
+from gndl.progress import progress
 from gndl.sequences import STAND_IN_LABEL, Database, Sequence
 
 DETECTOR, WHOLE = "detector alone", "read + detect + crop"
@@ -107,11 +108,10 @@ def measure(asked: Asked) -> Result:
             database = read_database(name, root_of(asked, name))
             title = DATABASE_TITLES[name] + (", rendered" if database.source == "rendered" else "")
             turns, frames = turns_of(some_sequences(database, asked.frames), name)
-            tables.append(interleaved(turns, asked.repeats).assign(database=title))
+            tables.append(interleaved(turns, asked.repeats, description=title).assign(database=title))
             pairs = {}
-            for repeat in range(
-                1, min(asked.repeats, 3) + 1
-            ):  # a first run takes long, and each is followed by its second
+            few = range(1, min(asked.repeats, 3) + 1)  # a first run takes long, and each is followed by its second
+            for repeat in progress(few, f"all of {title}", unit="turn"):
                 for way, turn in cached_turns(database, Path(folder) / f"{name}-{repeat}").items():
                     pairs[way, repeat] = turn()
             rows = [{"way": way, "repeat": repeat, "value": value} for (way, repeat), value in pairs.items()]

@@ -12,6 +12,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gndl.errors import GndlError
+from gndl.progress import progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,9 @@ class NotMeasured(GndlError):
     """A benchmark lacks what it needs; says what, and how to get it."""
 
 
-def interleaved(turns: Mapping[str, Callable[[], float]], repeats: int, warm_ups: int = 1) -> pd.DataFrame:
+def interleaved(
+    turns: Mapping[str, Callable[[], float]], repeats: int, warm_ups: int = 1, *, description: str = "measuring"
+) -> pd.DataFrame:
     """Let every way take its turn, again and again, so that a busy machine slows all alike.
 
     Parameters
@@ -61,19 +64,20 @@ def interleaved(turns: Mapping[str, Callable[[], float]], repeats: int, warm_ups
         Turns that count.
     warm_ups : int
         Turns before them that do not.
+    description : str
+        What the progress bar says; it is drawn between turns.
 
     Returns
     -------
     DataFrame
         ``way``, ``repeat`` (from 1) and ``value``. Every other repeat runs the ways backwards.
     """
-    rows = []
-    for repeat in range(1 - warm_ups, repeats + 1):
-        order = list(turns.items())
-        for way, turn in order if repeat % 2 else reversed(order):
-            value = turn()
-            if repeat > 0:
-                rows.append({"way": way, "repeat": repeat, "value": value})
+    rows, there, back = [], list(turns), list(turns)[::-1]
+    order = [(repeat, way) for repeat in range(1 - warm_ups, repeats + 1) for way in (there if repeat % 2 else back)]
+    for repeat, way in progress(order, description, unit="turn"):
+        value = turns[way]()
+        if repeat > 0:
+            rows.append({"way": way, "repeat": repeat, "value": value})
     table = pd.DataFrame(rows)
     places = {way: place for place, way in enumerate(turns)}
     return table.sort_values("repeat", kind="stable").sort_values("way", key=lambda c: c.map(places), kind="stable")

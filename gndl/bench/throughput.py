@@ -31,7 +31,7 @@ def measure(asked: Asked) -> Result:
             limit = Limit(Way(precision), settings, device, batches)
             images = 2 * len(index)
             turns = {OURS: rate(ours.epoch, images, device), LIMIT: rate(limit.epoch, images, device)}
-            found = interleaved(turns, asked.repeats)
+            found = interleaved(turns, asked.repeats, description=f"{precision} at {size} pixels")
             tables.append(found.assign(pixels=size, precision=precision))
     repeats = pd.concat(tables, ignore_index=True)
     conditions = ["pixels", "precision"]

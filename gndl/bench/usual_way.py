@@ -144,7 +144,8 @@ def measure_size(size: int, asked: Asked, folder: Path) -> tuple[pd.DataFrame, p
     for stored in sorted({size, asked.stored_size}):
         pairs, files = write_faces(folder / str(stored), count, stored, size)
         turns = usual_turns(files, settings, asked)
-        found = interleaved(turns, min(CHOOSING, asked.repeats)).assign(pixels=size, files=files_of(stored))
+        found = interleaved(turns, min(CHOOSING, asked.repeats), description=f"{files_of(stored)}, trained at {size}")
+        found = found.assign(pixels=size, files=files_of(stored))
         best = str(found.groupby("way", sort=False)["value"].median().idxmax())
         tried.append(spread(found, best, ["pixels", "files"]))
         fastest[files_of(stored)] = turns[best]
@@ -153,7 +154,7 @@ def measure_size(size: int, asked: Asked, folder: Path) -> tuple[pd.DataFrame, p
     *scaled, kept = fastest.items()
     compared = dict(scaled) | {OURS: rate(ours.epoch, 2 * count, device)} | dict([kept])
     compared |= {LIMIT: rate(limit.epoch, 2 * count, device)}
-    repeats = interleaved(compared, asked.repeats).assign(pixels=size)
+    repeats = interleaved(compared, asked.repeats, description=f"{size} pixels").assign(pixels=size)
     judged = device.type == "cpu" and asked.cores == GOAL_CORES and size == GOAL_SIZE
     table = [
         spread(repeats[repeats["way"].isin([OURS, LIMIT, usual])], usual, ["pixels"], {OURS: GOAL} if judged else {})

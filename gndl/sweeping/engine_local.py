@@ -53,8 +53,7 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
                 )
                 try:
                     for outcome in Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks):
-                        # joblib replaces a worker that has grown, says so, and goes on: nothing to act on.
-                        warnings.filterwarnings("ignore", message="A worker stopped while some", category=UserWarning)
+                        expect_renewed_workers()
                         del left[outcome.run.folder]
                         yield outcome
                     return
@@ -74,6 +73,11 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
         finally:
             if side_by_side:
                 get_reusable_executor().shutdown()  # idle workers would keep a gigabyte each while the notebooks run
+
+
+def expect_renewed_workers() -> None:
+    """Let joblib replace a worker that has grown without a warning: it goes on, and nobody has to act."""
+    warnings.filterwarnings("ignore", message="A worker stopped while some", category=UserWarning)
 
 
 def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
