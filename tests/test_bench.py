@@ -278,6 +278,19 @@ def test_accuracies_are_compared_on_the_same_folds_and_said_inside_only_where_th
         accuracy.paired(pd.DataFrame(rows[:-1]), 2)
 
 
+def test_differences_that_cancel_are_zero_and_not_a_remainder_of_rounding() -> None:
+    """−0.6, 0.1 and 0.5 do not sum to zero in binary; the page says +0.00 and not -0.00."""
+    rows = [
+        {"way": way, "fold": fold, "accuracy_last": right, "n_train": 90, "n_test": 10}
+        for way, accuracies in (("fp32", (0.1, 0.7, 0.2)), ("other", (0.2, 0.1, 0.7)))
+        for fold, right in enumerate(accuracies)
+    ]
+    table = accuracy.paired(pd.DataFrame(rows), 3)
+    assert table.loc[0, "difference"] == 0
+    assert "other: +0.00 points" in accuracy._said(table.iloc[0].to_dict())
+    assert ": +0.00 points (-1.00" in accuracy._said(table.iloc[0].to_dict() | {"difference": -0.001, "low": -1.0})
+
+
 def small_study(**train: Any) -> Any:
     """What accuracies are trained on, of a prepared study: twelve sequences in two folds."""
     pairs = planted_pairs(12)

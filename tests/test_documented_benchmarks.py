@@ -1,9 +1,11 @@
 """Numbers of benchmarks that benchmarks/README.md states are those of the CSV files in the folders that it links."""
 
 import re
+from pathlib import Path
 
 import pandas as pd
 
+from gndl.bench.trainings import ways
 from gndl.paths import repository_root
 
 BENCHMARKS = repository_root() / "benchmarks"
@@ -11,12 +13,17 @@ TEXT = " ".join((BENCHMARKS / "README.md").read_text(encoding="utf-8").split())
 SIZES = (64, 112, 224)
 
 
-def table(name: str, index: str = "way") -> pd.DataFrame:
+def path_of(name: str) -> Path:
     """A benchmark's table: that of the last linked folder that has it."""
     linked = re.findall(r"\]\((\d{4}-\d\d-\d\d-[0-9a-f]{7}-[a-z0-9.-]+)/", TEXT)
     holding = [folder for folder in linked if (BENCHMARKS / folder / f"{name}.csv").exists()]
     assert holding, f"benchmarks/README.md links no folder with {name}.csv"
-    return pd.read_csv(BENCHMARKS / holding[-1] / f"{name}.csv").set_index(index)
+    return BENCHMARKS / holding[-1] / f"{name}.csv"
+
+
+def table(name: str, index: str = "way") -> pd.DataFrame:
+    """Read `path_of` a table."""
+    return pd.read_csv(path_of(name)).set_index(index)
 
 
 def ratios(name: str, way: str, reference: str | None = None, **where: str) -> str:
@@ -76,12 +83,22 @@ def test_ways_of_training_are_as_fast_as_measured() -> None:
 def test_what_faster_ways_do_to_accuracy_is_as_measured() -> None:
     """Every way that was trained, in the order of the table, and what the intervals show."""
     found = table("accuracy")
+    points = found[["difference", "low", "high"]].round(2) + 0.0  # no -0.00
     said = ", ".join(
         f"{way} {row['difference']:+.2f} [{row['low']:+.2f}, {row['high']:+.2f}]".replace("-", "−")
-        for way, row in found.iterrows()
+        for way, row in points.iterrows()
     )
     assert f"points on ten folds of the CK+ stand-in with 95 % intervals: {said}." in TEXT
     assert set(found["folds"]) == {10}
+    assert set(ways("bf16", "inductor")) == {"fp32", *found.index}, "every way that changes numbers was trained"
+    before = BENCHMARKS / "2026-11-25-c4360dd-amd-epyc-2-cores" / "accuracy-repeats.csv"
+    twice = (
+        pd.read_csv(path).set_index(["way", "fold"])["accuracy_last"] for path in (before, path_of("accuracy-repeats"))
+    )
+    first, again = next(twice).align(next(twice), join="inner")
+    differing = first[first != again].index.get_level_values("way").value_counts()
+    assert differing.to_dict() == {"bf16, compiled": 2}
+    assert f"in {differing['bf16, compiled']} of ten folds" in TEXT
     undecided = set(found["inside"]) == {"not shown"} and ((found["low"] < 0) & (found["high"] > 0)).all()
     assert ("None is shown to be inside ± 1 point, and none to differ" in TEXT) == undecided
 

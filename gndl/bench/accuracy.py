@@ -209,14 +209,14 @@ def paired(found: pd.DataFrame, folds: int) -> pd.DataFrame:
         if len(differences) != folds or np.isnan(differences).any():
             raise GndlError(f"{way} and {REFERENCE} do not have the same {folds} folds.")
         said = compare(differences, ratio)
-        low, high = 100 * said["low"], 100 * said["high"]
+        difference, low, high = (round(100 * said[name], 9) + 0.0 for name in ("difference", "low", "high"))
         rows.append(
             {
                 "way": way,
                 "reference": REFERENCE,
                 "folds": said["folds"],
                 "accuracy": 100 * float(accuracies[way].mean()),
-                "difference": 100 * said["difference"],
+                "difference": difference,
                 "low": low,
                 "high": high,
                 "inside": "yes" if low >= -INSIDE and high <= INSIDE else "not shown",
@@ -228,4 +228,5 @@ def paired(found: pd.DataFrame, folds: int) -> pd.DataFrame:
 def _said(row: Mapping[Any, Any]) -> str:
     inside = row["inside"] == "yes"
     verdict = f"inside ± {INSIDE:g} point" if inside else f"not shown to be inside ± {INSIDE:g} point"
-    return f"{row['way']}: {row['difference']:+.2f} points ({row['low']:+.2f} to {row['high']:+.2f}), {verdict}."
+    difference, low, high = (f"{round(row[name], 2) + 0.0:+.2f}" for name in ("difference", "low", "high"))  # no -0.00
+    return f"{row['way']}: {difference} points ({low} to {high}), {verdict}."
