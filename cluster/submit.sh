@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Submit a whole study: prepare, an array of SHARDS jobs that train, and the notebooks once all of them have ended well.
-# What stands after -- or before it goes to every sbatch: cluster/submit.sh --partition=gpu --gpus=1
+# Every option goes to every sbatch: cluster/submit.sh --partition=gpu --gpus=1
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export SHARDS="${SHARDS:-8}" # every job of the array deals by it, also one that is submitted again by itself

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from joblib import cpu_count
 
 from gndl.databases import ReadOptions, locate_databases
 from gndl.errors import GndlError
@@ -28,10 +28,10 @@ def numbers(option: str, values: Names, kind: type[int] | type[float]) -> tuple[
 
 
 def processes(asked: int) -> int:
-    """Read ``--jobs``: a number of processes, one per core for 0."""
+    """Read ``--jobs``: a number of processes, one for 0 per core that this process may use."""
     if asked < 0:
         raise GndlError(f"--jobs takes a number of processes, 0 for one per core; it was given {asked}.")
-    return asked or os.cpu_count() or 1
+    return asked or cpu_count()
 
 
 def study_request(options: StudyOptions) -> StudyRequest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -61,6 +60,8 @@ class Export:
 
 def bench(options: Bench) -> int:
     """Measure, print and keep; 1 where a benchmark that was named could not be measured."""
+    from joblib import cpu_count
+
     from gndl.bench.asked import GPU_SIZES, TINY, Asked
     from gndl.bench.every import measure_some
     from gndl.errors import GndlError
@@ -68,7 +69,7 @@ def bench(options: Bench) -> int:
 
     if options.repeats < 1 or options.batch_size < 3:
         raise GndlError("--repeats takes a number of at least 1, --batch-size one of at least 3.")
-    cores = options.cores or os.cpu_count() or 1
+    cores = options.cores or cpu_count()
     settings: dict[str, object] = {
         "device": options.device,
         "repeats": options.repeats,

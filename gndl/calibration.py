@@ -10,13 +10,13 @@ paper's baseline. GNDL takes no part. A level that was set is no evidence of any
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import pandas as pd
 import tyro
+from joblib import cpu_count
 
 from gndl.errors import GndlError
 from gndl.files import hash_json
@@ -104,7 +104,7 @@ def measure(trial: Trial) -> dict[str, Any]:
         raise GndlError(f"There is no stand-in {name!r} to calibrate; choose one of {', '.join(SIZES)}.")
     if trial.seed == STAND_IN_SEED:
         raise GndlError(f"Seed {STAND_IN_SEED} is the record's own; calibrate on other people (--seed 101).")
-    jobs = trial.jobs or os.cpu_count() or 1
+    jobs = trial.jobs or cpu_count()
     settings = replace(STANDARD, methods=("baseline",), only_folds=trial.folds)
     place = data_folder() / "calibration" / f"{name}-{trial.seed}-v{GENERATOR_VERSION}-{difficulty.fingerprint()}"
     tree = render_database(name, place / name, size=SIZES[name], seed=trial.seed, jobs=jobs, difficulty=difficulty)

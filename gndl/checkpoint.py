@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -86,17 +86,37 @@ def load_state(folder: Path, identity: Mapping[str, Any]) -> State | None:
         path = folder / name
         if not path.exists():
             continue
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True)
-            state = State(**content)
-        except Exception as error:  # a damaged pickle makes the unpickler raise whatever it meets
-            raise GndlError(f"{path}: is damaged; delete it to train this run from its first epoch.") from error
+        state = _read_state(path)
         require_same(path, state.identity, identity)
         if state.model:
             return state
         if (folder / WEIGHTS).exists():
-            return State(**content | {"model": read_weights(folder)})
+            return replace(state, model=read_weights(folder))
     return None
+
+
+def epochs_kept(folder: Path) -> int:
+    """Return the epochs after which the run in ``folder`` goes on, 0 where it starts anew; nothing large is read.
+
+    Raises
+    ------
+    GndlError
+        Where the file of its state is damaged.
+    """
+    for path in (folder / RESUME, folder / CONTINUE):
+        if path.exists():
+            state = _read_state(path, mapped=True)
+            if state.model or (folder / WEIGHTS).exists():
+                return state.epoch
+    return 0
+
+
+def _read_state(path: Path, mapped: bool = False) -> State:
+    """Read a state; ``mapped`` leaves its tensors in the file."""
+    try:
+        return State(**torch.load(path, map_location="cpu", weights_only=True, mmap=mapped))
+    except Exception as error:  # a damaged pickle makes the unpickler raise whatever it meets
+        raise GndlError(f"{path}: is damaged; delete it to train this run from its first epoch.") from error
 
 
 def write_weights(folder: Path, model: Mapping[str, Tensor]) -> None:

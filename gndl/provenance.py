@@ -47,6 +47,7 @@ def git_state() -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """Processor, cores, memory and GPU."""
     import torch
+    from joblib import cpu_count
 
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
@@ -59,7 +60,7 @@ def machine() -> dict[str, Any]:
     return {
         "system": platform.platform(),
         "processor": processor,
-        "cores": os.cpu_count(),
+        "cores": cpu_count(),
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "gpu": gpu,
     }

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
+from joblib import cpu_count
 
 from gndl import results
 from gndl.absent_methods import methods_at_hand
@@ -57,7 +57,7 @@ def open_study(
     if database not in DATABASE_TITLES:
         raise GndlError(f"There is no database {database!r}; choose one of {', '.join(DATABASE_TITLES)}.")
     request = request_for_notebook(database, data_root=data_root, profile=profile, out=out, device=device, seed=seed)
-    return prepare(request, database, jobs or os.cpu_count() or 1)
+    return prepare(request, database, jobs or cpu_count())
 
 
 def train_missing(

@@ -255,17 +255,24 @@ def _restore(run: Trainer, folder: Path, identity: dict[str, Any]) -> None:
 def _train(
     run: Trainer, epochs: Iterable[int], folder: Path, identity: dict[str, Any], on_epoch: OnEpoch | None
 ) -> None:
-    """Train the epochs that are missing, with a checkpoint and epochs.csv after each."""
+    """Train the epochs that are missing: epochs.csv after each, a checkpoint as often as asked and at a stop."""
     every = run.settings.checkpoint_every
     for epoch in epochs:
         row = run.train_epoch(epoch)
-        if every and (epoch % every == 0 or epoch == run.settings.epochs):
+        due = bool(every) and (epoch % every == 0 or epoch == run.settings.epochs)
+        if due:
             save_state(folder / RESUME, run.state(identity))
         # A finished run of fewer epochs is none any more once epochs.csv goes beyond it.
         (folder / RECORD).unlink(missing_ok=True)
         write_epochs(folder, run.history)  # who watches a run reads this file
-        if on_epoch is not None:
+        if on_epoch is None:
+            continue
+        try:
             on_epoch(row)
+        except KeyboardInterrupt:  # what stops a training between two epochs costs it none
+            if not due:
+                save_state(folder / RESUME, run.state(identity))
+            raise
 
 
 def _record(run: Trainer, fold: int, identity: dict[str, Any]) -> dict[str, Any]:

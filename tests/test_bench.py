@@ -19,7 +19,7 @@ import torch
 from planted import planted_pairs
 
 from gndl import cli
-from gndl.bench import accuracy, growth, latency, notebook_times, preparation
+from gndl.bench import accuracy, faster, growth, latency, notebook_times, preparation
 from gndl.bench.asked import TINY, Asked
 from gndl.bench.every import MODULES, measure_some
 from gndl.bench.gap import difference_of_operations, largest_gap
@@ -364,7 +364,12 @@ def test_a_benchmark_that_lacks_its_input_says_so_and_is_listed_as_not_measured(
     asked = replace(ASKED, study=str(tmp_path / "none"))
     assert measure_some(["notebooks"], asked, tmp_path / "kept", lambda line: None) == 1
     (folder,) = (tmp_path / "kept").iterdir()
-    assert "notebooks: **not measured**" in (folder / "README.md").read_text(encoding="utf-8")
+    kept = (folder / "README.md").read_text(encoding="utf-8")
+    assert "notebooks: **not measured**. none: holds no finished study" in kept and str(tmp_path) not in kept
+    with pytest.raises(GndlError, match="no way 'fast' of training; choose among fp32"):
+        faster.measure(replace(ASKED, ways=("fast",)))
+    with pytest.raises(GndlError, match="what the others are compared with"):
+        faster.measure(replace(ASKED, ways=("fp32",)))
     with pytest.raises(NotMeasured, match="gndl render"):
         preparation.root_of(replace(ASKED, profile="standard"), "mmi")
     assert set(MODULES) >= {"throughput", "usual_way", "faster", "accuracy", "growth"}
@@ -398,3 +403,13 @@ def test_what_is_measured_is_kept_where_a_later_benchmark_fails_or_is_stopped(
     assert re.search(r"Measuring took \d+ (s|min)\.", (folder / "gap.md").read_text(encoding="utf-8"))
     assert any("FAILED: no rate" in line for line in said) and any(re.search(r"\(took \d", line) for line in said)
     assert measure_some(["throughput"], ASKED, tmp_path, said.append) == 1
+
+    monkeypatch.setattr("gndl.bench.gap.measure", failing)
+    assert measure_some(["gap"], ASKED, tmp_path, said.append) == 1
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert "[gap](gap.md), of an earlier call" in index and "- gap: **not measured**. It failed" in index
+    assert "- throughput: **not measured**" in index, "what an earlier call left out is still said"
+    monkeypatch.setattr("gndl.bench.gap.measure", measured)
+    assert measure_some(["gap"], ASKED, tmp_path, said.append) == 0
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert "- [gap](gap.md)\n" in index and "- gap: **not" not in index

@@ -281,6 +281,8 @@ def test_a_ray_head_and_workers_are_started_and_the_study_runs_beside_them(slurm
     assert head.startswith("start --head --node-ip-address=127.0.0.1 --port=20077 --num-cpus=8 --num-gpus=2 ")
     assert worker.startswith("start --address=127.0.0.1:20077 --num-cpus=8 --num-gpus=2 ") and "--block" in worker
     assert any("--exclude=node1" in line and "--nodes=1" in line for line in slurm.called("srun"))
+    starting = [line for line in slurm.called("srun") if " start " in line]
+    assert len(starting) == 2 and all("--cpus-per-task=8 " in line for line in starting), "srun takes none over"
     assert slurm.called("address") == ["127.0.0.1:20077"]
     (token,) = set(slurm.called("token"))  # the head's and the workers'
     assert re.fullmatch("token [0-9a-f]{64}", token)

@@ -60,13 +60,14 @@ def test_gpus_keep_the_names_that_the_batch_system_gave(
         ("cuda", Sweep(jobs=1, runs_per_gpu=3), (1, ("4",))),
         ("cuda:1", Sweep(runs_per_gpu=2), (2, ())),
         ("cpu", Sweep(jobs=5, runs_per_gpu=3), (5, ())),
-        ("cpu", Sweep(), (os.cpu_count(), ())),
+        ("cpu", Sweep(), (1, ())),
     ],
 )
 def test_processes_are_one_a_gpu_or_one_a_core(
     device: str, how: Sweep, expected: tuple[int, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--jobs bounds them; a GPU that was named by its number is left to CUDA."""
+    """--jobs bounds them; a GPU named by its number is left to CUDA; cores are those that the process may use."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as affinity or a control group would say
     monkeypatch.setattr(engine_local, "choose_device", torch.device)
     monkeypatch.setattr(engine_local, "visible_gpus", lambda: ("4", "6"))
     assert processes_and_gpus(device, how) == expected

@@ -9,19 +9,27 @@ import pytest
 import torch
 from written_runs import predictions, write_run
 
+from gndl.checkpoint import State, save_state
+from gndl.errors import GndlError
 from gndl.files import write_json
 from gndl.profiles import PROFILES, TrainSettings
 from gndl.request import StudyRequest, save_request
 from gndl.runs import runs_of_study
 from gndl.study import open_study
 from gndl.sweeping import planning, warm_up
-from gndl.sweeping.planning import PlannedRun, plan_text, planned_runs, seconds_of, side_by_side
+from gndl.sweeping.planning import PlannedRun, plan_text, planned_runs, seconds_of, share_of_plan, side_by_side
 from gndl.sweeping.shard import Shard
-from gndl.sweeping.sweep import Sweep
+from gndl.sweeping.sweep import Sweep, shared
 from gndl.sweeping.warm_up import Pace, pace_of
 
 QUICK = PROFILES["quick"]
 PACES = {"baseline": Pace(0.01, 0.001, 0.5), "gndl": Pace(0.01, 0.002, 0.5)}
+
+
+def state_after(epochs: int) -> State:
+    """What a run goes on from after so many epochs."""
+    history = [{"epoch": epoch + 1} for epoch in range(epochs)]
+    return State({}, {"weight": torch.zeros(2)}, {}, torch.get_rng_state(), [], history, 1.0)
 
 
 @pytest.fixture
@@ -37,7 +45,7 @@ def request_of_quick(tmp_path: Path) -> StudyRequest:
     begun = request.out / "ckplus" / "gndl" / "lam-5" / "fold-1" / "seed-0"
     begun.mkdir(parents=True)
     (begun / "epochs.csv").write_text("epoch,loss\n1,1\n")
-    (begun / "resume.pt").touch()
+    save_state(begun / "resume.pt", state_after(1))
     return request
 
 
@@ -50,6 +58,19 @@ def test_the_plan_is_what_the_study_trains(rendered_trees: dict[str, Path], tmp_
         (run.variant, run.lam, run.fold) for run in runs_of_study(study)
     }
     assert len(planned) == len(runs_of_study(study)) and not any(run.there or run.begun for run in planned)
+
+
+@pytest.mark.parametrize("count", [2, 5])
+def test_a_share_of_the_plan_is_that_which_is_trained(
+    rendered_trees: dict[str, Path], tmp_path: Path, count: int
+) -> None:
+    """Whatever order runs are listed in and however large the folds turn out to be."""
+    root = str(rendered_trees["ckplus"])
+    study = open_study("ckplus", data_root=root, profile="quick", out=tmp_path / "study", device="cpu", jobs=1)
+    planned = [share_of_plan(study.request, Shard(number, count)) for number in range(1, count + 1)]
+    trained = [shared([(study, runs_of_study(study))], Shard(number, count))[0][1] for number in range(1, count + 1)]
+    assert [{run.folder for run in share} for share in planned] == [{run.folder for run in share} for share in trained]
+    assert len({len(share) for share in trained}) <= 2 and all(trained)
 
 
 def test_finished_and_begun_runs_are_told_from_the_rest(request_of_quick: StudyRequest) -> None:
@@ -69,9 +90,21 @@ def test_an_unfinished_run_without_a_checkpoint_begins_anew(request_of_quick: St
     assert [run.done for run in planned_runs(request_of_quick) if run.begun] == [0]
 
 
+def test_epochs_that_a_checkpoint_does_not_hold_are_trained_again(request_of_quick: StudyRequest) -> None:
+    """Killed after the 19th of 20 epochs with a checkpoint of the tenth, ten remain; a damaged one is named."""
+    begun = request_of_quick.out / "ckplus" / "gndl" / "lam-5" / "fold-1" / "seed-0"
+    longer = replace(request_of_quick, settings=replace(QUICK, train=replace(QUICK.train, epochs=20, min_steps=0)))
+    (begun / "epochs.csv").write_text("epoch\n" + "".join(f"{epoch + 1}\n" for epoch in range(19)))
+    save_state(begun / "resume.pt", state_after(10))
+    assert [run.done for run in planned_runs(longer) if run.folder == begun] == [10]
+    (begun / "resume.pt").write_bytes(b"half of it")
+    with pytest.raises(GndlError, match=r"resume\.pt: is damaged"):
+        planned_runs(longer)
+
+
 def test_time_follows_from_pictures_and_checkpoints() -> None:
     """By hand: 3 epochs of 100 pictures at 10 ms, 20 tested at 1 ms, a checkpoint of 0.5 s every second epoch."""
-    run = PlannedRun("ckplus", "baseline", "baseline", None, 0, 1, 4, True, 100, 20)
+    run = PlannedRun("ckplus", "baseline", "baseline", None, 0, Path(), 1, 4, True, 100, 20)
     assert seconds_of(run, PACES, 2) == pytest.approx(3 * (1.0 + 0.02 + 0.25))
     assert seconds_of(run, PACES, 0) == pytest.approx(3 * 1.02)
     assert seconds_of(replace(run, done=4), PACES, 1) == 0

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from planted_study import EPOCHS, SLOW, after_epochs, epochs_done, planted_study, quick, slow_study, written
+from planted_study import EPOCHS, SLOW, Quick, after_epochs, epochs_done, planted_study, quick, slow_study, written
 
+from gndl.checkpoint import epochs_kept
 from gndl.errors import GndlError
 from gndl.files import is_locked, locked
+from gndl.methods import register_method
 from gndl.runs import Run, find_finished, plan_runs
 from gndl.study import train_missing
 from gndl.sweeping.shard import Shard
@@ -153,16 +155,22 @@ def test_a_killed_worker_is_replaced_and_its_run_goes_on(
     assert written(runs) == reference
 
 
-@pytest.mark.parametrize(("jobs", "number"), [(1, signal.SIGUSR1), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("jobs", "number", "every"),
+    [(1, signal.SIGUSR1, 1), (2, signal.SIGTERM, 1), (1, signal.SIGTERM, None), (2, signal.SIGUSR1, 1000)],
+)
 def test_a_signal_ends_the_epoch_and_the_next_call_goes_on(
-    tmp_path: Path, reference: list[tuple[bytes, ...]], jobs: int, number: signal.Signals
+    tmp_path: Path, reference: list[tuple[bytes, ...]], jobs: int, number: signal.Signals, every: int | None
 ) -> None:
-    """The command's process alone is signalled; its workers keep their checkpoints, and no stop sign is left."""
+    """The command's process alone is signalled; its workers keep their epochs, and no stop sign is left.
+
+    However rarely checkpoints are written else, or never: a stop costs no epoch.
+    """
     study = slow_study(tmp_path)
     runs = plan_runs(study, [SLOW])
-    how = Sweep(jobs=jobs, checkpoint_every=1)
+    how = Sweep(jobs=jobs, checkpoint_every=every)
     with (
-        after_epochs(1, runs, lambda: os.kill(os.getpid(), number)) as watched,
+        after_epochs(2, runs, lambda: os.kill(os.getpid(), number)) as watched,
         heeding_signals(),
         pytest.raises(Stopped),
     ):
@@ -170,7 +178,7 @@ def test_a_signal_ends_the_epoch_and_the_next_call_goes_on(
     done = [epochs_done(run) for run in runs]
     assert 0 < max(watched.epochs) <= max(done) < EPOCHS
     for run, epochs in zip(runs, done, strict=True):
-        assert (run.folder / "resume.pt").exists() == (epochs > 0)
+        assert epochs_kept(run.folder) == epochs
         assert not is_locked(run.folder)
     assert not list(tmp_path.glob(".stop-*"))
     train_runs(study, runs, how)
@@ -197,6 +205,32 @@ def test_a_share_is_dealt_over_all_databases(tmp_path: Path) -> None:
     dealt = [[run.folder for _, runs in half for run in runs] for half in halves]
     assert [len(half) for half in dealt] == [3, 3]
     assert sorted(dealt[0] + dealt[1]) == sorted(run.folder for _, runs in plans for run in runs)
+
+
+class BrokenAtFirst(Quick):
+    """A method of one's own with a mistake that shows on the first fold alone."""
+
+    built = 0
+
+    def __init__(self, n_classes: int, lam: float) -> None:
+        super().__init__(n_classes, lam)
+        BrokenAtFirst.built += 1
+        if BrokenAtFirst.built == 1:
+            raise ValueError("no such layer")
+
+
+def test_a_mistake_in_ones_own_method_is_named_and_stops_no_other_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error, its place and the whole traceback are told; the other run is trained."""
+    BrokenAtFirst.built = 0
+    own = register_method("own", BrokenAtFirst)
+    study = planted_study(tmp_path, own)
+    runs = plan_runs(study, [own])
+    with pytest.raises(GndlError, match=r"1 of 2 runs failed.*ValueError: no such layer \(test_sweep\.py, line \d+\)"):
+        train_runs(study, runs, Sweep(jobs=1))
+    assert "Traceback" in capsys.readouterr().err
+    assert [find_finished(study, run) is not None for run in runs] == [False, True]
 
 
 def test_runs_that_fail_are_named_and_stop_no_other(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ import torch
 from joblib import Parallel, delayed
 
 from gndl.bench.asked import Asked
-from gndl.bench.faster import REFERENCE, compiler
+from gndl.bench.faster import REFERENCE, ways_asked
 from gndl.bench.plots import intervals
 from gndl.bench.repeats import NotMeasured, Result
-from gndl.bench.trainings import Way, WayTrainer, ways
+from gndl.bench.trainings import Way, WayTrainer
 from gndl.checkpoint import read_record
 from gndl.comparison import compare
 from gndl.device import choose_device
@@ -49,13 +49,7 @@ INSIDE = 1.0
 def measure(asked: Asked) -> Result:
     """Train every way on every fold of one database, and compare each with fp32 as the study trains it."""
     device = choose_device(asked.device)
-    backend, why_not = compiler(asked, device)
-    named = ways("bf16", backend)
-    for name in asked.ways:
-        if name not in named:
-            raise GndlError(f"There is no way {name!r} of training; choose among {', '.join(named)}. {why_not}")
-    if asked.ways:
-        named = {name: way for name, way in named.items() if name in asked.ways or name == REFERENCE}
+    named, why_not = ways_asked(asked, device)
     name = asked.databases[0]
     root = str(resolve(asked.data) / name) if asked.data else ""
     out = resolve(f"runs/bench/{asked.profile}" if asked.scratch is None else asked.scratch / "accuracy")
@@ -102,9 +96,9 @@ def train_missing(
     if why_not:
         print(f"  not read, such as {why_not}", file=sys.stderr)
     work = (delayed(_train)(study, way, named[way], fold, asked) for way, fold in missing)
+    expect_renewed_workers()
     done = Parallel(n_jobs=asked.jobs, return_as="generator_unordered", batch_size=1)(work)
     for row in chain(held, progress(done, "training", total=len(missing), unit="run")):
-        expect_renewed_workers()
         row["made_from"] = made_from[row["way"], row["fold"]]
         known = pd.concat([known, pd.DataFrame([row])[list(COLUMNS)]], ignore_index=True)
         write_csv(known, path)
@@ -116,11 +110,11 @@ def train_missing(
 
 
 def _made_from(study: Prepared, way: Way, fold: int, asked: Asked) -> str:
-    """Hash everything that can change the numbers of one training: a run's identity, its epochs and the way."""
+    """Hash everything that can change the numbers of one training: a run's identity, epochs, way, version of torch."""
     identity = _identity(study, study.train, way, fold, asked.device)
     code = identity.pop("code")
     others = {name: version for name, version in code.items() if name not in SHARED_CODE}
-    return hash_json([identity, shared_code_version(code), others, study.train.epochs, asdict(way)])
+    return hash_json([identity, shared_code_version(code), others, study.train.epochs, asdict(way), torch.__version__])
 
 
 def _identity(

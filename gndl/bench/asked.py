@@ -61,7 +61,7 @@ class Asked:
     jobs : int
         Trainings at once, for accuracies alone.
     scratch : Path or None
-        Folder for large files; the data folder by default.
+        Folder for large files; by default the data folder for the crops of `growth`, the system's for others.
     """
 
     device: str = "cpu"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -31,6 +32,11 @@ MODULES = {
 
 LONG = ("accuracy",)
 """Benchmarks that train for hours, and are measured only where they are named."""
+
+
+def without_folders(text: str) -> str:
+    """Shorten every path in a text: relative to the repository where it lies inside, else its last part alone."""
+    return re.sub(r"(?<![\w.…])/(?:[^\s/:;,()]+/)+(?=[^\s/:;,()])", "", text.replace(f"{resolve('.')}/", ""))
 
 
 def measure_some(names: Sequence[str], asked: Asked, out: Path, say: Callable[[str], None] = print) -> int:
@@ -65,7 +71,7 @@ def measure_some(names: Sequence[str], asked: Asked, out: Path, say: Callable[[s
             measure: Callable[[Asked], Result] = import_module(f"gndl.bench.{MODULES[name]}").measure
             result = measure(asked)
         except NotMeasured as reason:
-            left_out[name] = str(reason).replace(f"{resolve('.')}/", "")
+            left_out[name] = without_folders(str(reason))
             say(f"  not measured: {reason}")
         except Exception as error:  # whatever one of them runs into, the others are measured
             failed = True

@@ -11,8 +11,9 @@ import torch
 from gndl.bench.asked import Asked
 from gndl.bench.plots import ratios
 from gndl.bench.repeats import Result, interleaved, rate, spread, verdicts
-from gndl.bench.trainings import WayTrainer, batches_of_a_turn, noise_pairs, ways
+from gndl.bench.trainings import Way, WayTrainer, batches_of_a_turn, noise_pairs, ways
 from gndl.device import choose_device, has_fast_bf16
+from gndl.errors import GndlError
 from gndl.profiles import TrainSettings
 
 REFERENCE = "fp32"
@@ -29,17 +30,33 @@ def compiler(asked: Asked, device: torch.device) -> tuple[str, str]:
     return asked.compile_with, ""
 
 
+def ways_asked(asked: Asked, device: torch.device) -> tuple[dict[str, Way], str]:
+    """Return the reference and the ways that were asked for, all by default, and why nothing is compiled, if so.
+
+    Raises
+    ------
+    GndlError
+        Where a way is none, or the reference alone was asked for.
+    """
+    backend, why_not = compiler(asked, device)
+    named = ways("bf16", backend)
+    for name in asked.ways:
+        if name not in named:
+            raise GndlError(f"There is no way {name!r} of training; choose among {', '.join(named)}. {why_not}")
+    if set(asked.ways) == {REFERENCE}:
+        raise GndlError(f"{REFERENCE} is what the others are compared with; name one of them (--ways).")
+    if asked.ways:
+        named = {name: way for name, way in named.items() if name in asked.ways or name == REFERENCE}
+    return named, why_not
+
+
 def measure(asked: Asked) -> Result:
     """Measure every way at every size, against fp32 as the study trains it."""
     device = choose_device(asked.device)
-    backend, why_not = compiler(asked, device)
-    named = ways("bf16", backend)
-    if asked.ways:
-        named = {name: way for name, way in named.items() if name in asked.ways or name == REFERENCE}
+    named, why_not = ways_asked(asked, device)
+    batch = max(3, asked.batch_size - asked.batch_size % 3)  # whole sequences of three: both drawings fill it alike
     tables = []
     for size in asked.image_sizes:
-        # Whole sequences of three: batches that both drawings fill with as many pairs.
-        batch = max(3, asked.batch_size - asked.batch_size % 3)
         count = batch * batches_of_a_turn(size, asked.batches)
         settings = TrainSettings(image_size=size, batch_size=batch)
         pairs, index = noise_pairs(count // 3, size), np.arange(count)
@@ -58,7 +75,8 @@ def measure(asked: Asked) -> Result:
         name="faster",
         title="What makes a training faster",
         reading=(
-            "Pairs a second of GNDL's training, one thread on a processor, against fp32 as the study trains it "
+            f"Pairs a second of GNDL's training, one thread on a processor, {batch} pairs in a batch, against fp32 as "
+            "the study trains it "
             "(channels_last, fused Adam, eager). Each further way changes what its name says. By sequence, a batch "
             "holds whole sequences and their one neutral face passes once: 4 passes where pairs need 6. That changes "
             "the joint normalisation of Eq. 4 to 6: its statistics are then of 3/4 examined and 1/4 neutral faces, "

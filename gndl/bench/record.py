@@ -18,6 +18,8 @@ from gndl.results import write_csv
 from gndl.sweeping.estimate import duration
 
 MACHINE = "machine.json"
+NOT_MEASURED = r"^- (\w+): \*\*not measured\*\*\. (.*)$"
+"""A line of a folder's README.md: a benchmark and the reason."""
 
 
 def about(device: str) -> dict[str, Any]:
@@ -98,11 +100,14 @@ def _cell(value: object) -> str:
 
 
 def write_index(folder: Path, about: dict[str, Any], measured: Iterable[str], left_out: dict[str, str]) -> Path:
-    """Write what a folder holds, and what was asked for and not measured, with the reason."""
-    pages = sorted({*measured, *(path.stem for path in folder.glob("*.md") if path.name != "README.md")})
-    lines = [f"# Benchmarks of {about['date']}, {about['gpu'] or about['processor']}, {about['cores']} cores", ""]
-    lines += [f"- [{name}]({name}.md)" for name in pages]
-    lines += [f"- {name}: **not measured**. {reason}" for name, reason in left_out.items() if name not in pages]
+    """Write what a folder holds, and what was asked for and not measured, with the reason, by this call or before."""
     path = folder / "README.md"
+    before = path.read_text(encoding="utf-8") if path.exists() else ""
+    left_out = dict(re.findall(NOT_MEASURED, before, re.MULTILINE)) | left_out
+    left_out = {name: reason for name, reason in left_out.items() if name not in set(measured)}
+    pages = sorted({*measured, *(page.stem for page in folder.glob("*.md") if page.name != "README.md")})
+    lines = [f"# Benchmarks of {about['date']}, {about['gpu'] or about['processor']}, {about['cores']} cores", ""]
+    lines += [f"- [{name}]({name}.md)" + (", of an earlier call" if name in left_out else "") for name in pages]
+    lines += [f"- {name}: **not measured**. {reason}" for name, reason in left_out.items()]
     write_text(path, "\n".join([*lines, "", "How to read them: [benchmarks/README.md](../README.md)."]) + "\n")
     return path

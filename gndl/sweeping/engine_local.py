@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
 
 from gndl.device import choose_device
@@ -51,9 +51,9 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
                 tasks = (
                     train(study, run, stop, wait, os.getpid(), own_gpus, Path(folder)) for run in list(left.values())
                 )
+                expect_renewed_workers()
                 try:
                     for outcome in Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks):
-                        expect_renewed_workers()
                         del left[outcome.run.folder]
                         yield outcome
                     return
@@ -81,10 +81,13 @@ def expect_renewed_workers() -> None:
 
 
 def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
-    """Return how many runs go on at once, and the GPU of each; no GPUs on a CPU, or where one is named (``cuda:1``)."""
+    """Return how many runs go on at once, and the GPU of each; no GPUs on a CPU, or where one is named (``cuda:1``).
+
+    On a CPU it is one for each core that this process may use: of a node's 64 a batch system may have given it 4.
+    """
     chosen = choose_device(device)
     if chosen.type != "cuda":
-        return how.jobs or os.cpu_count() or 1, ()
+        return how.jobs or cpu_count(), ()
     if chosen.index is not None:
         return len(places((device,), how.runs_per_gpu, how.jobs)), ()
     gpus = places(visible_gpus(), how.runs_per_gpu, how.jobs)

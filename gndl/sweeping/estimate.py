@@ -76,16 +76,28 @@ def expected_images(settings: Profile, sequences: int, subjects: int) -> float:
     n_folds = settings.n_folds or min(10, subjects)
     folds = [fold for fold in range(n_folds) if settings.only_folds is None or fold in settings.only_folds]
     swept = [fold for fold in folds if settings.sweep_folds is None or fold in settings.sweep_folds] or folds
-    held = 2 if settings.select_on == "dev" else 1  # folds that do not train
-    pairs = 3 * sequences * (1 - held / n_folds)
-    steps = max(1, steps_per_epoch(int(pairs), settings.train.batch_size))
-    epochs = max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
+    pairs, epochs = expected_training(settings, sequences, n_folds)
     methods = [method_settings(name) for name in settings.methods]
     others = len([lam for lam in settings.lams if lam != settings.lam])
     runs = sum(
         method.images_per_pair * (len(folds) + (others * len(swept) if method.uses_lam else 0)) for method in methods
     )
     return epochs * pairs * runs
+
+
+def expected_training(settings: Profile, sequences: int, n_folds: int) -> tuple[float, int]:
+    """Pairs that one run trains on and its epochs, before its database was read."""
+    held = 2 if settings.select_on == "dev" else 1  # folds that do not train
+    pairs = 3 * sequences * (1 - held / n_folds)
+    steps = max(1, steps_per_epoch(int(pairs), settings.train.batch_size))
+    return pairs, max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
+
+
+def cost_to_deal(settings: Profile, database: str, rendered: bool, images_per_pair: int) -> float:
+    """Return the images by which a run is dealt: known before a database is read, so that every call deals alike."""
+    sequences, subjects = expected_size(settings, database, rendered)
+    pairs, epochs = expected_training(settings, sequences, settings.n_folds or min(10, subjects))
+    return images_per_pair * pairs * epochs
 
 
 def expected_size(settings: Profile, database: str, rendered: bool) -> tuple[int, int]:

@@ -6,12 +6,11 @@ Nothing is rendered, read or trained for it, but for a few steps on noise that t
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gndl.checkpoint import RESUME, read_record
+from gndl.checkpoint import epochs_kept, read_record
 from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, notebook_sources
 from gndl.methods import method_settings, variant_name
 from gndl.paths import resolve, standin_folder
@@ -22,11 +21,10 @@ from gndl.runs import run_folder
 from gndl.sequences import STAND_IN_LABEL
 from gndl.standins import planned_frames
 from gndl.sweeping.engine_local import processes_and_gpus
-from gndl.sweeping.estimate import Estimate, duration, expected_size
-from gndl.sweeping.shard import share_of
+from gndl.sweeping.estimate import Estimate, cost_to_deal, duration, expected_size, expected_training
+from gndl.sweeping.shard import Shard, dealt
 from gndl.sweeping.sweep import Sweep, checkpoint_every
 from gndl.sweeping.warm_up import Pace, describe_paces, measured_paces
-from gndl.train import steps_per_epoch
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class PlannedRun:
 
     Parameters
     ----------
-    database, method, variant, lam, fold
+    database, method, variant, lam, fold, folder
         As of :class:`gndl.runs.Run`.
     done, epochs : int
         Epochs that need not be trained again, and epochs asked for.
@@ -50,6 +48,7 @@ class PlannedRun:
     variant: str
     lam: float | None
     fold: int
+    folder: Path
     done: int
     epochs: int
     begun: bool
@@ -68,7 +67,7 @@ def planned_runs(request: StudyRequest) -> list[PlannedRun]:
     Numbers of pictures and epochs are those to expect of the stand-in or of the paper's database; the folds are those
     of the study where it has some.
     """
-    settings, train = request.settings, request.settings.train
+    settings = request.settings
     weights = resolve(request.weights) if request.weights else None
     runs = []
     for name, root in request.data_roots.items():
@@ -76,9 +75,7 @@ def planned_runs(request: StudyRequest) -> list[PlannedRun]:
         n_folds = _folds_dealt(request.out / name / "folds.json") or settings.n_folds or min(10, subjects)
         folds = [fold for fold in range(n_folds) if settings.only_folds is None or fold in settings.only_folds]
         swept = [fold for fold in folds if settings.sweep_folds is None or fold in settings.sweep_folds] or folds
-        held = 2 if settings.select_on == "dev" else 1  # folds that do not train
-        pairs = 3 * sequences * (1 - held / n_folds)
-        epochs = max(train.epochs, math.ceil(train.min_steps / max(1, steps_per_epoch(int(pairs), train.batch_size))))
+        pairs, epochs = expected_training(settings, sequences, n_folds)
         others = [lam for lam in settings.lams if lam != settings.lam]
         for method in (method_settings(method) for method in settings.methods):
             variant = variant_name(method, weights)
@@ -91,7 +88,7 @@ def planned_runs(request: StudyRequest) -> list[PlannedRun]:
                         trained, tested = method.images_per_pair * pairs, 3 * sequences / n_folds
                         runs.append(
                             PlannedRun(
-                                name, method.name, variant, lam, fold, done, epochs, begun, trained, tested
+                                name, method.name, variant, lam, fold, folder, done, epochs, begun, trained, tested
                             )
                         )  # fmt: skip
     return runs
@@ -114,16 +111,13 @@ def side_by_side(seconds: Sequence[float], processes: int) -> float:
 def plan_text(request: StudyRequest, how: Sweep) -> str:
     """Say what ``gndl study`` would do.
 
-    Raises `GndlError` where the directory holds another study, as the call itself would.
+    Raises `GndlError` where the directory holds another study or a damaged checkpoint, as the call itself would.
     """
     if (request.out / "study.json").exists():
         request = joined(request, read_study_json(request.out)["asked"])
     settings, train = request.settings, request.settings.train
     processes, _ = processes_and_gpus(request.device, how)
-    runs = planned_runs(request)
-    if how.shard is not None:
-        own = share_of([run.trained * run.epochs for run in runs], how.shard)
-        runs = [runs[position] for position in own]
+    runs = planned_runs(request) if how.shard is None else share_of_plan(request, how.shard)
     lines = [
         f"profile {settings.name}: {settings.purpose}",
         f"into {request.out}, {processes} runs at once ({how.engine}), device {request.device}, "
@@ -145,6 +139,18 @@ def plan_text(request: StudyRequest, how: Sweep) -> str:
     lines += _times(request, how, missing, processes)
     lines.append("settings: " + json.dumps(vars(train), default=vars, ensure_ascii=False))
     return "\n".join(lines)
+
+
+def share_of_plan(request: StudyRequest, shard: Shard) -> list[PlannedRun]:
+    """Return the runs of a share, those that `gndl.sweeping.sweep.shared` trains."""
+    runs = planned_runs(request)
+    own = dealt({run.folder: _cost(request, run) for run in runs}, shard)
+    return [run for run in runs if run.folder in own]
+
+
+def _cost(request: StudyRequest, run: PlannedRun) -> float:
+    images = method_settings(run.method).images_per_pair
+    return cost_to_deal(request.settings, run.database, not request.data_roots[run.database], images)
 
 
 def _times(request: StudyRequest, how: Sweep, missing: Sequence[PlannedRun], processes: int) -> list[str]:
@@ -210,7 +216,7 @@ def _standing(folder: Path, epochs: int) -> tuple[int, bool]:
     rows = max(0, file.read_bytes().count(b"\n") - 1) if file.exists() else 0
     if record is not None and rows >= epochs and (folder / "predictions.csv").exists():
         return epochs, False
-    return (min(rows, epochs - 1) if (folder / RESUME).exists() else 0), rows > 0
+    return min(epochs_kept(folder), epochs - 1), rows > 0
 
 
 def _folds_dealt(path: Path) -> int | None:

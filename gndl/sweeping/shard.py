@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gndl.errors import GndlError
 
@@ -28,6 +29,18 @@ def read_shard(text: str) -> Shard:
             f"--shard takes a share of how many, counted from 1, such as 1/8 to 8/8; it was given {text!r}."
         )
     return Shard(int(match[1]), int(match[2]))
+
+
+def dealt(costs: Mapping[Path, float], shard: Shard) -> set[Path]:
+    """Return the folders of those runs that belong to ``shard``, whatever order they are listed in.
+
+    Parameters
+    ----------
+    costs : mapping of Path to float
+        The folder of every run of the plan to its cost (`gndl.sweeping.estimate.cost_to_deal`).
+    """
+    folders = sorted(costs)
+    return {folders[position] for position in share_of([costs[folder] for folder in folders], shard)}
 
 
 def share_of(costs: Sequence[float], shard: Shard) -> list[int]:

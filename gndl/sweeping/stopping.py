@@ -1,7 +1,7 @@
 """Stop between two epochs where the system asks for it, so that a checkpoint is what is left.
 
-A batch system that wants its node back sends SIGTERM, or SIGUSR1 some time before. Training then ends its epoch, keeps
-its checkpoint, and the command exits with `EXIT_STOPPED`; called again, it goes on from there.
+A batch system that wants its node back sends SIGTERM, or SIGUSR1 some time before. Training then ends its epoch, writes
+its state, and the command exits with `EXIT_STOPPED`; called again, it goes on from there.
 """
 
 from __future__ import annotations

@@ -8,9 +8,11 @@ locked is left to it, and read when it is finished.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Literal
 
 import torch
@@ -20,7 +22,8 @@ from gndl.files import is_locked, locked_if_free
 from gndl.prepare import Prepared
 from gndl.profiles import TrainSettings
 from gndl.runs import Run, find_finished, fit_run
-from gndl.sweeping.shard import Shard, share_of
+from gndl.sweeping.estimate import cost_to_deal
+from gndl.sweeping.shard import Shard, dealt
 from gndl.sweeping.stopping import Stopped, StopSign
 from gndl.sweeping.watching_epochs import EpochBar
 from gndl.train import FitResult
@@ -100,6 +103,13 @@ def train_one(study: Prepared, run: Run, stop: StopSign, wait: bool) -> Outcome:
         return Outcome(run, error=str(error))
     except torch.OutOfMemoryError:
         return Outcome(run, error="the GPU's memory did not suffice; use fewer --runs-per-gpu, or a smaller batch.")
+    except (OSError, MemoryError):  # such as a full disk, which the next run would meet as well
+        raise
+    except Exception as error:  # whatever a method of one's own raises
+        traceback.print_exc()
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        words = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
+        return Outcome(run, error=words)
 
 
 def train_runs(
@@ -177,11 +187,15 @@ def with_checkpoints(study: Prepared, how: Sweep) -> Prepared:
 
 
 def shared(plans: Sequence[tuple[Prepared, list[Run]]], shard: Shard) -> list[tuple[Prepared, list[Run]]]:
-    """Return the share of a plan over several databases, dealt by the images that each run trains on."""
-    whole = [(number, run) for number, (_, runs) in enumerate(plans) for run in runs]
-    costs = [run.images * plans[number][0].train.epochs for number, run in whole]
-    own = [whole[position] for position in share_of(costs, shard)]
-    return [(study, [run for of, run in own if of == number]) for number, (study, _) in enumerate(plans)]
+    """Return the share of a plan over several databases, the one that ``--dry-run`` names."""
+    own = dealt({run.folder: _cost(study, run) for study, runs in plans for run in runs}, shard)
+    return [(study, [run for run in runs if run.folder in own]) for study, runs in plans]
+
+
+def _cost(study: Prepared, run: Run) -> float:
+    name = study.database.name
+    rendered = not study.request.data_roots[name]
+    return cost_to_deal(study.request.settings, name, rendered, run.method.images_per_pair)
 
 
 def _words(run: Run, result: FitResult) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
@@ -13,7 +12,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from joblib import Parallel, delayed
+from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky import get_reusable_executor
 
 from gndl.checkpoint import save_state
@@ -135,7 +134,7 @@ def describe_paces(paces: Mapping[str, Pace], device: str, how: Sweep) -> str:
     """Say what was measured, in one line."""
     processes, _ = processes_and_gpus(device, how)
     chosen = choose_device(device)
-    where = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{os.cpu_count()} cores"
+    where = torch.cuda.get_device_name(chosen) if chosen.type == "cuda" else f"{cpu_count()} cores"
     rates = ", ".join(f"{name} {1 / pace.trained:.0f}" for name, pace in paces.items())
     return (
         f"measured just now on this device ({chosen.type}, {where}), images a second of one of {processes} processes: "
