@@ -94,7 +94,15 @@ class MappedImages:
 
 @dataclass(frozen=True, eq=False)
 class StreamedPairs(FacePairs):
-    """Pairs whose crops are copied to the device whole where they fit there, else batch by batch: the same batches."""
+    """Pairs whose crops are copied to the device whole where they fit there, else batch by batch: the same batches.
+
+    Parameters
+    ----------
+    side_by_side : int
+        Processes that train on the same device at once, each of which copies the crops.
+    """
+
+    side_by_side: int = 1
 
     def on(
         self,
@@ -106,14 +114,14 @@ class StreamedPairs(FacePairs):
     ) -> DevicePairs:
         """Return the pairs on ``device``, as :meth:`gndl.pairs.FacePairs.on` does."""
         size = self.size if image_size is None else image_size
-        if fits(self.images, size, torch.device(device)):
+        if fits(self.images, size, torch.device(device), self.side_by_side):
             return super().on(device, image_size, mean=mean, std=std)
         return streamed(self, device, image_size, mean=mean, std=std)
 
 
-def fits(images: NDArray[np.uint8], size: int, device: torch.device) -> bool:
-    """Whether crops scaled to ``size`` pixels take at most `SHARE_OF_MEMORY` of the device's free memory."""
-    needed = images.size * (size / images.shape[1]) ** 2
+def fits(images: NDArray[np.uint8], size: int, device: torch.device, copies: int = 1) -> bool:
+    """Whether so many copies of crops scaled to ``size`` pixels take `SHARE_OF_MEMORY` of what is free at most."""
+    needed = copies * images.size * (size / images.shape[1]) ** 2
     return bool(needed <= SHARE_OF_MEMORY * free_memory(device))
 
 

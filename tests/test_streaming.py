@@ -96,6 +96,15 @@ def test_crops_that_fit_are_copied_whole(tmp_path: Path) -> None:
     assert isinstance(pairs, StreamedPairs) and isinstance(pairs.on("cpu").images, torch.Tensor)
 
 
+def test_copies_of_processes_side_by_side_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: the crops are a fifth of what is free, so one copy fits into a quarter of it, and two do not."""
+    pairs = streaming_where_needed(in_a_file(planted_pairs(), tmp_path))
+    monkeypatch.setattr(streaming, "free_memory", lambda device: 5 * pairs.images.size)
+    assert isinstance(pairs.on("cpu").images, torch.Tensor)
+    both = replace(pairs, side_by_side=2)
+    assert isinstance(both.on("cpu").images, streaming.MappedImages) and both.content_hash == pairs.content_hash
+
+
 def test_the_scaled_file_goes_with_the_process(tmp_path: Path) -> None:
     """It has no name, so nothing is left behind; more crops than are scaled at once come out whole."""
     images = np.random.default_rng(2).integers(0, 256, (streaming.SCALED_AT_ONCE + 3, 4, 4), dtype=np.uint8)

@@ -8,6 +8,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from gndl.device import choose_device
 from gndl.errors import GndlError
 from gndl.prepare import Prepared
 from gndl.runs import Run
+from gndl.streaming import StreamedPairs
 from gndl.sweeping.gpu_places import places, take_place, visible_gpus
 from gndl.sweeping.stopping import StopSign, heed_signals_in_worker
 from gndl.sweeping.sweep import Outcome, Outcomes, Sweep, train_one
@@ -43,13 +45,14 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
             nonlocal side_by_side
             jobs = min(processes, len(runs))
+            training = sharing_memory(study, on_one_device(study.request.device, how, jobs))
             side_by_side = side_by_side or jobs > 1
             own_gpus = gpus if jobs > 1 else ()  # one at a time is trained in this very process
             left = {run.folder: run for run in runs}
             for attempt in range(RETRIES + 1):
                 train = delayed(_in_worker)
                 tasks = (
-                    train(study, run, stop, wait, os.getpid(), own_gpus, Path(folder)) for run in list(left.values())
+                    train(training, run, stop, wait, os.getpid(), own_gpus, Path(folder)) for run in list(left.values())
                 )
                 expect_renewed_workers()
                 try:
@@ -94,10 +97,24 @@ def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
     return len(gpus), gpus
 
 
+def on_one_device(device: str, how: Sweep, jobs: int) -> int:
+    """Return how many of so many processes share the memory of one device."""
+    chosen = choose_device(device)
+    return min(jobs, how.runs_per_gpu) if chosen.type == "cuda" and chosen.index is None else jobs
+
+
+def sharing_memory(study: Prepared, processes: int) -> Prepared:
+    """Return the study with pairs that leave room for the copies of other processes; no number changes by it."""
+    if not isinstance(study.pairs, StreamedPairs):
+        return study
+    return replace(study, pairs=replace(study.pairs, side_by_side=processes))
+
+
 def _in_worker(
     study: Prepared, run: Run, stop: StopSign, wait: bool, caller: int, gpus: tuple[str, ...], folder: Path
 ) -> Outcome:
     heed_signals_in_worker(caller)
     take_place(gpus, folder)
-    torch.set_num_threads(study.train.threads)
+    if os.getpid() != caller:  # what calls keeps its threads; a training sets its own (`gndl.device.computing_on`)
+        torch.set_num_threads(study.train.threads)
     return train_one(study, run, stop, wait)

@@ -16,7 +16,7 @@ from gndl.errors import GndlError
 from gndl.outside_methods import VARIABLE
 from gndl.prepare import Prepared
 from gndl.runs import Run
-from gndl.sweeping.engine_local import processes_and_gpus
+from gndl.sweeping.engine_local import on_one_device, processes_and_gpus, sharing_memory
 from gndl.sweeping.stopping import StopSign, keeping_handlers
 from gndl.sweeping.sweep import Outcome, Outcomes, Sweep, train_one
 
@@ -51,7 +51,8 @@ def ray_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes
         if own := variables_of_own_methods():
             options["runtime_env"] = {"env_vars": own}
         task = ray.remote(**options)(train_one)
-        sent = ray.put(_to_send(study, device))
+        processes, _ = processes_and_gpus(study.request.device, how)
+        sent = ray.put(_to_send(sharing_memory(study, on_one_device(device, how, max(1, processes))), device))
 
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
             pending = {task.remote(sent, run, stop, wait): run for run in runs}
