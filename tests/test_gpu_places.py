@@ -78,11 +78,10 @@ def test_processes_are_one_a_gpu_or_one_a_core(
     [("cuda", 3, 6, 3), ("cuda", 3, 2, 2), ("cuda:1", 3, 3, 3), ("cpu", 3, 8, 8)],
 )
 def test_memory_is_shared_by_the_processes_of_one_device(
-    device: str, runs_per_gpu: int, jobs: int, expected: int, monkeypatch: pytest.MonkeyPatch
+    device: str, runs_per_gpu: int, jobs: int, expected: int
 ) -> None:
     """Those of other GPUs have memory of their own."""
-    monkeypatch.setattr(engine_local, "choose_device", torch.device)
-    assert on_one_device(device, Sweep(runs_per_gpu=runs_per_gpu), jobs) == expected
+    assert on_one_device(torch.device(device), Sweep(runs_per_gpu=runs_per_gpu), jobs) == expected
 
 
 def stand(of: Sequence[str], folder: Path, connection: Any) -> None:

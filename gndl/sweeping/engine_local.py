@@ -45,7 +45,7 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
             nonlocal side_by_side
             jobs = min(processes, len(runs))
-            training = sharing_memory(study, on_one_device(study.request.device, how, jobs))
+            training = sharing_memory(study, on_one_device(choose_device(study.request.device), how, jobs))
             side_by_side = side_by_side or jobs > 1
             own_gpus = gpus if jobs > 1 else ()  # one at a time is trained in this very process
             left = {run.folder: run for run in runs}
@@ -97,10 +97,9 @@ def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
     return len(gpus), gpus
 
 
-def on_one_device(device: str, how: Sweep, jobs: int) -> int:
+def on_one_device(device: torch.device, how: Sweep, jobs: int) -> int:
     """Return how many of so many processes share the memory of one device."""
-    chosen = choose_device(device)
-    return min(jobs, how.runs_per_gpu) if chosen.type == "cuda" and chosen.index is None else jobs
+    return min(jobs, how.runs_per_gpu) if device.type == "cuda" and device.index is None else jobs
 
 
 def sharing_memory(study: Prepared, processes: int) -> Prepared:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
+import torch
 
 from gndl.device import choose_device
 from gndl.errors import GndlError
@@ -52,7 +53,8 @@ def ray_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes
             options["runtime_env"] = {"env_vars": own}
         task = ray.remote(**options)(train_one)
         processes, _ = processes_and_gpus(study.request.device, how)
-        sent = ray.put(_to_send(sharing_memory(study, on_one_device(device, how, max(1, processes))), device))
+        sharing = on_one_device(torch.device(device), how, max(1, processes))
+        sent = ray.put(_to_send(sharing_memory(study, sharing), device))
 
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
             pending = {task.remote(sent, run, stop, wait): run for run in runs}
