@@ -10,6 +10,7 @@ import math
 import mmap
 import tempfile
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -103,6 +104,12 @@ class StreamedPairs(FacePairs):
     """
 
     side_by_side: int = 1
+
+    def shared_by(self, processes: int) -> StreamedPairs:
+        """Return the same pairs for so many processes side by side; what was hashed stays hashed."""
+        pairs = copy(self)
+        object.__setattr__(pairs, "side_by_side", processes)  # `replace` would hash every crop again in each run
+        return pairs
 
     def on(
         self,

@@ -101,8 +101,10 @@ def test_copies_of_processes_side_by_side_are_counted(tmp_path: Path, monkeypatc
     pairs = streaming_where_needed(in_a_file(planted_pairs(), tmp_path))
     monkeypatch.setattr(streaming, "free_memory", lambda device: 5 * pairs.images.size)
     assert isinstance(pairs.on("cpu").images, torch.Tensor)
-    both = replace(pairs, side_by_side=2)
-    assert isinstance(both.on("cpu").images, streaming.MappedImages) and both.content_hash == pairs.content_hash
+    known = pairs.content_hash
+    both = pairs.shared_by(2)
+    assert isinstance(both.on("cpu").images, streaming.MappedImages) and pairs.side_by_side == 1
+    assert vars(both)["content_hash"] == known, "crops are hashed once, not in each run"
 
 
 def test_the_scaled_file_goes_with_the_process(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ LONG = ("accuracy",)
 
 
 def without_folders(text: str) -> str:
-    """Shorten every path in a text: relative to the repository where it lies inside, else its last part alone."""
+    """Shorten absolute paths in a text: relative to the repository where it lies inside, else its last part alone."""
     return re.sub(r"(?<![\w.…])/(?:[^\s/:;,()]+/)+(?=[^\s/:;,()])", "", text.replace(f"{resolve('.')}/", ""))
 
 

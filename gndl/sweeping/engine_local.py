@@ -106,7 +106,7 @@ def sharing_memory(study: Prepared, processes: int) -> Prepared:
     """Return the study with pairs that leave room for the copies of other processes; no number changes by it."""
     if not isinstance(study.pairs, StreamedPairs):
         return study
-    return replace(study, pairs=replace(study.pairs, side_by_side=processes))
+    return replace(study, pairs=study.pairs.shared_by(processes))
 
 
 def _in_worker(

@@ -142,7 +142,7 @@ def plan_text(request: StudyRequest, how: Sweep) -> str:
 
 
 def share_of_plan(request: StudyRequest, shard: Shard) -> list[PlannedRun]:
-    """Return the runs of a share, those that `gndl.sweeping.sweep.shared` trains."""
+    """Return the runs of a share, those that `gndl.sweeping.sweep.shared` trains where the folds are dealt."""
     runs = planned_runs(request)
     own = dealt({run.folder: _cost(request, run) for run in runs}, shard)
     return [run for run in runs if run.folder in own]

@@ -103,7 +103,7 @@ def train_one(study: Prepared, run: Run, stop: StopSign, wait: bool) -> Outcome:
         return Outcome(run, error=str(error))
     except torch.OutOfMemoryError:
         return Outcome(run, error="the GPU's memory did not suffice; use fewer --runs-per-gpu, or a smaller batch.")
-    except (OSError, MemoryError):  # such as a full disk, which the next run would meet as well
+    except (OSError, MemoryError, torch.AcceleratorError):  # such as a full disk, which the next run would meet as well
         raise
     except Exception as error:  # whatever a method of one's own raises
         traceback.print_exc()
