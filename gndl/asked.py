@@ -28,7 +28,7 @@ def numbers(option: str, values: Names, kind: type[int] | type[float]) -> tuple[
 
 
 def processes(asked: int) -> int:
-    """Read ``--jobs``: a number of processes, one for 0 per core that this process may use."""
+    """Read ``--jobs``: a number of processes, 0 for one per core that this process may use."""
     if asked < 0:
         raise GndlError(f"--jobs takes a number of processes, 0 for one per core; it was given {asked}.")
     return asked or cpu_count()

@@ -188,7 +188,8 @@ def train_across(
 
     def one(method: MethodSettings, seed: int, stop: StopSign, caller: int) -> FitResult | None:
         heed_signals_in_worker(caller)
-        torch.set_num_threads(settings.threads)
+        if os.getpid() != caller:  # as in `gndl.sweeping.engine_local`
+            torch.set_num_threads(settings.threads)
         lam = request.settings.lam if method.uses_lam else None
         try:
             stop.check()

@@ -56,7 +56,7 @@ def test_ways_take_turns_in_both_directions_and_the_first_turn_does_not_count() 
 
 
 def test_a_bar_counts_every_turn_and_says_what_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turns that do not count take their time as well; nothing is drawn while one is measured."""
+    """Those that do not count take their time as well."""
     drawn: list[tuple[str, int]] = []
 
     def bar(order: list[Any], description: str, unit: str) -> list[Any]:

@@ -16,7 +16,7 @@ from planted_study import planted_study, quick, written
 from gndl.errors import GndlError
 from gndl.runs import plan_runs
 from gndl.sweeping import engine_local
-from gndl.sweeping.engine_local import on_one_device, processes_and_gpus
+from gndl.sweeping.engine_local import most_on_one_device, processes_and_gpus
 from gndl.sweeping.gpu_places import VISIBLE, places, take_place, visible_gpus
 from gndl.sweeping.sweep import Sweep, train_runs
 
@@ -74,14 +74,12 @@ def test_processes_are_one_a_gpu_or_one_a_core(
 
 
 @pytest.mark.parametrize(
-    ("device", "runs_per_gpu", "jobs", "expected"),
-    [("cuda", 3, 6, 3), ("cuda", 3, 2, 2), ("cuda:1", 3, 3, 3), ("cpu", 3, 8, 8)],
+    ("gpus", "jobs", "expected"),
+    [(("4", "6") * 3, 6, 3), (("4", "6") * 3, 2, 1), (("4", "6") * 3, 3, 2), ((), 8, 8), ((), 1, 1)],
 )
-def test_memory_is_shared_by_the_processes_of_one_device(
-    device: str, runs_per_gpu: int, jobs: int, expected: int
-) -> None:
-    """Those of other GPUs have memory of their own."""
-    assert on_one_device(torch.device(device), Sweep(runs_per_gpu=runs_per_gpu), jobs) == expected
+def test_memory_is_shared_by_the_processes_of_one_device(gpus: tuple[str, ...], jobs: int, expected: int) -> None:
+    """Those of other GPUs have memory of their own; without GPUs all share the machine's, or the one that is named."""
+    assert most_on_one_device(gpus, jobs) == expected
 
 
 def stand(of: Sequence[str], folder: Path, connection: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -211,26 +212,39 @@ class BrokenAtFirst(Quick):
     """A method of one's own with a mistake that shows on the first fold alone."""
 
     built = 0
+    mistake: Exception
 
     def __init__(self, n_classes: int, lam: float) -> None:
         super().__init__(n_classes, lam)
         BrokenAtFirst.built += 1
         if BrokenAtFirst.built == 1:
-            raise ValueError("no such layer")
+            raise BrokenAtFirst.mistake
 
 
+@pytest.mark.parametrize("mistake", [ValueError("no such layer"), FileNotFoundError(2, "no such file", "layers.txt")])
 def test_a_mistake_in_ones_own_method_is_named_and_stops_no_other_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Exception
 ) -> None:
     """The error, its place and the whole traceback are told; the other run is trained."""
-    BrokenAtFirst.built = 0
+    BrokenAtFirst.built, BrokenAtFirst.mistake = 0, mistake
     own = register_method("own", BrokenAtFirst)
     study = planted_study(tmp_path, own)
     runs = plan_runs(study, [own])
-    with pytest.raises(GndlError, match=r"1 of 2 runs failed.*ValueError: no such layer \(test_sweep\.py, line \d+\)"):
+    told = re.escape(f"{type(mistake).__name__}: {mistake}") + r" \(test_sweep\.py, line \d+\)"
+    with pytest.raises(GndlError, match=f"1 of 2 runs failed.*{told}"):
         train_runs(study, runs, Sweep(jobs=1))
     assert "Traceback" in capsys.readouterr().err
     assert [find_finished(study, run) is not None for run in runs] == [False, True]
+
+
+def test_a_full_disk_of_the_study_ends_the_call(tmp_path: Path) -> None:
+    """Every further run would meet it; an error that names no file is taken for one of the study's disk."""
+    own = register_method("own", BrokenAtFirst)
+    for file in (str(tmp_path / "study" / "epochs.csv"), None):
+        BrokenAtFirst.built, BrokenAtFirst.mistake = 0, OSError(28, "No space left on device", file)
+        study = planted_study(tmp_path / "study", own)
+        with pytest.raises(OSError, match="No space left"):
+            train_runs(study, plan_runs(study, [own]), Sweep(jobs=1))
 
 
 def test_runs_that_fail_are_named_and_stop_no_other(tmp_path: Path) -> None:

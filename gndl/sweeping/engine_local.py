@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -45,9 +46,9 @@ def local_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcom
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:
             nonlocal side_by_side
             jobs = min(processes, len(runs))
-            training = sharing_memory(study, on_one_device(choose_device(study.request.device), how, jobs))
             side_by_side = side_by_side or jobs > 1
             own_gpus = gpus if jobs > 1 else ()  # one at a time is trained in this very process
+            training = sharing_memory(study, most_on_one_device(own_gpus, jobs))
             left = {run.folder: run for run in runs}
             for attempt in range(RETRIES + 1):
                 train = delayed(_in_worker)
@@ -97,9 +98,9 @@ def processes_and_gpus(device: str, how: Sweep) -> tuple[int, tuple[str, ...]]:
     return len(gpus), gpus
 
 
-def on_one_device(device: torch.device, how: Sweep, jobs: int) -> int:
-    """Return how many of so many processes share the memory of one device."""
-    return min(jobs, how.runs_per_gpu) if device.type == "cuda" and device.index is None else jobs
+def most_on_one_device(gpus: Sequence[str], jobs: int) -> int:
+    """Return how many of so many processes share one device at most: all of them where ``gpus`` names none."""
+    return max(Counter(gpus[:jobs]).values(), default=jobs)
 
 
 def sharing_memory(study: Prepared, processes: int) -> Prepared:

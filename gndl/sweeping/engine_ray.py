@@ -10,14 +10,13 @@ from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
-import torch
 
 from gndl.device import choose_device
 from gndl.errors import GndlError
 from gndl.outside_methods import VARIABLE
 from gndl.prepare import Prepared
 from gndl.runs import Run
-from gndl.sweeping.engine_local import on_one_device, processes_and_gpus, sharing_memory
+from gndl.sweeping.engine_local import processes_and_gpus, sharing_memory
 from gndl.sweeping.stopping import StopSign, keeping_handlers
 from gndl.sweeping.sweep import Outcome, Outcomes, Sweep, train_one
 
@@ -52,8 +51,8 @@ def ray_engine(study: Prepared, how: Sweep, stop: StopSign) -> Iterator[Outcomes
         if own := variables_of_own_methods():
             options["runtime_env"] = {"env_vars": own}
         task = ray.remote(**options)(train_one)
-        processes, _ = processes_and_gpus(study.request.device, how)
-        sharing = on_one_device(torch.device(device), how, max(1, processes))
+        # Of other nodes' cores nothing is known here; --jobs says how many runs one of them is to take.
+        sharing = how.runs_per_gpu if device == "cuda" else processes_and_gpus(device, how)[0]
         sent = ray.put(_to_send(sharing_memory(study, sharing), device))
 
         def outcomes(runs: Sequence[Run], wait: bool) -> Iterator[Outcome]:

@@ -6,9 +6,10 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from gndl.methods import method_settings
+from gndl.methods import MethodSettings, method_settings
 from gndl.paper import COUNTS
 from gndl.profiles import Profile
+from gndl.request import StudyRequest
 from gndl.train import steps_per_epoch
 
 STAGES = ("render", "crop", "train", "notebooks")
@@ -93,11 +94,12 @@ def expected_training(settings: Profile, sequences: int, n_folds: int) -> tuple[
     return pairs, max(settings.train.epochs, math.ceil(settings.train.min_steps / steps))
 
 
-def cost_to_deal(settings: Profile, database: str, rendered: bool, images_per_pair: int) -> float:
+def cost_to_deal(request: StudyRequest, database: str, method: MethodSettings) -> float:
     """Return the images by which a run is dealt: known before a database is read, so that every call deals alike."""
-    sequences, subjects = expected_size(settings, database, rendered)
+    settings = request.settings
+    sequences, subjects = expected_size(settings, database, rendered=not request.data_roots[database])
     pairs, epochs = expected_training(settings, sequences, settings.n_folds or min(10, subjects))
-    return images_per_pair * pairs * epochs
+    return method.images_per_pair * pairs * epochs
 
 
 def expected_size(settings: Profile, database: str, rendered: bool) -> tuple[int, int]:

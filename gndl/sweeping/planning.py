@@ -111,7 +111,7 @@ def side_by_side(seconds: Sequence[float], processes: int) -> float:
 def plan_text(request: StudyRequest, how: Sweep) -> str:
     """Say what ``gndl study`` would do.
 
-    Raises `GndlError` where the directory holds another study or a damaged checkpoint, as the call itself would.
+    Raises `GndlError` where the directory holds another study, as the call itself would, or a damaged checkpoint.
     """
     if (request.out / "study.json").exists():
         request = joined(request, read_study_json(request.out)["asked"])
@@ -144,13 +144,8 @@ def plan_text(request: StudyRequest, how: Sweep) -> str:
 def share_of_plan(request: StudyRequest, shard: Shard) -> list[PlannedRun]:
     """Return the runs of a share, those that `gndl.sweeping.sweep.shared` trains where the folds are dealt."""
     runs = planned_runs(request)
-    own = dealt({run.folder: _cost(request, run) for run in runs}, shard)
+    own = dealt({run.folder: cost_to_deal(request, run.database, method_settings(run.method)) for run in runs}, shard)
     return [run for run in runs if run.folder in own]
-
-
-def _cost(request: StudyRequest, run: PlannedRun) -> float:
-    images = method_settings(run.method).images_per_pair
-    return cost_to_deal(request.settings, run.database, not request.data_roots[run.database], images)
 
 
 def _times(request: StudyRequest, how: Sweep, missing: Sequence[PlannedRun], processes: int) -> list[str]:

@@ -7,6 +7,7 @@ locked is left to it, and read when it is finished.
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -103,13 +104,20 @@ def train_one(study: Prepared, run: Run, stop: StopSign, wait: bool) -> Outcome:
         return Outcome(run, error=str(error))
     except torch.OutOfMemoryError:
         return Outcome(run, error="the GPU's memory did not suffice; use fewer --runs-per-gpu, or a smaller batch.")
-    except (OSError, MemoryError, torch.AcceleratorError):  # such as a full disk, which the next run would meet as well
+    except (MemoryError, torch.AcceleratorError):  # the next run would meet it as well
         raise
     except Exception as error:  # whatever a method of one's own raises
+        if isinstance(error, OSError) and not _elsewhere(error, study.request.out):
+            raise  # such as a full disk or a folder where nothing may be written
         traceback.print_exc()
         place = traceback.extract_tb(error.__traceback__)[-1]
         words = f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno})"
         return Outcome(run, error=words)
+
+
+def _elsewhere(error: OSError, out: Path) -> bool:
+    """Whether an error names a file outside the study's folder, such as one that a method of one's own reads."""
+    return error.filename is not None and not Path(os.fsdecode(error.filename)).is_relative_to(out)
 
 
 def train_runs(
@@ -188,14 +196,13 @@ def with_checkpoints(study: Prepared, how: Sweep) -> Prepared:
 
 def shared(plans: Sequence[tuple[Prepared, list[Run]]], shard: Shard) -> list[tuple[Prepared, list[Run]]]:
     """Return the share of a plan over several databases, the one that ``--dry-run`` names."""
-    own = dealt({run.folder: _cost(study, run) for study, runs in plans for run in runs}, shard)
+    costs = {
+        run.folder: cost_to_deal(study.request, study.database.name, run.method)
+        for study, runs in plans
+        for run in runs
+    }
+    own = dealt(costs, shard)
     return [(study, [run for run in runs if run.folder in own]) for study, runs in plans]
-
-
-def _cost(study: Prepared, run: Run) -> float:
-    name = study.database.name
-    rendered = not study.request.data_roots[name]
-    return cost_to_deal(study.request.settings, name, rendered, run.method.images_per_pair)
 
 
 def _words(run: Run, result: FitResult) -> str:
