@@ -1,242 +1,312 @@
-"""``gndl study``: every database from what lies on disk to its executed notebooks, with an estimate of what remains."""
+"""``gndl study``: every database from what is on disk to its executed notebooks, and only what is out of date."""
 
 from __future__ import annotations
 
+import difflib
+import logging
+import os
+import re
+import threading
 import time
-from functools import partial
-from typing import Any
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import pandas as pd
+from gndl import __version__
+from gndl.files import GndlError, atomic_write, counted, repository_root, shown_path
 
-from gndl import figures, gallery, results
-from gndl.errors import GndlError
-from gndl.execute import FOR_EACH_DATABASE, FOR_THE_STUDY, Task, execute_missing, inputs_of, notebook_sources
-from gndl.methods import method_settings
-from gndl.paper import DATABASE_TITLES
-from gndl.paths import standin_folder
-from gndl.prepare import STAND_IN_SEED, Prepared, database_root, prepare
-from gndl.report import report_study
-from gndl.request import StudyRequest, changing_study_json, save_request
-from gndl.runs import Run, find_finished, runs_of_study, sweep_folds
-from gndl.sequences import STAND_IN_LABEL
-from gndl.standins import planned_frames, preview_sheet
-from gndl.study import train_missing
-from gndl.sweeping.estimate import Estimate, expected_images, expected_size
-from gndl.sweeping.sweep import Sweep
-from gndl.tables import results_table as tables
-from gndl.train import FitResult
+if TYPE_CHECKING:
+    from gndl.engines import Sharing
+    from gndl.profiles import StudyConfig
+    from gndl.study import Study
 
+Stage = Literal["crops", "runs", "notebooks"]
 
-def say(text: str) -> None:
-    """Print a line at once, also where the output is a file."""
-    print(text, flush=True)
+FOR_EACH_DATABASE, OF_A_RECORD, FOR_THE_STUDY = "123456", "2345", "7"
+"""First digits of the notebooks that are executed; 0 and 8 are tutorials, and 1 and 6 need pictures."""
+
+_stopping = threading.Event()
+"""Set while the notebooks are being given up, so that none of them is kept as failed."""
 
 
-class Batch:
-    """One call of ``gndl study``: the request, the estimate of what remains, and how long each stage took."""
+class Task(NamedTuple):
+    """A notebook to execute: its source, the folder of the executed one, its parameters, and the runs it reads."""
 
-    def __init__(self, request: StudyRequest, jobs: int, how: Sweep) -> None:
-        self.request = request
-        self.jobs = jobs
-        self.how = how
-        settings = request.settings
-        self.estimate = Estimate(jobs, settings.train.image_size)
+    source: Path
+    folder: Path
+    parameters: dict[str, Any]
+    runs: Path | None
+    """Folder with the runs (``…/run.json``) that the notebook reads; None to execute it whatever is there."""
+    may_show: Any = None
+    """Whose faces it may show: another list means another notebook."""
+
+    @property
+    def target(self) -> Path:
+        """The executed notebook."""
+        return self.folder / self.source.name
+
+    @property
+    def stamp(self) -> dict[str, Any]:
+        """What the executed notebook keeps in its metadata, to be recognised."""
+        return {"version": __version__, "parameters": self.parameters, "may_show": self.may_show}
+
+    def is_current(self) -> bool:
+        """Whether the executed notebook is newer than its source and runs, and was made with the same parameters."""
+        import nbformat
+
+        if self.runs is None:
+            return False
+        try:
+            kept = nbformat.read(self.target, as_version=4).metadata.get("gndl")
+            made = self.target.stat().st_mtime
+        except (OSError, ValueError, nbformat.ValidationError):
+            return False
+        inputs = [self.source, *self.runs.glob("**/seed-*/run.json")]
+        return kept == self.stamp and all(path.stat().st_mtime <= made for path in inputs)
+
+
+class Executed(NamedTuple):
+    """A notebook that was executed: where it is, how long it took, the last line of its error if it failed."""
+
+    path: Path
+    seconds: float
+    error: str = ""
+    skipped: bool = False
+
+
+class Pipeline:
+    """One call of ``gndl study``: its failures, and the seconds of each stage."""
+
+    def __init__(self, out: Path, config: StudyConfig, how: Sharing, jobs: int, notebook_timeout: float | None) -> None:
+        from gndl.record import is_packed
+
+        self.out, self.config, self.how, self.jobs, self.timeout = out, config, how, jobs, notebook_timeout
         self.seconds: dict[str, float] = {}
-        self.recorded: dict[str, float] = {}
         self.failures: list[str] = []
-        self.notebooks = self.notebooks_there = 0
-        self.first_faces_shown = False
-        self.first_matrix_shown = False
-        for name, root in request.data_roots.items():
-            sequences, subjects = expected_size(settings, name, rendered=not root)
-            if self._must_render(name):
-                self.estimate.plan("render", name, self._frames(name))
-            self.estimate.plan("crop", name, 4 * sequences)
-            self.estimate.plan("train", name, expected_images(settings, sequences, subjects))
-            self.estimate.plan("notebooks", name, len(notebook_sources(FOR_EACH_DATABASE)))
-        self.estimate.plan("notebooks", "", len(notebook_sources(FOR_THE_STUDY)))
+        self.is_record = is_packed(out)
+        self.shown = repository_root() / "runs" / "figures" if self.is_record else out
 
-    def run(self) -> int:
-        """Run the whole study; return the exit status: 0, or 1 where a run or a notebook failed."""
-        say(f"Study {self.request.out}, profile {self.request.settings.name}: {self.request.settings.purpose}.")
-        for name in self.request.data_roots:
-            self._one_database(name)
-        self._record_times()  # notebook 7 tells them
-        table = self._report()
-        say(f"\nThe whole study  {self.estimate.line()}")
-        self._notebooks("")
-        self._record_times()
-        self._summary(table)
+    def run(self, only: Stage | None = None) -> int:
+        """Run the whole study, or one stage of it; return the exit status, 1 if a run or a notebook failed.
+
+        Of a packed record the notebooks that need no pictures are executed, into ``runs/figures``.
+        """
+        from gndl import results, tables
+        from gndl.opening import changing_study_json
+        from gndl.paper import DATABASE_TITLES
+        from gndl.study import Study
+
+        say(f"Study {self.out}, profile {self.config.settings.name}: {self.config.settings.purpose}.")
+        for name in self.config.data_roots:
+            say(f"\n{DATABASE_TITLES[name]}")
+            if only != "notebooks":
+                self._crop_and_train(Study(self.out, name, self.config, self.jobs), train=only != "crops")
+            if only in (None, "notebooks"):
+                self._notebooks(name)
+        if any(self.out.glob("*/*/lam-*/fold-*/seed-*/run.json")):
+            results.write_accuracy(self.out)
+        if only in (None, "notebooks"):
+            self._notebooks("")
+        if not self.is_record:
+            with changing_study_json(self.out) as content:
+                total = content.setdefault("seconds", {})
+                for stage, seconds in self.seconds.items():
+                    total[stage] = round(total.get(stage, 0.0) + seconds, 1)
+        if only != "crops" and (self.out / "accuracy.csv").exists():
+            text = tables.readable(results.summarise(results.read(self.out).headline))
+            columns = ["Database", "Method", "Accuracy %", "Folds", "Per sequence %", "Chance %"]
+            say("\n" + text[columns].to_string(index=False))
+        say("\nTime: " + ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items()))
+        say("\n".join(f"FAILED: {failure}" for failure in self.failures) or f"Notebooks, figures: {self.shown}")
         return 1 if self.failures else 0
 
-    def _must_render(self, name: str) -> bool:
-        folder = standin_folder(self.request.settings.name, name)
-        return self.request.data_roots[name] == "" and not (folder / STAND_IN_LABEL).exists()
-
-    def _frames(self, name: str) -> int:
-        return planned_frames(name, self.request.settings.standins[name], STAND_IN_SEED)
-
-    def _finished(self, stage: str, name: str, units: float, started: float) -> None:
-        seconds = time.monotonic() - started
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + seconds
-        self.estimate.finished(stage, name, units, seconds)
-
-    def _one_database(self, name: str) -> None:
-        request = self.request
-        say(f"\n{DATABASE_TITLES[name]}  {self.estimate.line()}")
-        if self._must_render(name):
-            started = time.monotonic()
-            if not self.first_faces_shown:
-                self.first_faces_shown = True
-                sheet = request.out / "figures" / "first_faces.png"
-                preview_sheet(name, sheet, size=request.settings.standins[name], seed=STAND_IN_SEED)
-                say(f"  first contact sheet, rendered stand-in faces: {sheet}")
-            database_root(request, name, self.jobs)
-            self._finished("render", name, self._frames(name), started)
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
         started = time.monotonic()
-        study = prepare(request, name, self.jobs)
-        self._finished("crop", name, len(study.crops.images), started)
-        self._say_what_was_found(study)
-        self._train(study)
-        self._notebooks(name)
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.monotonic() - started
 
-    def _train(self, study: Prepared) -> None:
-        """Train the headline's runs and then those of the sweep over λ, so that the notebooks only read."""
-        name, settings = study.database.name, self.request.settings
-        methods = [method for method in settings.methods if method_settings(method).uses_lam]
-        lams, folds = [lam for lam in settings.lams if lam != settings.lam], sweep_folds(study)
-        runs = runs_of_study(study)
-        missing = [run for run in runs if find_finished(study, run) is None]
-        work = sum(run.images * study.train.epochs for run in missing)
-        self.estimate.plan("train", name, work)
-        say(f"  {len(runs)} runs, {len(runs) - len(missing)} of them there already  {self.estimate.line()}")
-        started = time.monotonic()
-        train = partial(train_missing, study, how=self.how, on_finished=partial(self._show_first, study))
-        for do in (train, partial(train, methods=methods, lams=lams, folds=folds)):
+    def _crop_and_train(self, study: Study, train: bool) -> None:
+        from gndl.engines import train_missing
+        from gndl.study import runs_of_study
+
+        if not train or not (study.folder / "crops.csv").exists():
+            with self._timed("crops"):
+                database = study.database
+                say(f"  read from {database.root}" + (" (stand-in)" if database.source == "rendered" else ""))
+                problems = [found for found in database.findings if found.kind in ("error", "problem")]
+                notes = [*(f"{found.kind}: {found.path}: {found.message}" for found in problems), *study.crops.notes]
+                counts: dict[str, Any] = {"sequence": database.sequences, "subject": database.subjects}
+                counts |= {"pair": study.pairs, "fold": study.folds}
+                say("  " + ", ".join(counted(len(found), noun) for noun, found in counts.items()))
+                say("".join(f"    {note}\n" for note in notes) + f"  first faces: {shown_path(first_faces(study))}")
+        if train:
+            runs = runs_of_study(study)
+            missing = [run for run in runs if not study.finished(run)]
+            say(f"  {counted(len(runs), 'run')}, {len(runs) - len(missing)} finished before")
             try:
-                do()
+                with self._timed("runs"):
+                    train_missing(study, missing, self.how)
             except GndlError as error:
                 self._failed(str(error))
-        self._finished("train", name, work, started)
+
+    def _notebooks(self, database: str) -> None:
+        tasks, skipped = self.tasks(database), 0
+        with self._timed("notebooks"):
+            for done in execute_all(tasks, self.jobs, self.timeout):
+                skipped += done.skipped
+                if done.error:
+                    self._failed(f"notebook {done.path}: {done.error}")
+                elif not done.skipped:
+                    say(f"  notebook {done.path}: {done.seconds:.0f} s")
+        if skipped:
+            say(f"  {skipped} of {counted(len(tasks), 'notebook')} up to date")
+
+    def tasks(self, database: str) -> list[Task]:
+        """The notebooks of one database; those of the whole study for ``""``."""
+        from gndl.profiles import read_study_json
+
+        parameters = {
+            "database": database,
+            "data_root": self.config.data_roots.get(database, ""),
+            "profile": self.config.settings.name,
+            "out": str(self.out),
+            "device": self.config.device,
+            "seed": self.config.seeds[0],
+        }
+        may_show = read_study_json(self.out).get("publishable")
+        of_databases = OF_A_RECORD if self.is_record else FOR_EACH_DATABASE
+        sources = notebook_sources(of_databases if database else FOR_THE_STUDY)
+        folder = self.shown / database if self.is_record else self.out / database / "notebooks"
+        runs = None if self.is_record else self.out / database
+        return [Task(source, folder, parameters, runs, may_show) for source in sources]
 
     def _failed(self, text: str) -> None:
         say(f"  FAILED: {text}")
         self.failures.append(text)
 
-    def _say_what_was_found(self, study: Prepared) -> None:
-        database = study.database
-        say(f"  read from {database.root}" + (" (rendered stand-in)" if database.source == "rendered" else ""))
-        for role, folder in database.folders.items():
-            say(f"    {role}: {folder}")
-        for found in database.findings:
-            if found.kind in ("error", "problem"):
-                say(f"    {found.kind}: {found.path}: {found.message}")
-        for note in study.crops.notes:
-            say(f"    {note}")
-        say(
-            f"  {len(database.sequences)} sequences, {len(database.subjects)} subjects, {len(study.pairs)} pairs, "
-            f"{len(study.folds)} folds, of which {len(study.run_folds)} are run; {study.train.epochs} epochs"
-        )
-        sheet = gallery.contact_sheet(study)
-        figure = gallery.draw(study, sheet, f"{database.title}: neutral face and apex of each class")
-        say(f"  contact sheet of the crops: {gallery.save(study, sheet, figure, 'contact_sheet')}")
-        if sheet.note:
-            say(f"    {sheet.note}")
 
-    def _show_first(self, study: Prepared, run: Run, result: FitResult) -> None:
-        """After the first run of the study, draw its confusion matrix and say where it lies."""
-        if self.first_matrix_shown:
-            return
-        self.first_matrix_shown = True
-        predictions = pd.read_csv(result.folder / "predictions.csv")
-        counts = results.confusion_counts(predictions, study.database.expressions)
-        title = f"{study.database.title}: {run.variant}, fold {run.fold} alone"
-        figure = figures.confusion_matrices({title: counts}, source=study.database.source, width=figures.ONE_COLUMN)
-        source = study.database.source
-        folder = study.folder / "figures"
-        path = figures.save_figure(figure, folder, "first_confusion_matrix", counts.reset_index(), source)
-        say(f"  first confusion matrix: {path}")
+def first_faces(study: Study) -> Path:
+    """The contact sheet of notebook 1, which is soon there."""
+    from gndl import gallery, plots
 
-    def tasks(self, database: str) -> list[Task]:
-        """The notebooks of one database with what they are run with; those of the whole study for ``""``."""
-        request = self.request
-        parameters: dict[str, Any] = {
-            "database": database,
-            "data_root": request.data_roots.get(database, ""),
-            "profile": request.settings.name,
-            "out": str(request.out),
-            "device": request.device,
-            "seed": request.seeds[0],
-        }
-        folder, inputs = request.out / database / "notebooks", partial(inputs_of, request.out, database)
-        sources = notebook_sources(FOR_EACH_DATABASE if database else FOR_THE_STUDY)
-        return [Task(source, folder, parameters, inputs) for source in sources]
-
-    def _notebooks(self, database: str) -> None:
-        """Run the notebooks of one database, or of the whole study, as far as something has changed."""
-        tasks = self.tasks(database)
-        started = time.monotonic()
-        there = 0
-        for done in execute_missing(tasks, self.jobs):
-            if done.error:
-                self._failed(f"notebook {done.path}: {done.error}")
-            elif done.there:
-                there += 1
-            else:
-                say(f"  notebook {done.path}: {done.seconds:.0f} s")
-        if there:
-            say(f"  {there} of {len(tasks)} notebooks there already, nothing that they were made from has changed")
-        self.notebooks += len(tasks)
-        self.notebooks_there += there
-        self._finished("notebooks", database, len(tasks) - there, started)
-
-    def _report(self) -> pd.DataFrame | None:
-        """Write what the study's CSV files give; the headline's rows, None where no run was finished."""
-        if not results.finished_runs(self.request.out):
-            return None
-        try:
-            return report_study(self.request.out)
-        except GndlError as error:
-            self._failed(str(error))
-            return None
-
-    def _record_times(self) -> None:
-        """Add to study.json how long each stage took in this call, and in all calls together."""
-        with changing_study_json(self.request.out) as content:
-            total = content.get("seconds", {})
-            for stage, seconds in self.seconds.items():
-                total[stage] = round(total.get(stage, 0.0) + seconds - self.recorded.get(stage, 0.0), 1)
-            content["seconds"] = total
-            content["seconds_of_last_call"] = {stage: round(seconds, 1) for stage, seconds in self.seconds.items()}
-        self.recorded = dict(self.seconds)
-
-    def _summary(self, table: pd.DataFrame | None) -> None:
-        out = self.request.out
-        say("")
-        if table is not None:
-            text = tables.readable(table)
-            columns = ["On", "Method", "Accuracy %", "Folds", "Per sequence %", "Chance %", "Images per epoch"]
-            say(text[columns].to_string(index=False))
-        took = ", ".join(f"{stage} {seconds:.0f} s" for stage, seconds in self.seconds.items())
-        say(f"\nTook {took}.")
-        failed = sum(failure.startswith("notebook ") for failure in self.failures)
-        run = self.notebooks - self.notebooks_there - failed
-        say(f"Notebooks: {run} executed, {self.notebooks_there} there already, {failed} failed.")
-        say(f"Accuracies: {out / 'accuracy.csv'}")
-        report = out / "notebooks" / "7_report.ipynb"
-        places = [*([report] if report.exists() else []), out / "tables", out / "preview.tex"]
-        say(f"The whole study: {', '.join(map(str, places))}")
-        for name in self.request.data_roots:
-            say(f"{DATABASE_TITLES[name]}: {out / name}/notebooks, figures, tables")
-        for failure in self.failures:
-            say(f"FAILED: {failure}")
+    path = study.figures / "contact_sheet.png"
+    if not path.exists():
+        figure, shown = gallery.contact_sheet(study)
+        plots.save(figure, study, path.stem, data=shown)
+    return path
 
 
-def run_study(request: StudyRequest, jobs: int, how: Sweep) -> int:
-    """Run a study as asked and return its exit status.
+def say(text: str) -> None:
+    """Print a line at once, also into a log."""
+    print(text, flush=True)
 
-    ``jobs`` processes share rendering, cropping and notebooks; ``how`` says who trains the runs.
+
+def notebook_sources(digits: str) -> list[Path]:
+    """The notebooks whose names start with one of ``digits``, in order."""
+    found = sorted((repository_root() / "notebooks").glob("[0-9]_*.ipynb"))
+    if not found:
+        raise GndlError("No notebooks found: run gndl from a checkout of its repository, in which notebooks/ lies.")
+    return [path for path in found if path.name[0] in digits]
+
+
+def execute_all(tasks: Sequence[Task], jobs: int, timeout: float | None = None) -> Iterator[Executed]:
+    """Execute the notebooks that are not current, ``jobs`` at once; yield each as it ends."""
+    import psutil
+
+    current = [task for task in tasks if task.is_current()]
+    yield from (Executed(task.target, 0.0, skipped=True) for task in current)
+    _stopping.clear()
+    pool = ThreadPoolExecutor(max(1, jobs))
+    futures: list[Future[Executed]] = []
+    try:
+        futures += [pool.submit(execute_notebook, task, timeout) for task in tasks if task not in current]
+        for future in as_completed(futures):
+            yield future.result()
+    except BaseException:  # Ctrl-C: the kernels would run on for minutes
+        _stopping.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        end = time.monotonic() + 120
+        while not all(future.done() for future in futures) and time.monotonic() < end:
+            for child in psutil.Process().children(recursive=True):  # repeatedly: one may just be starting
+                with suppress(psutil.Error):
+                    if any("ipykernel" in word for word in child.cmdline()):
+                        child.kill()
+            time.sleep(0.1)
+        raise
+    finally:
+        pool.shutdown(wait=not _stopping.is_set())
+
+
+def execute_notebook(task: Task, timeout: float | None = None) -> Executed:
+    """Execute one notebook; if it fails, or takes longer than ``timeout`` seconds, keep ``NAME.failed.ipynb``."""
+    import nbclient.exceptions
+    import nbformat
+    import papermill
+
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")  # several kernels run at once
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    failed = task.folder / f"{task.source.stem}.failed.ipynb"
+    running = task.folder / f".{task.source.stem}.running.ipynb"  # papermill writes it cell by cell
+    task.folder.mkdir(parents=True, exist_ok=True)
+    started, error = time.monotonic(), ""
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            papermill.execute_notebook(
+                str(task.source),
+                str(running),
+                parameters=task.parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(task.source.parent),
+                timeout_func=lambda _cell: timeout and max(1.0, started + timeout - time.monotonic()),
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
+            )
+    except papermill.exceptions.PapermillExecutionError as failure:
+        error = f"{failure.ename}: {failure.evalue}"
+    except nbclient.exceptions.CellTimeoutError:
+        error = f"stopped after {timeout:g} seconds (--notebook-timeout)"
+    except Exception as failure:  # a kernel that died, a notebook that cannot be read: report it and go on
+        error = f"{type(failure).__name__}: {failure}"
+    seconds = time.monotonic() - started
+    if error:
+        if _stopping.is_set():
+            running.unlink(missing_ok=True)
+        elif running.exists():
+            running.replace(failed)
+        return Executed(failed, seconds, error)
+    notebook = nbformat.read(running, as_version=4)
+    notebook.metadata["gndl"] = task.stamp
+    with atomic_write(task.target) as temporary:
+        nbformat.write(notebook, temporary)
+    running.unlink()
+    failed.unlink(missing_ok=True)
+    return Executed(task.target, seconds)
+
+
+_ASSIGNMENT = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
+
+
+def check_parameters(namespace: dict[str, Any]) -> None:
+    """In a notebook run by papermill, stop at a parameter that the notebook does not have, such as a misspelt one.
+
+    Call it as ``gndl.check_parameters(globals())`` below the parameters. Papermill inserts a cell of its own after the
+    tagged one, which would otherwise set an unused name without a word.
     """
-    if not request.data_roots:
-        raise GndlError("No database was asked for; name some with --databases.")
-    return Batch(save_request(request), jobs, how).run()
+    cells = [str(source) for source in namespace.get("In", ())]
+    for number, source in enumerate(cells):
+        if source.startswith("# Parameters"):
+            known = _ASSIGNMENT.findall("\n".join(cells[:number]))
+            for name in _ASSIGNMENT.findall(source):
+                if name not in known:
+                    near = difflib.get_close_matches(name, known, n=1)
+                    hint = f" Did you mean {near[0]}?" if near else ""
+                    raise GndlError(f"This notebook has no parameter {name!r}.{hint} It has {', '.join(known)}.")

@@ -9,22 +9,16 @@ from pathlib import Path
 
 import torch
 
-from gndl.errors import GndlError
+from gndl.files import GndlError
 from gndl.profiles import Precision
 
 _BF16_FLAGS = {"avx512_bf16", "amx_bf16", "bf16"}
 """Names in /proc/cpuinfo of instructions that multiply in bf16, on x86 and on ARM."""
 
 
-def choose_device(name: str = "auto") -> torch.device:
-    """Return the device called ``name``; ``"auto"`` is CUDA where there is any, else the CPU.
-
-    Raises
-    ------
-    GndlError
-        Where the device is not there.
-    """
-    if name == "auto":
+def choose_device(name: str | torch.device = "auto") -> torch.device:
+    """The device of that name; ``"auto"`` is CUDA if available, else the CPU. `GndlError` where there is none."""
+    if str(name) == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
@@ -33,12 +27,12 @@ def choose_device(name: str = "auto") -> torch.device:
     if device.type not in ("cpu", "cuda"):
         raise GndlError(f'Device "{name}" is not supported; use auto, cpu or cuda.')
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise GndlError("CUDA was asked for, but torch finds no CUDA device; use --device cpu.")
+        raise GndlError("torch finds no CUDA device; use --device cpu.")
     return device
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether ``device`` multiplies in bf16 by instructions of its own; False where that cannot be found out."""
+    """Whether ``device`` multiplies bf16 in hardware; False where that is not known."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     try:
@@ -50,42 +44,23 @@ def has_fast_bf16(device: torch.device) -> bool:
 
 
 def check_precision(precision: Precision, device: torch.device, explicit: bool = False) -> None:
-    """Refuse a precision that ``device`` cannot do, or not at speed unless it was asked for by name.
-
-    Parameters
-    ----------
-    precision : {"fp32", "tf32", "bf16"}
-    device : torch.device
-    explicit : bool
-        Whether the user gave the precision himself, knowing that it may be slow.
-
-    Raises
-    ------
-    GndlError
-        Saying what to ask for instead.
-    """
+    """Refuse a precision that ``device`` lacks, or is slow at unless the user named it (``explicit``)."""
     if precision == "tf32" and device.type != "cuda":
         raise GndlError("tf32 exists on CUDA only; use --precision fp32.")
     if precision == "bf16" and not explicit and not has_fast_bf16(device):
         raise GndlError(
             f"This {device.type} ({platform.machine()}) has no bf16 instructions (avx512_bf16, amx_bf16), so bf16 "
-            "would be slow: ask for --precision fp32 (another study, since precision changes the numbers), or insist "
-            "with --precision bf16."
+            "would be slow. Use --precision fp32 (another study, since precision changes the numbers), or insist with "
+            "--precision bf16."
         )
 
 
 @contextmanager
 def computing_on(device: torch.device, precision: Precision, threads: int, seed: int) -> Iterator[None]:
-    """Set threads, TF32, determinism and the random seed for one run, and put everything back afterwards.
+    """Set threads, TF32, determinism and the random seed for one run, and restore everything afterwards.
 
-    Parameters
-    ----------
-    device : torch.device
-    precision : {"fp32", "tf32", "bf16"}
-    threads : int
-        Of the CPU; other numbers give other bits.
-    seed : int
-        Of torch's global random state, for methods that draw from it (dropout).
+    Another number of CPU ``threads`` gives other bits. ``seed`` is for torch's global random state, for methods that
+    draw from it (dropout).
     """
     cudnn, before = torch.backends.cudnn, torch.get_num_threads()
     settings = (cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision())

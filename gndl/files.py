@@ -1,164 +1,177 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Files and folders: where they are, how they are written atomically, locked and hashed."""
 
 from __future__ import annotations
 
 import errno
+import glob
+import gzip
 import hashlib
 import json
 import os
-import platform
-import re
 import shutil
+import sys
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
 from filelock import FileLock, Timeout
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from tqdm import tqdm
+
+Item = TypeVar("Item")
+
+
+class GndlError(Exception):
+    """An error meant for the user: what went wrong, in which file, and what to do. Printed without a traceback."""
+
+
+def repository_root() -> Path:
+    """Folder that relative paths refer to: the repository in a checkout, else the working folder."""
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").exists() else Path.cwd()
+
+
+def resolve(path: str | Path) -> Path:
+    """Absolute form of a path: ``~`` expanded, relative paths taken from `repository_root`."""
+    return (repository_root() / Path(path).expanduser()).resolve()
+
+
+def shown_path(path: Path) -> str:
+    """The path as a reader would type it: relative to `repository_root` where it lies inside, else absolute."""
+    root = repository_root()
+    return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+
+def data_folder() -> Path:
+    """Folder of rendered databases and crops: ``GNDL_DATA``, else ``data/``."""
+    return resolve(os.environ.get("GNDL_DATA") or "data")
+
+
+def standin_folder(profile: str, database: str) -> Path:
+    """Folder of one rendered database."""
+    return data_folder() / "standins" / profile / database
+
+
+def crops_folder() -> Path:
+    """Folder of all cached crops: ``GNDL_CROPS`` (such as a node's local disk), else ``crops/`` in `data_folder`."""
+    return resolve(os.environ.get("GNDL_CROPS") or data_folder() / "crops")
+
+
+LEFT_BEHIND = 24 * 3600.0
+"""Seconds after which a temporary file belongs to a process that was killed; the next write of its file removes it."""
+
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
-    """Yield a path beside ``path`` to write to; it takes ``path``'s name only when the block ends without an error."""
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a temporary path next to ``path``, for a file or a new folder; it takes that name only without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_of(path)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.????????{path.suffix}"):
+        with suppress(FileNotFoundError):  # another process may be removing it
+            if left.stat().st_mtime < time.time() - LEFT_BEHIND:
+                _remove(left)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        with naming(path):
-            yield aside
-            aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let an error of the file system that names no file, such as that of a full disk, name ``path``."""
-    try:
-        yield
+        yield temporary
+        temporary.replace(path)
     except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)
+        error.filename = error.filename or str(path)  # the error of a full disk names no file
         raise
-
-
-def aside_of(path: Path) -> Path:
-    """Name a file or folder beside ``path`` to write to first, and remove what killed processes left there for it.
-
-    The name holds the machine and the process, so that what another process writes just now is left alone.
-    """
-    left = re.compile(rf"\.{re.escape(path.stem)}\.{_machine()}-(\d+)-[0-9a-f]{{6}}{re.escape(path.suffix)}")
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            match = left.fullmatch(entry.name)
-            if match and not _is_alive(int(match[1])):
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path, ignore_errors=True)
-                else:
-                    Path(entry.path).unlink(missing_ok=True)
-    return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:6]}{path.suffix}")
-
-
-def whole(files: Iterable[Path]) -> Iterator[Path]:
-    """Leave out what a killed process was just writing: such files, which `aside_of` names, begin with a dot."""
-    return (file for file in files if not file.name.startswith("."))
-
-
-@cache
-def _machine() -> str:
-    """Six digits that tell this machine, since it was started, from others that write to the same disk."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    started = boot.read_text(encoding="ascii") if boot.is_file() else ""
-    return hashlib.sha256(f"{platform.node()} {started}".encode()).hexdigest()[:6]
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # another user's
-        return True
-    return True
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let one process at a time write ``path``, be it a file or a folder; the others wait for the block's end.
-
-    The lock file lies beside ``path`` as ``.NAME.lock`` and goes with the lock.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = _lock_file(path)
-    lock = FileLock(file)
-    _acquire(lock)
-    try:
-        yield
     finally:
-        # Who waits on the removed file sees that and takes the lock anew (filelock, since 3.24).
-        with suppress(OSError):
-            file.unlink()
-        lock.release()
+        _remove(temporary)
 
 
-@contextmanager
-def locked_if_free(path: Path) -> Iterator[bool]:
-    """As `locked`, but never wait: yield whether the lock was free and is held now."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = _lock_file(path)
-    lock = FileLock(file, timeout=0)
-    try:
-        _acquire(lock)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        with suppress(OSError):
-            file.unlink()
-        lock.release()
-
-
-def is_locked(path: Path) -> bool:
-    """Whether another process holds the lock of ``path`` just now.
-
-    The system frees the lock of a process that was killed, so a lock file that it left behind is none.
-    """
-    if not _lock_file(path).exists():
-        return False
-    with locked_if_free(path) as free:
-        return not free
-
-
-def _lock_file(path: Path) -> Path:
-    return path.with_name(f".{path.name}.lock")
-
-
-def _acquire(lock: FileLock) -> None:
-    """Take the lock; a file that another node of a shared disk (NFS) removed meanwhile is opened again."""
-    while True:
-        try:
-            lock.acquire()
-            return
-        except OSError as error:
-            if error.errno != errno.ESTALE:
-                raise
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    path.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically, in UTF-8 with ``\\n`` line ends."""
-    with written_aside(path) as aside:
-        aside.write_text(text, encoding="utf-8", newline="\n")
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write ``content`` as indented JSON atomically; names of files that are no UTF-8 are read back as they were."""
+    """Write indented JSON atomically; file names that are not UTF-8 are read back unchanged."""
     text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-    with written_aside(path) as aside:
-        # The system gives a byte that is no UTF-8 as a lone surrogate; \udcXX is how JSON writes one.
-        aside.write_bytes(text.encode("utf-8", "backslashreplace"))
+    with atomic_write(path) as temporary:
+        # Python holds a byte that is not UTF-8 as a lone surrogate; \udcXX is how JSON writes one.
+        temporary.write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> Path:
+    """Write a table (``.csv`` or ``.csv.gz``) without its index, with the same bytes every time; return ``path``."""
+    content = table.to_csv(index=False, lineterminator="\n").encode("utf-8", "surrogateescape")
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(gzip.compress(content, mtime=0) if path.suffix == ".gz" else content)
+    return path
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
+    """Read a CSV file written by hand or by a spreadsheet: text without blanks around it, indexed by line number."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(
+            path, header=None, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig"
+        )
+    except (OSError, ValueError) as error:  # ValueError: empty, not UTF-8, or rows of different lengths
+        raise GndlError(f"{path}: cannot be read as CSV ({str(error).strip()}); save it as CSV UTF-8") from error
+    table = table.fillna("").apply(lambda column: column.str.strip())
+    table.index += 1
+    table = table[table.ne("").any(axis=1)]
+    if any("\0" in cell for column in table for cell in table[column]):
+        raise GndlError(f"{path}: zero bytes; the file is damaged or not text, save it as CSV UTF-8")
+    header = [name.lower() for name in table.iloc[0]] if len(table) else []
+    if missing := [column for column in columns if header.count(column) != 1]:
+        raise GndlError(
+            f"{path}: no column {', '.join(missing)}, or several; the columns {','.join(columns)} are expected, "
+            f"separated by commas, found {','.join(header)}"
+        )
+    return table.iloc[1:].set_axis(header, axis=1)[list(columns)]
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Let one process at a time write ``path`` (a file or a folder); yield whether the lock is held.
+
+    The others wait, or get False without ``wait``. A lock file ``.NAME.lock`` left by a killed process is harmless.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_name(f".{path.name}.lock"), timeout=-1 if wait else 0)
+    while not lock.is_locked:
+        try:
+            lock.acquire()
+        except Timeout:
+            yield False
+            return
+        except OSError as error:
+            if error.errno != errno.ESTALE:  # another node of an NFS disk removed the file: open it again
+                raise
+    try:
+        yield True
+    finally:
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()  # a process that waits on the removed file opens it again (filelock >= 3.24)
+        lock.release()
+
+
+locked_if_free = partial(locked, wait=False)
+
+
+def is_locked(path: Path) -> bool:
+    """Whether another process holds the lock of ``path``."""
+    if not path.with_name(f".{path.name}.lock").exists():
+        return False
+    with locked_if_free(path) as free:
+        return not free
 
 
 def hash_file(path: Path) -> str:
@@ -168,6 +181,32 @@ def hash_file(path: Path) -> str:
 
 
 def hash_json(content: Any) -> str:
-    """SHA-256 of ``content``'s canonical JSON (sorted keys, no blanks), in hexadecimal."""
+    """SHA-256 of the canonical JSON of ``content`` (sorted keys, no blanks), in hexadecimal."""
     canonical = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def counted(number: int, noun: str) -> str:
+    """A count in words: "3 frames", "1 clip"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def progress(items: Iterable[Item], description: str, *, total: int | None = None, unit: str = "it") -> tqdm[Item]:
+    """Wrap ``items`` in a progress bar that appears after a second; in a log it prints a line every ten seconds."""
+    from tqdm import tqdm
+
+    options: dict[str, Any] = {"desc": description, "total": total, "unit": unit, "delay": 1.0}
+    if sys.stderr.isatty():
+        return tqdm(items, **options, mininterval=0.2, dynamic_ncols=True)
+    return tqdm(items, **options, mininterval=10.0, ascii=True, file=cast(TextIO, _LogLines()))
+
+
+class _LogLines:
+    """Standard error of a log: every state of a progress bar is a line of its own."""
+
+    def write(self, text: str) -> None:
+        if line := text.replace("\r", "").strip():
+            print(line, file=sys.stderr, flush=True)
+
+    def flush(self) -> None:
+        sys.stderr.flush()

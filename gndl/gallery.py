@@ -1,82 +1,109 @@
-"""Which faces are shown, chosen by a stated rule and never by hand, with the table of what is shown behind each.
+"""Grids of faces, chosen by a stated rule and never by hand, of subjects who may be shown (`gndl.licence`).
 
-Of a licensed copy only publishable subjects are chosen from (`gndl.licence`), and each gallery says who is left out.
+Every function returns the figure, which says who is left out of a licensed copy, and the table of what it shows.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass
-from pathlib import Path
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
 
-from gndl import figures
-from gndl.crop_sequence import crop_subject, frame_name
-from gndl.figures.captions import caption_of
-from gndl.figures.shown import declare_faces
+from gndl.analysis.along import frames_along
+from gndl.crops import crop_sequence, frame_name
+from gndl.files import GndlError
 from gndl.licence import Publishable, publishable
 from gndl.paper import figure_order
-from gndl.prepare import Prepared
-from gndl.sequences import FrameRef, Sequence
+from gndl.plots import TWO_COLUMNS, WORSE
+from gndl.sequences import FrameRef
+from gndl.sequences import Sequence as Recording
+
+if TYPE_CHECKING:
+    from gndl.study import Study
+
+Face = NDArray[np.uint8]
+FACE = 0.93
+"""Side of a face in `answers`, in inches."""
+LETTERS = 43
+"""Letters in a line next to the faces, where a row has four of them."""
 
 
-@dataclass(frozen=True)
-class Gallery:
-    """A table of faces for `gndl.figures.face_grid`, and the data frame behind it.
-
-    Parameters
-    ----------
-    faces : rows of uint8 arrays or None
-        No row where nobody may be shown.
-    row_labels, column_labels : list of str
-    table : DataFrame
-        What is shown.
-    subjects : tuple of str
-        Whose faces these are.
-    note : str
-        Who is left out of a licensed copy and why, for the caption; "" where nobody is.
-    """
-
-    faces: list[list[np.ndarray | None]]
-    row_labels: list[str]
-    column_labels: list[str]
-    table: pd.DataFrame
-    subjects: tuple[str, ...] = ()
-    note: str = ""
-
-
-def who_may_be_shown(prepared: Prepared) -> Publishable:
+def may_be_shown(study: Study) -> Publishable:
     """Whose faces of a study's database may be printed."""
-    return publishable(prepared.request.out, prepared.database.name, prepared.database.source)
+    return publishable(study.out, study.name, study.source)
 
 
-def draw(prepared: Prepared, gallery: Gallery, title: str) -> Figure:
-    """Draw a gallery, with who is left out below it."""
-    figure = figures.face_grid(
-        gallery.faces,
-        row_labels=gallery.row_labels,
-        column_labels=gallery.column_labels,
-        source=prepared.database.source,
-        title=title,
-        note=gallery.note,
-    )
-    declare_faces(figure, prepared.database.name, gallery.subjects)
+def show_face(ax: Axes, face: Face) -> None:
+    """Draw one face, grey or colour, without ticks and frame."""
+    ax.imshow(face, cmap="gray", vmin=0, vmax=255, interpolation="antialiased")
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+
+
+def grid(
+    faces: Sequence[Sequence[Face | None]], rows: Sequence[str], columns: Sequence[str], title: str = "", note: str = ""
+) -> Figure:
+    """Draw a table of faces, uint8 (S, S) or (S, S, 3), over two columns' width; ``None`` leaves a cell empty.
+
+    ``note`` is printed below: who is left out. Without any face the figure says so.
+    """
+    width = TWO_COLUMNS[0]
+    height = len(faces) * (width - 0.7) / len(columns) + 0.55 if faces else 0.8
+    figure = Figure((width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.02, hspace=0.02)  # type: ignore[union-attr,call-arg]
+    figure.suptitle(title, fontsize=8.5)
+    figure.supxlabel(textwrap.fill(note, 150), fontsize=6, color="#555555")
+    if not faces:
+        figure.text(0.5, 0.5, "no face may be shown", ha="center", va="center", color="#777777")
+        return figure
+    axes = figure.subplots(len(faces), len(columns), squeeze=False)
+    for ax, name in zip(axes[0], columns, strict=True):
+        ax.set_title(name, fontsize=7, pad=2)
+    for line, name, own in zip(axes, rows, faces, strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
+        for ax, face in zip(line, own, strict=True):
+            if face is None:
+                ax.set(xticks=[], yticks=[])
+                ax.spines[:].set_visible(False)
+            else:
+                show_face(ax, face)
     return figure
 
 
-def save(prepared: Prepared, gallery: Gallery, figure: Figure, name: str) -> Path:
-    """Write a gallery's figure into the study, its caption with who is left out; return the PNG."""
-    folder, source = prepared.folder / "figures", prepared.database.source
-    caption, description = caption_of(name, folder, source)
-    caption = f"{caption} {gallery.note}." if gallery.note else caption
-    return figures.save_figure(figure, folder, name, gallery.table, source, caption=caption, description=description)
+def contact_sheet(study: Study, subjects: int = 6) -> tuple[Figure, pd.DataFrame]:
+    """Show the subjects with most classes: their neutral face, then the last examined frame of each class."""
+    database, rule = study.database, may_be_shown(study)
+    order = figure_order(database.expressions)
+    sequences = [sequence for sequence in database.sequences if rule.may_show(sequence.subject)]
+    chosen = _subjects_with_most_classes(sequences, subjects)
+    faces, rows = [], []
+    for subject in chosen:
+        own = {sequence.expression: sequence for sequence in reversed(sequences) if sequence.subject == subject}
+        shown = {"neutral": own[min(own)].neutral} | {name: own[name].examined[-1] for name in order if name in own}
+        faces.append([_crop(study, shown.get(name)) for name in ("neutral", *order)])
+        rows += [{"subject": subject, "shown": name, "frame": frame_name(frame)} for name, frame in shown.items()]
+    title = f"{study.title}: neutral face and apex of each class"
+    figure = grid(faces, chosen, ["neutral", *order], title, rule.note(database.subjects))
+    return figure, pd.DataFrame(rows, columns=["subject", "shown", "frame"])
 
 
-def _subjects_with_most_classes(sequences: tuple[Sequence, ...], count: int) -> list[str]:
+def _crop(study: Study, frame: FrameRef | None) -> Face | None:
+    """A frame's crop; None for no frame, or one without a face."""
+    try:
+        return None if frame is None else np.asarray(study.crops.images[study.crops.key(frame)])
+    except KeyError:
+        return None
+
+
+def _subjects_with_most_classes(sequences: Sequence[Recording], count: int) -> list[str]:
     """The ``count`` subjects who show most classes; of equals, spread evenly over the sorted names."""
     classes: dict[str, set[str]] = {}
     for sequence in sequences:
@@ -88,124 +115,104 @@ def _subjects_with_most_classes(sequences: tuple[Sequence, ...], count: int) -> 
     return [pool[step] for step in dict.fromkeys(steps.tolist())]
 
 
-def contact_sheet(prepared: Prepared, subjects: int = 6) -> Gallery:
-    """Show the subjects with most classes: their neutral face, then the last examined frame of each class."""
-    database = prepared.database
-    order = figure_order(database.expressions)
-    rule = who_may_be_shown(prepared)
-    allowed = tuple(sequence for sequence in database.sequences if rule.may_show(sequence.subject))
-    chosen = _subjects_with_most_classes(allowed, subjects) if allowed else []
-    faces: list[list[np.ndarray | None]] = []
-    rows = []
-    for subject in chosen:
-        own = {seq.expression: seq for seq in reversed(database.sequences) if seq.subject == subject}
-        first = own[min(own)]
-        line: list[np.ndarray | None] = []
-        for column, frame in [("neutral", first.neutral)] + [
-            (name, own[name].examined[-1] if name in own else None) for name in order
-        ]:
-            index = None if frame is None else prepared.crops.key(frame)
-            line.append(None if index is None else np.asarray(prepared.crops.images[index]))
-            if frame is not None:
-                rows.append({"subject": subject, "shown": column, "frame": frame_name(frame)})
-        faces.append(line)
-    table = pd.DataFrame(rows, columns=["subject", "shown", "frame"])
-    return Gallery(faces, chosen, ["neutral", *order], table, tuple(chosen), rule.note(database.subjects))
-
-
-def strips(prepared: Prepared, frames: int = 7) -> Gallery:
+def strips(study: Study, frames: int = 7) -> tuple[Figure, pd.DataFrame]:
     """Show one sequence of every class from neutral to apex, the median one by name, in evenly spaced frames.
 
     Frames that the study does not take are read and cropped here, each by itself as the others are.
     """
-    database = prepared.database
-    rule = who_may_be_shown(prepared)
-    faces: list[list[np.ndarray | None]] = []
-    labels, rows, subjects = [], [], []
+    database, rule = study.database, may_be_shown(study)
+    faces: list[list[Face | None]] = []
+    labels, rows = [], []
     for name in figure_order(database.expressions):
-        own = [seq for seq in database.sequences if seq.expression == name and rule.may_show(seq.subject)]
+        own = [one for one in database.sequences if one.expression == name and rule.may_show(one.subject)]
         if not own:
             continue
         sequence = own[len(own) // 2]
-        shown = _evenly_spaced(sequence, frames)
-        cropped, _ = crop_subject(
-            [dataclasses.replace(sequence, neutral=shown[0], examined=shown[1:])],
-            prepared.request.settings.crop,
-            by_landmarks=all(frame.landmarks is not None for frame in shown),
-            may_borrow=database.name != "manifest",
-        )
-        images = {crop.frame: crop.image for crop in cropped}
+        shown = tuple(frame for _, _, frame in frames_along(sequence, frames))
+        by_landmarks = all(frame.landmarks is not None for frame in shown)
+        strip = replace(sequence, neutral=shown[0], examined=shown[1:])
+        crops, _ = crop_sequence(strip, study.settings.crop, by_landmarks, may_borrow=study.name != "manifest")
+        images = {crop.frame: crop.image for crop in crops}
         faces.append([images.get(frame) for frame in shown])
         labels.append(name)
-        subjects.append(sequence.subject)
         rows += [{"class": name, "sequence": sequence.sequence, "frame": frame_name(frame)} for frame in shown]
     longest = max((len(line) for line in faces), default=2)
     for line in faces:  # a shorter strip keeps its apex under the others' apex
         line[-1:-1] = [None] * (longest - len(line))
     columns = ["neutral", *[""] * (longest - 2), "apex"]
-    table = pd.DataFrame(rows, columns=["class", "sequence", "frame"])
-    return Gallery(faces, labels, columns, table, tuple(dict.fromkeys(subjects)), rule.note(database.subjects))
+    figure = grid(faces, labels, columns, f"{study.title}: from neutral to apex", rule.note(database.subjects))
+    return figure, pd.DataFrame(rows, columns=["class", "sequence", "frame"])
 
 
-def _evenly_spaced(sequence: Sequence, count: int) -> tuple[FrameRef, ...]:
-    """Frames from the neutral one to the last examined one, evenly spaced in time."""
-    first, last = sequence.neutral, sequence.examined[-1]
-    if first.is_video:
-        indices = np.linspace(first.index, last.index, count).round().astype(int)
-        return tuple(FrameRef(first.path, int(index)) for index in dict.fromkeys(indices.tolist()))
-    order = sequence.frames or (first, *sequence.examined)
-    start, stop = order.index(first), order.index(last)
-    places = np.linspace(start, stop, count).round().astype(int)
-    return tuple(order[place] for place in dict.fromkeys(places.tolist()))
+def answers(study: Study, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.float32]], a: str, b: str) -> Figure:
+    """Draw Fig. 9, a row a sample: neutral and examined face, an occlusion map of each answer, both answers in words.
+
+    Parameters
+    ----------
+    study : Study
+    rows : DataFrame
+        Of `gndl.analysis.samples.hard_samples`, of subjects who may be shown; at least one.
+    maps : mapping of str to float32 array (n, S, S)
+        Of `gndl.analysis.saliency.of_samples`; a method without maps has no faces.
+    a, b : str
+        Names of the two methods.
+
+    Raises
+    ------
+    GndlError
+        Where a subject may not be shown, or the predictions were made of other pairs than the study has now.
+    """
+    pairs, rule, width = study.pairs, may_be_shown(study), TWO_COLUMNS[0]
+    if not rows["subject"].map(rule.may_show).all():
+        raise GndlError(f"{study.title}: some of these subjects must not be shown; filter by gallery.may_be_shown.")
+    titles = ["neutral", "examined", *(f"{name}\nocclusion map" for name in (a, b) if name in maps)]
+    text_width = width - len(titles) * (FACE + 0.05) - 0.1
+    letters = int(LETTERS * text_width / (width - 4 * (FACE + 0.05) - 0.1))
+    figure = Figure((width, len(rows) * (FACE + 0.05) + 0.62), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.015, h_pad=0.02, wspace=0, hspace=0)  # type: ignore[union-attr,call-arg]
+    figure.supxlabel(textwrap.fill(rule.note(pairs.subject), 150), fontsize=6, color="#555555")
+    axes = figure.subplots(len(rows), len(titles) + 1, squeeze=False, width_ratios=[FACE] * len(titles) + [text_width])
+    for ax, title in zip(axes[0], titles, strict=False):
+        ax.set_title(title, fontsize=7)
+    for number, (line, row) in enumerate(zip(axes, rows.to_dict("records"), strict=True)):
+        sample = int(row["sample"])
+        if sample >= len(pairs) or (pairs.sequence[sample], pairs.frame[sample]) != (row["sequence"], row["frame"]):
+            raise GndlError(
+                f"{study.folder}: sample {sample} was {row['frame']} of {row['sequence']} when it was tested, and is "
+                "another one now. Train again, or bring back the database as it was."
+            )
+        neutral, examined = (pairs.images[of[sample]] for of in (pairs.neutral_index, pairs.examined_index))
+        show_face(line[0], np.asarray(neutral))
+        show_face(line[1], np.asarray(examined))
+        for ax, name in zip(line[2:], (name for name in (a, b) if name in maps), strict=False):
+            _show_map(ax, np.asarray(examined), maps[name][number])
+        _write(line[-1], row, a, b, letters)
+    return figure
 
 
-def augmented_batch(prepared: Prepared, columns: int = 10, seed: int = 0) -> Gallery:
-    """Show a training batch as the network sees it: both faces of a pair with the same flip and the same noise."""
-    pairs, rule = prepared.pairs, who_may_be_shown(prepared)
-    shown = np.flatnonzero([rule.may_show(subject) for subject in pairs.subject])
-    note = rule.note(pairs.subject)
-    if len(shown) < 2:  # a batch of one is none (ledger L20)
-        return Gallery([], [], [], pd.DataFrame(columns=["column", "class"]), (), note)
-    on_device = pairs.on("cpu", prepared.train.image_size)
-    generator = torch.Generator().manual_seed(seed)
-    batch = next(
-        iter(on_device.training_batches(shown, columns, generator, prepared.train.augmentation, with_neutral=True))
-    )
-    assert batch.neutral is not None
-    scale, shift = on_device.scale.view(3, 1, 1), on_device.shift.view(3, 1, 1)
-
-    def as_bytes(images: torch.Tensor) -> list[np.ndarray | None]:
-        pixels = ((images - shift) / scale).clamp(0, 255).round().to(torch.uint8)
-        return [image.permute(1, 2, 0).numpy() for image in pixels]
-
-    names = [pairs.expressions[int(label)] for label in batch.label]
-    table = pd.DataFrame({"column": range(len(names)), "class": names})
-    faces = [as_bytes(batch.examined), as_bytes(batch.neutral)]
-    subjects = tuple(dict.fromkeys(pairs.subject[int(pair)] for pair in shown))
-    return Gallery(faces, ["examined", "neutral"], names, table, subjects, note)
+def _show_map(ax: Axes, face: Face, saliency: NDArray[np.float32]) -> None:
+    """Show the face faded where the answer does not rest on it, with a line around where it most does."""
+    if not saliency.any():
+        ax.axis("off")
+        ax.text(0.5, 0.5, "no part\nalone", ha="center", va="center", fontsize=6.5, color="#777777")
+        return
+    weight = np.asarray(Image.fromarray(saliency).resize(face.shape[:2], Image.Resampling.BICUBIC)).clip(0, 1)
+    kept = 0.15 + 0.85 * weight.reshape(*weight.shape, *[1] * (face.ndim - 2))
+    show_face(ax, (face * kept + 245 * (1 - kept)).astype(np.uint8))
+    ax.contour(weight, levels=[0.5], colors=WORSE, linewidths=0.8)
 
 
-def mean_faces(prepared: Prepared) -> Gallery:
-    """Average all neutral crops, and all examined crops of each class: sharp eyes show that they lie in one place."""
-    pairs, images, rule = prepared.pairs, prepared.crops.images, who_may_be_shown(prepared)
-    allowed = np.array([rule.may_show(subject) for subject in pairs.subject])
-    note = rule.note(pairs.subject)
-    order = figure_order(pairs.expressions)
-    if not allowed.any():
-        return Gallery([], [], ["neutral", *order], pd.DataFrame(columns=["shown", "crops"]), (), note)
-    label = np.asarray(pairs.label)
-    chosen = [("neutral", np.asarray(pairs.neutral_index)[allowed])]
-    for name in order:
-        of_class = allowed & (label == pairs.expressions.index(name))
-        chosen.append((name, np.asarray(pairs.examined_index)[of_class]))
-    faces = [_mean(images, np.unique(index)) if len(index) else None for _, index in chosen]
-    rows = [{"shown": name, "crops": len(np.unique(index))} for name, index in chosen]
-    subjects = tuple(dict.fromkeys(np.asarray(pairs.subject)[allowed].tolist()))
-    return Gallery([faces], ["mean"], ["neutral", *order], pd.DataFrame(rows), subjects, note)
-
-
-def _mean(images: np.ndarray, index: np.ndarray) -> np.ndarray:
-    total = np.zeros(images.shape[1:], dtype=np.float64)
-    for number in index:
-        total += images[number]
-    return np.round(total / len(index)).astype(np.uint8)
+def _write(ax: Axes, row: dict[Any, Any], a: str, b: str, letters: int) -> None:
+    lines = []
+    for name, which in ((a, "a"), (b, "b")):
+        right = row[f"predicted_{which}"] == row["truth"]
+        text = f"{'✓' if right else '✗'} {name}: {row[f'predicted_{which}']}, {row[f'confidence_{which}']:.0%}"
+        text += "" if right else f" ({row['truth']} {row[f'truth_p_{which}']:.0%})"
+        lines += textwrap.wrap(text, letters, subsequent_indent="    ")
+    frame = row["frame"] if row["frame"].startswith(row["sequence"]) else f"{row['sequence']}, {row['frame']}"
+    where = textwrap.wrap(f"subject {row['subject']}, {frame}", letters, subsequent_indent="    ")
+    look: dict[str, Any] = {"ha": "left", "va": "top", "transform": ax.transAxes, "linespacing": 1.35}
+    ax.axis("off")
+    ax.text(0.03, 0.94, f"truth: {row['truth']}", fontsize=7.5, weight="bold", **look)
+    ax.text(0.03, 0.76, "\n".join(lines), fontsize=7, **look)
+    ax.text(0.03, 0.05, "\n".join(where), fontsize=6, color="#777777", **look | {"va": "bottom"})

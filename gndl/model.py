@@ -16,12 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from gndl.errors import GndlError
+from gndl.files import GndlError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from gndl.pairs import FacePairs
 
 FEATURES = 512
@@ -33,18 +30,18 @@ Group = Literal["both", "examined", "neutral"]
 
 @dataclass(frozen=True)
 class Output:
-    """What a method returns for B examined faces.
+    """Result of a method for B examined faces.
 
     Parameters
     ----------
     logits : tensor (B, K)
     f_exam : tensor (B, 512)
     f_neu : tensor (B, 512) or None
-        Features of the real neutral faces; None where the method did not look at any.
+        Features of the real neutral faces; None where the method saw none.
     f_gen : tensor (B, 512) or None
         Generated neutral features; None without a generator.
     deviation : tensor (B, 512) or None
-        What is classified in place of ``f_exam``; None where that is ``f_exam`` itself.
+        The feature that is classified; None where that is ``f_exam``.
     """
 
     logits: Tensor
@@ -64,27 +61,24 @@ class Losses:
 
 
 class Method(nn.Module, ABC):
-    """What training, evaluation and every later stage expect of a method.
+    """The interface that training and evaluation use; derive your own method from it.
 
-    A method of one's own subclasses this and is made known by ``--method FILE.py:CLASS``, by an entry point of the
-    group ``gndl.methods``, or by :func:`gndl.methods.register_method`. The package's own methods use nothing else.
-
-    What a method keeps from epoch to epoch belongs into parameters or buffers, so that a run that was stopped goes on
-    with it.
+    Name your class by ``--method FILE.py:CLASS`` or `gndl.register_method`; the package's own methods use nothing else.
+    Whatever a method keeps between epochs belongs in parameters or buffers, so that an interrupted run resumes with it.
     """
 
     needs_neutral_at_test: bool = False
-    """Whether evaluation may look at the neutral face; sets a method apart in every table."""
+    """Whether evaluation sees the neutral face; tables list such a method separately."""
     uses_lam: bool = False
     """Whether λ enters the loss."""
     images_per_pair: int = 2
-    """1 where training looks at examined faces only."""
+    """1 where training uses examined faces only."""
     whole_sequences: bool = False
-    """Whether all examined frames of a sequence come in one batch, in training and at test; ``forward`` is then given
-    ``sequence``, an int tensor (B,) that numbers the batch's sequences."""
-    rearrange: ClassVar[Callable[[FacePairs, NDArray[np.int64]], FacePairs] | None] = None
-    """``rearrange(pairs, train_index)``, a static method, returns the pairs that are trained on where they are not the
-    database's own. It may give the training samples other neutral faces among those that train, and nothing else."""
+    """Whether all examined frames of a sequence are in one batch, in training and at test; ``forward`` then also gets
+    ``sequence``, an int tensor (B,) that numbers the batch's sequences from 0."""
+    rearrange: ClassVar[Callable[..., FacePairs] | None] = None
+    """``rearrange(pairs, train_index)``, a static method, returns the pairs to train on where they differ from the
+    database's. It may give training samples other neutral faces of training samples, and change nothing else."""
 
     @abstractmethod
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
@@ -94,11 +88,11 @@ class Method(nn.Module, ABC):
         """
 
     def parameter_groups(self, learning_rate: float) -> Iterable[dict[str, Any]]:
-        """Return Adam's parameter groups; ``lr`` of a group, where it has one, keeps its ratio to ``learning_rate``."""
+        """Return Adam's parameter groups; a group's own ``lr`` keeps its ratio to ``learning_rate``."""
         return [{"params": list(self.parameters())}]
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
-        """Do what is to be done before ``epoch`` (from 1) of ``epochs``, such as to unfreeze a layer."""
+        """Called before ``epoch`` (from 1) of ``epochs``, for example to unfreeze a layer."""
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """Cross-entropy of Eq. 9 over the softmax of Eq. 10, averaged over the batch."""
@@ -137,9 +131,9 @@ class NeutralFeatureGenerator(nn.Module):
 class SeparateBatchNorm2d(nn.BatchNorm2d):
     """Batch-norm that normalises examined and neutral faces each by their own statistics (option of ledger L4).
 
-    Both share γ and β. The inherited running statistics are the examined faces', ``neutral_running_mean`` and
-    ``neutral_running_var`` the neutral ones'. ``group`` says what the next input holds: ``"both"`` (examined first,
-    then as many neutral), ``"examined"`` or ``"neutral"``.
+    Both share γ and β. The inherited running statistics are those of the examined faces, ``neutral_running_mean`` and
+    ``neutral_running_var`` those of the neutral ones. ``group`` says what the next input holds: ``"both"`` (examined
+    first, then as many neutral), ``"examined"`` or ``"neutral"``.
     """
 
     def __init__(self, channels: int) -> None:
@@ -199,7 +193,7 @@ class ResNetBaseline(Method):
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
         """Classify ``examined`` (B, 3, S, S) by its features."""
         if self.training and self.joint_norm:
-            faces = torch.cat([examined, _given(neutral)])  # (2B, 3, S, S)
+            faces = torch.cat([examined, given(neutral)])  # (2B, 3, S, S)
             f_exam = self.backbone(faces)[: len(examined)]
         else:
             f_exam = self.backbone(examined)
@@ -265,16 +259,11 @@ class GNDL(Method):
         """
         f_neu = None
         if self.training:
-            faces = torch.cat([examined, _given(neutral)])  # (2B, 3, S, S): one pass, one set of statistics
+            faces = torch.cat([examined, given(neutral)])  # (2B, 3, S, S): one pass, one set of statistics
             f_exam, f_neu = self._features(faces, "both").chunk(2)  # 2 × (B, 512)
         else:
             f_exam = self._features(examined, "examined")  # (B, 512)
-        # In full precision: Eq. 7 subtracts like from like, which leaves little of bf16's eight bits.
-        with torch.autocast(examined.device.type, enabled=False):
-            f_gen = self.generator(f_exam)  # (B, 512)
-            deviation = f_exam - f_gen  # Eq. 7
-            logits = self.classifier(deviation)  # (B, K), θ_k · F_exp-d of Eq. 10
-        return Output(logits, f_exam, f_neu, f_gen, deviation)
+        return self._classified(f_exam, f_neu)
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """L_total = L_cls + λ L_neu (Eq. 11), with L_cls of Eq. 9 and L_neu of Eq. 8 as read by ledger L1 and L2."""
@@ -293,10 +282,18 @@ class GNDL(Method):
 
     @torch.no_grad()
     def neutral_features(self, neutral: Tensor) -> Tensor:
-        """Return F_neu (B, 512) of real neutral faces in evaluation, as analyses compare it with F'_neu (Fig. 8)."""
+        """Return F_neu (B, 512) of real neutral faces in evaluation, to compare with F'_neu (Fig. 8)."""
         if self.training:
-            raise GndlError("Features of neutral faces are read in evaluation: call eval() first.")
+            raise GndlError("neutral_features needs evaluation mode: call eval() first.")
         return self._features(neutral, "neutral")
+
+    def _classified(self, f_exam: Tensor, f_neu: Tensor | None) -> Output:
+        # In full precision: Eq. 7 subtracts similar numbers, which leaves few of bf16's eight bits.
+        with torch.autocast(f_exam.device.type, enabled=False):
+            f_gen = self.generator(f_exam)  # (B, 512)
+            deviation = f_exam - f_gen  # Eq. 7
+            logits = self.classifier(deviation)  # (B, K), θ_k · F_exp-d of Eq. 10
+        return Output(logits, f_exam, f_neu, f_gen, deviation)
 
     def _features(self, faces: Tensor, group: Group) -> Tensor:
         for module in self.backbone.modules():
@@ -305,7 +302,8 @@ class GNDL(Method):
         return self.backbone(faces).to(self.classifier.weight.dtype)
 
 
-def _given(neutral: Tensor | None) -> Tensor:
+def given(neutral: Tensor | None) -> Tensor:
+    """The neutral faces; `GndlError` where there are none."""
     if neutral is None:
-        raise GndlError("Training needs the neutral face of every pair; evaluation does not.")
+        raise GndlError("This method needs the neutral face of every pair here.")
     return neutral

@@ -1,173 +1,173 @@
-"""Pictures and clips from outside, opened with care: known formats alone, nothing gigantic, nothing fetched.
-
-Pillow and FFmpeg know many more formats than any database uses, some of which start other programs (EPS) or name
-further files and addresses (playlists). Only those listed here are tried, whatever a file is called.
-"""
+"""What a study is opened from: study.json, the folder of each database, and its folds."""
 
 from __future__ import annotations
 
-import warnings
+import json
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, Any
 
-import av
-from av.container import InputContainer
-from av.video.stream import VideoStream
-from PIL import Image, UnidentifiedImageError
+from gndl import licence
+from gndl.files import GndlError, locked, resolve, standin_folder, write_json
+from gndl.folds import (
+    Folds,
+    classes_without_training,
+    deal_folds,
+    listed_sides,
+    read_folds,
+    with_development,
+    write_folds,
+)
+from gndl.paper import DATABASE_TITLES
+from gndl.profiles import StudyConfig, merged, read_study_json
+from gndl.runs import git_state, machine, versions
 
-PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "PPM", "GIF")
-"""Formats of pictures in databases, by Pillow's names; ``PPM`` stands for PGM and PBM too."""
+if TYPE_CHECKING:
+    from gndl.pairs import FacePairs
 
-PHOTOGRAPH_FORMATS = (*PICTURE_FORMATS, "WEBP")
-"""Formats of a photograph of one's own, which a browser or a telephone may have saved."""
-
-CLIP_FORMATS = ("avi", "mpeg", "mpegvideo", "mpegts", "mov", "matroska", "asf", "dv", "m4v", "mjpeg")
-"""Containers of clips, by FFmpeg's names; ``mov`` stands for MP4 too. Playlists and series of pictures are none."""
-
-MOST_PIXELS = 64_000_000
-"""Pixels of a picture or of a clip's frame at most: a compressed file of a few kilobytes may claim billions."""
-
-_OTHERS = {
-    b"%!PS": "PostScript",
-    b"8BPS": "Photoshop",
-    b"%PDF": "PDF",
-    b"\0\0\0\x0cjP": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"\xff\x0a": "JPEG XL",
-    b"\0\0\1\0": "icon",
-    b"DDS ": "DDS",
-    b"<svg": "SVG",
-    b"<?xml": "XML",
-    b"<!DO": "HTML",
-    b"<htm": "HTML",
-    b"PK\3\4": "zip",
-    b"\x1f\x8b": "gzip",
-}
-"""First bytes of files that are met instead of pictures."""
+STAND_IN_SEED = 0
+FOLD_SEED = 0
+"""Seed of the folds alone: another seed of the runs leaves the folds as they are."""
 
 
-class UnreadablePicture(ValueError):
-    """A picture that is refused or does not decode, with the reason."""
+def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consent: bool = False) -> StudyConfig:
+    """Write study.json, or add to it, and return what is asked now with the epochs that the study has reached.
+
+    Everything is checked before anything is written: `GndlError` where the folder holds another study, a stand-in would
+    be mixed with other faces, or the device cannot do the precision. ``publishable`` and ``consent`` are those of
+    `gndl.licence.enter`.
+    """
+    require_device(config)
+    with changing_study_json(out) as content:
+        kept = joined(out, config)
+        config = replace(config, settings=kept.settings)
+        standins = [name for name, root in config.data_roots.items() if not root]
+        if standins and content.get("source", "rendered") != "rendered":
+            raise GndlError(_never_mix(out, content["source"], standins[0], "rendered"))
+        settings, by_command = config.settings, Path(sys.argv[0]).stem == "gndl"
+        licence.enter(content, publishable, consent)
+        content |= {
+            "profile": settings.name,
+            "purpose": settings.purpose,
+            "precision": settings.train.precision,
+            "seeds": list(kept.seeds),
+            "asked": kept.as_json(),
+            "command": " ".join(["gndl", *sys.argv[1:]]) if by_command else "a notebook or script",
+            "device": config.device,
+            "versions": versions(),
+            "git": git_state(),
+            "machine": machine(),
+            "written": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        }
+    return config
 
 
-class UnreadableContainer(ValueError):
-    """A clip that is refused or does not open, with the reason."""
+def joined(out: Path, config: StudyConfig) -> StudyConfig:
+    """What study.json asks for together with ``config``; `GndlError` naming the setting that makes it another study."""
+    path = out / "study.json"
+    return merged(StudyConfig.from_json(read_study_json(out)["asked"], path), config, path) if path.exists() else config
+
+
+def require_device(config: StudyConfig) -> None:
+    """Raise `GndlError` where the device is missing or slow at the precision, or "paper" would leave a GPU unused."""
+    import torch
+
+    from gndl.device import check_precision, choose_device
+
+    gpu = any(Path("/dev").glob("nvidia[0-9]*"))
+    if config.settings.name == "paper" and config.device != "cpu" and gpu and not torch.cuda.is_available():
+        raise GndlError(
+            f"Profile paper is meant for a GPU. One is there, but torch {torch.__version__} cannot use it; "
+            "`gndl doctor` says more. To train on the processor all the same: --device cpu."
+        )
+    settings = config.settings.train
+    check_precision(settings.precision, choose_device(config.device), explicit=config.precision_explicit)
 
 
 @contextmanager
-def opened_picture(source: Path | BinaryIO, formats: tuple[str, ...] = PICTURE_FORMATS) -> Iterator[Image.Image]:
-    """Open a picture of one of ``formats``; whatever its decoder raises inside the block becomes `UnreadablePicture`.
+def changing_study_json(out: Path) -> Iterator[dict[str, Any]]:
+    """Yield the content of study.json ({} where there is none) and write it back if changed; one process at a time."""
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / "study.json"):
+        content = read_study_json(out) if (out / "study.json").exists() else {}
+        before = json.dumps(content)
+        yield content
+        if json.dumps(content) != before:
+            write_json(out / "study.json", content)
 
-    Raises
-    ------
-    FileNotFoundError
-        Where there is no such file.
-    UnreadablePicture
-        Where it is empty, of another format (which is named), of more than `MOST_PIXELS`, or damaged.
-    """
+
+def fix_source(out: Path, database: str, source: str) -> None:
+    """Record whether a study reads rendered, licensed or own faces; `GndlError` for a database of another kind."""
+    with changing_study_json(out) as content:
+        known = content.setdefault("source", source)
+    if known != source:
+        raise GndlError(_never_mix(out, known, database, source))
+
+
+def _never_mix(out: Path, known: str, database: str, source: str) -> str:
+    return (
+        f"{out / 'study.json'}: this study reads {known} faces and {database} holds {source} ones; they never mix "
+        "in one study. Choose another OUT directory for it, or other DATABASES."
+    )
+
+
+def database_root(config: StudyConfig, name: str, jobs: int = 1) -> Path:
+    """Folder of a database: the copy that was named, else the stand-in, rendered where it is missing."""
+    if root := config.data_roots[name]:
+        return Path(root)
+    if name not in config.settings.standins:
+        raise GndlError(f"There is no stand-in for {name!r}; say where it lies with --data (or data_root).")
+    from standins import is_standin_of, render_database
+
+    folder, size = standin_folder(config.settings.name, name), config.settings.standins[name]
+    if is_standin_of(folder, name, size=size, seed=STAND_IN_SEED):
+        return folder
+    title = f"Rendering the {DATABASE_TITLES[name]} stand-in"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is lower
-            image = Image.open(source, formats=formats)
-    except FileNotFoundError:
-        raise
-    except UnidentifiedImageError as error:
-        raise UnreadablePicture(_unknown(source, formats)) from error
-    except Image.DecompressionBombError as error:
-        raise UnreadablePicture(f"it claims more than the {MOST_PIXELS:,} pixels that are read") from error
-    except Exception as error:  # Decoders of outside input raise whatever they meet.
-        raise UnreadablePicture(_reason(error)) from error
-    with image:
-        if image.width * image.height > MOST_PIXELS:
-            raise UnreadablePicture(
-                f"{image.width}×{image.height} pixels are more than the {MOST_PIXELS:,} that are read"
-            )
-        try:
-            yield image
-        except UnreadablePicture:
-            raise
-        except Exception as error:
-            raise UnreadablePicture(_reason(error)) from error
+        return render_database(name, folder, size=size, seed=STAND_IN_SEED, jobs=jobs, description=title)
+    except ModuleNotFoundError as error:
+        raise GndlError(
+            f"{title} needs the package {error.name}: pip install 'gndl[standins]', or name a copy of the database "
+            "(--data, or data_root)."
+        ) from error
 
 
-def format_named(path: Path) -> str | None:
-    """The format that a picture's suffix promises, by Pillow's name; None where no format of databases has it."""
-    suffixes = {
-        **{".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".bmp": "BMP", ".gif": "GIF"},
-        **{".tif": "TIFF", ".tiff": "TIFF", ".pgm": "PPM", ".ppm": "PPM", ".pbm": "PPM"},
-    }
-    return suffixes.get(path.suffix.lower())
+def study_folds(folder: Path, config: StudyConfig, pairs: FacePairs | None = None) -> Folds:
+    """The folds kept in the database's folder, else those of the file that was named, else new ones (ledger L13).
 
-
-@contextmanager
-def opened_clip(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open a clip in one of `CLIP_FORMATS` and yield it with its first video stream; nothing but this file is read.
-
-    A frame's size is checked before its pixels are decoded, the first one's and every other's: in a clip of JPEG
-    pictures, and at a new header of any other codec, it may change.
-
-    Raises
-    ------
-    UnreadableContainer
-        Where it is empty, no such container, without video, or a frame has more than `MOST_PIXELS`; the latter also
-        inside the block, where that frame is met.
-    av.FFmpegError
-        Where it does not open or, inside the block, does not decode.
+    Where choices are made on development subjects, each fold gets some, unless the file names its own. ``pairs`` may be
+    left out where folds are kept.
     """
-    if path.stat().st_size == 0:
-        raise UnreadableContainer("it is empty (0 bytes)")
-    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(CLIP_FORMATS)}
-    # An absolute path is no address; titles in old clips are in Latin-1, which must not keep them from being read.
-    with av.open(
-        f"file:{path.absolute()}",
-        options={"max_pixels": str(MOST_PIXELS)},  # of the frames that are decoded to tell what the streams are
-        container_options=options,
-        metadata_errors="replace",
-    ) as container:
-        if not container.streams.video:
-            raise UnreadableContainer("no video in it")
-        stream = container.streams.video[0]
-        if stream.codec_context is None:
-            raise UnreadableContainer("its codec is not known")
-        width, height = stream.codec_context.width, stream.codec_context.height
-        if width * height > MOST_PIXELS:
-            raise UnreadableContainer(
-                f"frames of {width}×{height} pixels are more than the {MOST_PIXELS:,} that are read"
+    path, settings = folder / "folds.json", config.settings
+    subjects = [one for own in listed_sides(path)[0].values() for one in own] if pairs is None else list(pairs.subject)
+    select = settings.select_on == "dev"
+    kept = read_folds(path, subjects) if path.exists() else None
+    given = read_folds(resolve(config.folds_file), subjects) if config.folds_file else None
+    if given is not None and select and not given.dev_subjects:
+        given = with_development(given)
+    if kept is not None and given is not None and kept != given:
+        raise GndlError(f"{config.folds_file} holds other folds than {path}; choose another OUT directory.")
+    folds = kept or given
+    if folds is None:
+        assert pairs is not None
+        dealt = deal_folds(pairs.subject, pairs.label.tolist(), n_folds=settings.n_folds, seed=FOLD_SEED)
+        folds = with_development(dealt) if select else dealt
+    if select and not folds.dev_subjects:
+        raise GndlError(f"{path}: holds no development subjects to choose on; choose another OUT directory.")
+    if settings.n_folds not in (None, len(folds)):
+        source = path if kept else config.folds_file
+        raise GndlError(f"{source} has {len(folds)} folds and {settings.n_folds} are asked for.")
+    if kept is None and pairs is not None:
+        write_folds(path, folds)  # what follows is said once: every notebook opens the study again
+        shown = [pairs.expressions[int(label)] for label in pairs.label]
+        for fold, classes in classes_without_training(folds, pairs.subject, shown).items():
+            print(
+                f"{path}: fold {fold} tests {', '.join(classes)}, which no training subject shows, so none of it "
+                "can be recognised; ask for other folds (--n-folds or --folds) or add subjects who show it.",
+                file=sys.stderr,
             )
-        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-        try:
-            yield container, stream
-        except av.FFmpegError as error:
-            if stream.codec_context.width:
-                raise
-            # What a decoder leaves behind that refuses a size.
-            raise UnreadableContainer(
-                f"a frame claims more than the {MOST_PIXELS:,} pixels that are read, or no size"
-            ) from error
-
-
-def _unknown(source: Path | BinaryIO, formats: tuple[str, ...]) -> str:
-    """Say what a file is, as its first bytes tell, that is no picture of the known formats."""
-    if isinstance(source, Path):
-        with source.open("rb") as file:
-            first = file.read(32)
-    else:
-        source.seek(0)
-        first = source.read(32)
-    if not first:
-        return "it is empty (0 bytes)"
-    known = f"pictures are read as {', '.join(formats)}"
-    if first[:4] == b"RIFF" and first[8:12] == b"WEBP":
-        return f"it is a WebP picture; {known}"
-    if first[4:8] == b"ftyp":
-        return f"it is a {first[8:12].decode('ascii', 'replace').strip()} file (HEIC, AVIF or a clip); {known}"
-    for begin, what in _OTHERS.items():
-        if first.startswith(begin):
-            return f"it is a {what} file; {known}"
-    return f"it is not a picture, or damaged at its very beginning; {known}"
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return folds

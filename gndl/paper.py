@@ -6,16 +6,18 @@ ACM Multimedia 2023, doi:10.1145/3581783.3612014. Facts and figures only, each w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DATABASES = ("ckplus", "oulu_casia", "mmi")
 
-DATABASE_TITLES = {
-    "ckplus": "CK+",
-    "oulu_casia": "Oulu-CASIA",
-    "mmi": "MMI",
-    "manifest": "Own faces",
-}
+DATABASE_TITLES = {"ckplus": "CK+", "oulu_casia": "Oulu-CASIA", "mmi": "MMI", "manifest": "Own faces"}
 
 _SIX = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
 
@@ -24,10 +26,10 @@ EXPRESSIONS = {
     "oulu_casia": _SIX,
     "mmi": _SIX,
 }
-"""Classes of each database (section 4.1), in alphabetical order, which is the order of label numbers."""
+"""Classes of each database (section 4.1) in alphabetical order, which is the order of label numbers."""
 
 FIGURE_6_ORDER = ("happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
-"""Order of the classes in the caption of Fig. 6, used by every confusion matrix."""
+"""Order of the classes in Fig. 6, used by every confusion matrix."""
 
 ABBREVIATIONS = {
     "anger": "An",
@@ -38,41 +40,34 @@ ABBREVIATIONS = {
     "sadness": "Sa",
     "surprise": "Su",
 }
-"""Fig. 6's abbreviations of the class names."""
+"""Abbreviations of the class names in Fig. 6."""
 
 
-def figure_order(expressions: tuple[str, ...]) -> tuple[str, ...]:
-    """Put classes in Fig. 6's order; classes that the paper does not have follow in the order given."""
-    known = [name for name in FIGURE_6_ORDER if name in expressions]
-    return tuple(known + [name for name in expressions if name not in FIGURE_6_ORDER])
+def figure_order(classes: Iterable[str]) -> tuple[str, ...]:
+    """Classes in the order of Fig. 6; classes that the paper does not have follow in the order given."""
+    given = tuple(classes)
+    known = tuple(name for name in FIGURE_6_ORDER if name in given)
+    return known + tuple(name for name in given if name not in FIGURE_6_ORDER)
 
 
 @dataclass(frozen=True)
 class DatabaseCounts:
-    """What the paper counts in one database (section 4.1).
-
-    Parameters
-    ----------
-    sequences, subjects : int
-        In the whole database.
-    labelled, labelled_subjects : int
-        The sequences and subjects that take part in the study. MMI's 32 subjects are of all 213 videos; how many
-        of them the 205 frontal ones show is not stated (ledger L9).
-    pairs : int
-        Pairs of an examined and a neutral frame.
-    frames : str
-        Frames taken from each sequence.
-    per_class : dict of str to int or None
-        Labelled sequences of each class, where the paper or the database's own paper states them.
-    """
+    """What the paper counts in one database (section 4.1)."""
 
     sequences: int
+    """Sequences in the whole database."""
     subjects: int
+    """Subjects in the whole database."""
     labelled: int
+    """Sequences that take part in the study."""
     labelled_subjects: int
+    """Their subjects. MMI's 32 are those of all 213 videos; how many the 205 frontal ones show is not stated (L9)."""
     pairs: int
+    """Pairs of an examined and a neutral frame."""
     frames: str
+    """Frames taken from each sequence."""
     per_class: dict[str, int] | None
+    """Labelled sequences of each class, where the paper or the database's own paper states them."""
 
 
 COUNTS = {
@@ -84,15 +79,7 @@ COUNTS = {
         pairs=981,
         frames="first (neutral) and last three",
         # Lucey et al. 2010, Table 1; the 327 of the GNDL paper.
-        per_class={
-            "anger": 45,
-            "contempt": 18,
-            "disgust": 59,
-            "fear": 25,
-            "happiness": 69,
-            "sadness": 28,
-            "surprise": 83,
-        },
+        per_class=dict(zip(EXPRESSIONS["ckplus"], (45, 18, 59, 25, 69, 28, 83), strict=True)),
     ),
     "oulu_casia": DatabaseCounts(
         sequences=480,
@@ -101,7 +88,7 @@ COUNTS = {
         labelled_subjects=80,
         pairs=1440,
         frames="first (neutral) and last three",
-        per_class={name: 80 for name in _SIX},
+        per_class=dict.fromkeys(_SIX, 80),
     ),
     "mmi": DatabaseCounts(
         sequences=213,
@@ -117,7 +104,11 @@ COUNTS = {
 
 @dataclass(frozen=True)
 class ReportedRow:
-    """One row of Table 1: accuracies in percent as printed; None where the paper prints a dash."""
+    """One row of Table 1: accuracies in percent as printed, None where the paper prints a dash.
+
+    An asterisk after the setting marks neutral faces in training but not at validation; ``reference`` is the number in
+    the paper's own list.
+    """
 
     method: str
     year: int | None
@@ -126,11 +117,6 @@ class ReportedRow:
     ckplus: float | None
     oulu_casia: float | None
     mmi: float | None
-
-    @property
-    def neutral_in_training(self) -> bool:
-        """Whether the row uses neutral faces in training but not at validation (the asterisk of Table 1)."""
-        return self.setting.endswith("*")
 
 
 TABLE_1 = (
@@ -149,148 +135,17 @@ TABLE_1 = (
     ReportedRow("GNDL", None, None, "image-based*", 99.69, 90.07, 86.46),
 )
 
-PAPER_ROW_OF_METHOD = {"baseline": "Baseline (ResNet-18)", "gndl": "GNDL"}
-"""The rows of Table 1 that stand for methods of this package."""
+
+def table_1() -> pd.DataFrame:
+    """Table 1 as printed: one row a method, accuracies in percent, NaN where the paper prints a dash."""
+    import pandas as pd
+
+    return pd.DataFrame([asdict(row) for row in TABLE_1]).astype({"year": "Int64", "reference": "Int64"})
 
 
-def reported_accuracy(method: str, database: str) -> float | None:
-    """Table 1's accuracy of one of our methods as a fraction; None where the paper reports none."""
-    name = PAPER_ROW_OF_METHOD.get(method)
-    for row in TABLE_1:
-        if row.method == name and database in DATABASES:
-            percent = getattr(row, database)
-            return None if percent is None else round(percent / 100, 6)
-    return None
+def ledger() -> pd.DataFrame:
+    """Where the paper leaves a choice open or slips, and what we do: ``number``, ``paper``, ``default``, ``option``."""
+    import pandas as pd
 
-
-CONTRIBUTION_LIST_ACCURACY = {"ckplus": 99.69, "oulu_casia": 90.14, "mmi": 89.08}
-"""GNDL in the list of contributions (section 1), which disagrees with Table 1 (ledger L11)."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One ambiguity or slip of the paper with our reading of it."""
-
-    number: str
-    paper: str
-    default: str
-    option: str
-
-
-LEDGER = (
-    Choice(
-        "L1",
-        "Eq. 8 prints the distance between F_exam and F_neu; the text and Fig. 2 define it between F_neu and F'_neu",
-        "the distance between F_neu and F'_neu",
-        "none: the printed form would not train G",
-    ),
-    Choice(
-        "L2",
-        "Eq. 8 sums over samples; with λ = 5 a sum over 512 channels would swamp Eq. 9",
-        "mean over samples and channels",
-        'reduction="channel-sum" or "sum"',
-    ),
-    Choice("L3", "does the gradient of the reconstruction loss reach F_neu?", "yes", 'stop_gradient="target"'),
-    Choice(
-        "L4",
-        "Eq. 4–5 divide by M, not 2M, and name no positions",
-        "batch-norm over the concatenated 2M images and all positions",
-        "joint_norm=False: each group by its own statistics",
-    ),
-    Choice("L5", "no normalisation at validation", "batch-norm in evaluation mode, running statistics", "–"),
-    Choice(
-        "L6",
-        "Fig. 5 says fully connected layers, plural, after the upsampling",
-        "two layers, each with LeakyReLU",
-        "decoder_layers",
-    ),
-    Choice(
-        "L7",
-        "slope of LeakyReLU, initialisation, weight decay and schedule are not stated",
-        "0.01, torchvision's, 0, constant learning rate",
-        "each a parameter",
-    ),
-    Choice(
-        "L8", "pre-training of the backbone is not stated", "random initialisation", "weights from a file or ImageNet"
-    ),
-    Choice(
-        "L9",
-        "MMI: 213 videos of 32 subjects, 205 used; other papers count 30 or 31 subjects in the 205",
-        "what is on disk is counted and reported beside the paper's number",
-        "–",
-    ),
-    Choice(
-        "L10",
-        "accuracy of the last epoch or of the best epoch on the test fold? Not stated",
-        "the last epoch is the headline",
-        "the best epoch is reported beside it, named optimistic",
-    ),
-    Choice(
-        "L11",
-        "the list of contributions gives 90.14 and 89.08 for Oulu-CASIA and MMI, Table 1 gives 90.07 and 86.46",
-        "Table 1",
-        "both recorded",
-    ),
-    Choice(
-        "L12",
-        "mean of the folds' accuracies, or pooled over samples?",
-        "mean of folds",
-        "pooled accuracy reported beside it",
-    ),
-    Choice(
-        "L13",
-        "how subjects are dealt to folds is not stated",
-        "sorted, stratified by the labels they show, balanced in samples, seeded; min(10, subjects) folds",
-        "a fold file is read",
-    ),
-    Choice(
-        "L14",
-        "noise level and flip probability are not stated; the same noise, or the same σ?",
-        "probability 0.5 each, independently; σ in the profile; the same noise for both faces of a pair",
-        "parameters; independent noise",
-    ),
-    Choice(
-        "L15",
-        "crop margin and detector are not stated",
-        "stated in the profile and stored with the crops",
-        "parameters",
-    ),
-    Choice(
-        "L16",
-        "Fig. 9 says Angry, Happy, Sad; the text says anger, happiness, sadness",
-        "anger, contempt, disgust, fear, happiness, sadness, surprise",
-        "–",
-    ),
-    Choice(
-        "L17",
-        "CK+ and Oulu-CASIA in Table 1 read as pooled counts (978/981, 957/981, 1297/1440, 1261/1440); no count out "
-        "of 615 gives MMI's 86.46 or 82.56",
-        "mean of folds (L12), pooled beside it",
-        "–",
-    ),
-    Choice(
-        "L18",
-        "future work: neutral features of other granularities",
-        "vector level (512 channels), as published",
-        "later: feature-map levels",
-    ),
-    Choice(
-        "L19",
-        "λ = 5 was chosen on the test folds themselves (section 4.4)",
-        "λ = 5 fixed beforehand for every headline",
-        'the best of our own sweep is labelled "chosen on the test folds" and never enters Table 1',
-    ),
-    Choice(
-        "L20",
-        "input scaling, grey to three channels, classifier bias and the last partial batch are not stated",
-        "ImageNet mean and deviation on repeated grey; bias kept; partial batch kept unless it holds one pair",
-        "parameters",
-    ),
-    Choice(
-        "L21",
-        "GNDL sees two images a pair and its batch-norm sees neutral faces: a gain need not come from disentangling",
-        "images per epoch and parameters reported beside every accuracy",
-        "baseline-joint-norm: a baseline whose batch-norm sees the neutral faces too",
-    ),
-)
-"""Where the paper leaves a choice or slips, and what this package does about it."""
+    with (Path(__file__).parent / "ledger.toml").open("rb") as file:
+        return pd.DataFrame(tomllib.load(file)["choice"], columns=["number", "paper", "default", "option"])

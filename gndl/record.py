@@ -1,94 +1,245 @@
-"""The tables of one run: epochs.csv and predictions.csv."""
+"""Files of finished runs, in a folder each or packed into a few tables; what no run writes is refused by file and row.
+
+A packed record is ``record/NAME/{study.json, runs.csv, epochs.csv.gz, predictions.csv.gz, folds.csv, crops.csv.gz,
+accuracy.csv, analysis/*.csv}``. runs.csv holds one run.json a row: dotted columns, cells as JSON except for plain text;
+its columns ``epochs.csv`` and ``predictions.csv`` hold the header of the run's own files. λ is "none" for methods
+without one.
+"""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+import json
+import re
+import shutil
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
 
-from gndl.errors import GndlError
-from gndl.files import write_text
-from gndl.pairs import FacePairs
+from gndl.files import GndlError, write_csv
+from gndl.folds import listed_sides
+from gndl.runs import read_run
 
-EPOCHS = "epochs.csv"
-PREDICTIONS = "predictions.csv"
-EPOCH_COLUMNS = ("epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")
-DEV_COLUMN = "accuracy_dev"
-"""A last column of epochs.csv where the folds hold development subjects."""
+RUN = ["database", "method", "lam", "fold", "seed"]
+"""What names a run, as columns. λ is NaN for methods without one: group with ``dropna=False``."""
+
+RunKey = tuple[str, str, str, int, int]
+"""The same with λ as text, as folders print it."""
+
+_RUN_FOLDER = re.compile(
+    r"([^/]+)/([^/]+)/lam-(none|[0-9.]+(?:e[+-][0-9]+)?)/fold-(0|[1-9][0-9]{0,8})/seed-(0|[1-9][0-9]{0,8})"
+)
+_DAMAGED = "no run writes that. Fetch the file again, or delete its folder and run `gndl study` again."
+
+_TEXT = (
+    *("database", "source", "method", "lam", "subject", "sequence", "frame", "truth", "predicted"),
+    *("role", "source_file", "source_sha256", "how", "half"),
+)
+_WHOLE = ("sample", "epoch", "fold", "seed")
+COLUMNS = {
+    "epochs": ("epoch", "loss", "accuracy_train", "accuracy_test"),
+    "predictions": ("sample", "subject", "sequence", "truth", "predicted"),
+}
 
 
-def write_epochs(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
-    """Write one row per epoch; ``loss_neu`` is empty for methods without a reconstruction loss.
-
-    Losses are means over the epoch's pairs, ``accuracy_train`` counts the predictions made while training (on augmented
-    faces, by weights that still moved), ``accuracy_test`` and, where there are development subjects, ``accuracy_dev``
-    are taken after the epoch. Accuracies lie in [0, 1].
-    """
-    columns = [*EPOCH_COLUMNS, *([DEV_COLUMN] if history and DEV_COLUMN in history[0] else [])]
-    rows = [["" if row[name] is None else repr(row[name]) for name in columns] for row in history]
-    write_text(folder / EPOCHS, _csv([columns, *rows]))
+def run_key(row: Any) -> RunKey:
+    """Name the run of a row of `Results.runs`, with λ as text."""
+    return (row["database"], row["method"], lam_text(row["lam"]), int(row["fold"]), int(row["seed"]))
 
 
-def read_epochs(folder: Path) -> list[dict[str, Any]]:
-    """Return the rows of epochs.csv as they were before writing.
+def lam_text(lam: float | None) -> str:
+    """λ as folders print it, "none" for methods without one."""
+    return "none" if pd.isna(lam) else f"{lam:g}"
+
+
+def run_key_of(folder: Path) -> RunKey:
+    """Name a run by the last five parts of its folder."""
+    match = _RUN_FOLDER.fullmatch("/".join(folder.parts[-5:]))
+    if match is None:
+        raise GndlError(f"{folder}: not the folder of a run (DATABASE/METHOD/lam-L/fold-K/seed-S).")
+    database, method, lam, fold, seed = match.groups()
+    return database, method, lam, int(fold), int(seed)
+
+
+def is_packed(out: Path) -> bool:
+    """Whether ``out`` is a packed record, without a folder a run."""
+    return (out / "runs.csv").exists()
+
+
+def finished_runs(out: Path, *, across: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Yield the folder and the run.json of every finished run; of a packed record, the folder that a run was in."""
+    if is_packed(out):
+        for cells in read_cached(out / "runs.csv", _texts).fillna("").to_dict("records"):
+            row = {str(name): str(cell) for name, cell in cells.items()}
+            place = row.pop("folder", "")
+            if not all(row.pop(f"{name}.csv", "") for name in COLUMNS):
+                raise GndlError(f"{out / 'runs.csv'}: the row of {place} is cut off; fetch the file again.")
+            if place.startswith("across/") == across:
+                yield out / place, _nested(row)
+        return
+    for path in sorted((out / "across" if across else out).glob("*/*/lam-*/fold-*/seed-*/run.json")):
+        folder = path.parent
+        finished = all((folder / f"{name}.csv").exists() for name in COLUMNS)
+        if finished and _RUN_FOLDER.fullmatch("/".join(folder.parts[-5:])):
+            record = read_run(folder)
+            if record is not None:
+                yield folder, record
+
+
+def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV file of a study, which may be somebody else's; a class or subject named "NA" stays text.
 
     Raises
     ------
     GndlError
-        Where the file is not as :func:`write_epochs` leaves it.
+        Naming the file where it is missing, not CSV, or lacks one of ``columns``; naming the row where one of them, or
+        a probability, is blank or not a number.
     """
-    path = folder / EPOCHS
+    table = parse_csv(path)
+    if missing := [name for name in columns if name not in table]:
+        raise GndlError(f"{path} lacks the column {missing[0]!r}; {_DAMAGED}")
+    probabilities = [str(name) for name in table if str(name).startswith("p_")]
+    if "predicted" in columns and (table.empty or not probabilities):
+        raise GndlError(f"{path} has no {'row' if table.empty else 'probabilities'}; {_DAMAGED}")
+    packed = path.suffix == ".gz"  # then a run of other classes has blank probabilities
+    for name in map(str, table):
+        required = name in columns or (name in probabilities and not packed)
+        cells, wrong = table[name], table[name].isna() & required
+        if name not in _TEXT and (required or name.startswith(("loss_", "accuracy_", "p_"))):
+            numbers = pd.to_numeric(cells, errors="coerce")
+            wrong |= cells.notna() & ~np.isfinite(numbers)
+            wrong |= (name in _WHOLE) & (numbers % 1 != 0)
+        if wrong.any():
+            place = int(wrong.to_numpy().argmax())
+            said = "blank" if pd.isna(cells.iloc[place]) else repr(str(cells.iloc[place])[:40])
+            raise GndlError(f"{path}, row {place + 2}: {name} is {said}; {_DAMAGED}")
+    return table
+
+
+def parse_csv(path: Path, all_text: bool = False) -> pd.DataFrame:
+    """As `read_csv`, with whatever columns there are; numbers and λ stay text where ``all_text``."""
+    if not path.exists():
+        raise GndlError(f"{path} is missing; run `gndl study` again.")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
-        columns = [*EPOCH_COLUMNS[1:], *([DEV_COLUMN] if DEV_COLUMN in (reader.fieldnames or ()) else [])]
-        return [
-            {"epoch": int(row["epoch"])} | {name: float(row[name]) if row[name] else None for name in columns}
-            for row in rows
-        ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise GndlError(f"{path}: is damaged ({error}); delete this run's folder to train it again.") from error
+        table = pd.read_csv(
+            path,
+            keep_default_na=False,
+            na_values=[""],
+            dtype=str if all_text else dict.fromkeys(_TEXT, str),
+            encoding_errors="surrogateescape",  # names of files may be in any encoding
+            low_memory=False,
+        )
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise GndlError(f"{path} cannot be read as CSV ({reason}); {_DAMAGED}") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise GndlError(f"{path}: rows have more cells than the header; {_DAMAGED}")
+    if "lam" in table and not all_text:
+        table["lam"] = pd.to_numeric(table["lam"].replace("none", None), errors="coerce").astype(float)
+    return table
 
 
-def write_predictions(
-    folder: Path, pairs: FacePairs, test_index: NDArray[np.int64], probabilities: NDArray[np.float32]
-) -> None:
-    """Write one row per test pair: who and which frame, the true and the predicted class, all probabilities.
+def _texts(path: Path) -> pd.DataFrame:
+    return parse_csv(path, all_text=True)
 
-    Parameters
-    ----------
-    folder : Path
-        Of the run.
-    pairs : FacePairs
-    test_index : int array (T,)
-        ``sample`` of each row, its position in ``pairs``.
-    probabilities : float32 array (T, K)
-        Softmax of the logits (Eq. 10); nine digits, which give back the same float32.
+
+def _of_run(path: Path) -> pd.DataFrame:
+    return read_csv(path, COLUMNS[path.name.partition(".")[0]])
+
+
+def read_cached(path: Path, read: Any = _of_run) -> pd.DataFrame:
+    """Read a table, by default of a run or of a packed record, once for each state of the file; do not change it."""
+    state = path.stat() if path.exists() else None
+    return _read_cached(path, read, state and (state.st_mtime_ns, state.st_size, state.st_ino))
+
+
+@lru_cache(maxsize=4096)
+def _read_cached(path: Path, read: Any, state: Any) -> pd.DataFrame:
+    return read(path)
+
+
+def fold_table(path: Path) -> pd.DataFrame:
+    """Read folds.json as a table: ``fold``, ``subject``, ``role``."""
+    test, dev = listed_sides(path)
+    everybody = sorted({subject for tested in test.values() for subject in tested})
+    rows = []
+    for fold in test:
+        held = {"test": test[fold], "dev": dev[fold]}
+        held["train"] = [subject for subject in everybody if subject not in {*test[fold], *dev[fold]}]
+        rows += [(fold, subject, role) for role, subjects in held.items() for subject in subjects]
+    return pd.DataFrame(rows, columns=["fold", "subject", "role"])
+
+
+def of_databases(out: Path, pattern: str, read: Any = parse_csv) -> pd.DataFrame:
+    """The files ``OUT/DATABASE/PATTERN`` as one table, with a column ``database``."""
+    tables = []
+    for path in sorted(out.glob(f"*/{pattern}")):
+        tables.append(read(path))
+        if "database" not in tables[-1]:
+            tables[-1].insert(0, "database", path.relative_to(out).parts[0])
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["database"])
+
+
+def pack(study: Path, record: Path) -> None:
+    """Pack a study's finished runs, its runs across databases, folds, crops and analyses; weights stay behind.
+
+    Every cell of epochs.csv and predictions.csv keeps its text, and every value of run.json its type.
     """
-    names = pairs.expressions
-    header = ["sample", "subject", "sequence", "frame", "truth", "predicted", *(f"p_{name}" for name in names)]
-    rows = [
-        [
-            str(int(sample)),
-            str(pairs.subject[int(sample)]),
-            str(pairs.sequence[int(sample)]),
-            str(pairs.frame[int(sample)]),
-            names[int(pairs.label[int(sample)])],
-            names[int(row.argmax())],
-            *(f"{probability:.9g}" for probability in row),
-        ]
-        for sample, row in zip(test_index, probabilities, strict=True)
-    ]
-    write_text(folder / PREDICTIONS, _csv([header, *rows]))
+    runs: list[dict[str, Any]] = []
+    gathered: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
+    for folder, content in [*finished_runs(study, across=False), *finished_runs(study, across=True)]:
+        row: dict[str, Any] = {"folder": folder.relative_to(study).as_posix(), **_flat(content)}
+        for name, tables in gathered.items():
+            path = folder / f"{name}.csv"
+            table = _texts(path)
+            row[path.name] = path.read_text("utf-8", "surrogateescape").partition("\n")[0]
+            key = dict(zip(RUN, map(str, run_key_of(folder)), strict=True))
+            tables.append(pd.DataFrame(key, index=table.index).join(table))
+        runs.append(row)
+    write_csv(pd.DataFrame(runs), record / "runs.csv")
+    for name, tables in gathered.items():
+        write_csv(pd.concat(tables), record / f"{name}.csv.gz")
+
+    write_csv(of_databases(study, "crops.csv", _texts), record / "crops.csv.gz")
+    write_csv(of_databases(study, "folds.json", fold_table), record / "folds.csv")
+    for name in sorted({path.name for path in study.glob("*/analysis/*.csv")}):
+        write_csv(of_databases(study, f"analysis/{name}", _texts), record / "analysis" / name)
+    for name in ("study.json", "accuracy.csv"):
+        shutil.copyfile(study / name, record / name)
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, str]:
+    """An object of JSON as cells under dotted names; text that would be read as something else is quoted."""
+    cells: dict[str, str] = {}
+    for name, value in content.items():
+        if isinstance(value, dict) and value and not any("." in key for key in value):
+            cells |= _flat(value, f"{prefix}{name}.")
+        else:
+            plain = isinstance(value, str) and _value(value) == value and value
+            cells[f"{prefix}{name}"] = value if plain else json.dumps(value, ensure_ascii=False)
+    return cells
+
+
+@lru_cache(maxsize=4096)
+def _value(cell: str) -> Any:
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _nested(cells: dict[str, str]) -> dict[str, Any]:
+    """The object that `_flat` took apart; blank cells are absent keys."""
+    content: dict[str, Any] = {}
+    for name, cell in cells.items():
+        if cell:
+            *parents, last = name.split(".")
+            inner = content
+            for parent in parents:
+                inner = inner.setdefault(parent, {})
+            inner[last] = _value(cell)
+    return content

@@ -1,219 +1,288 @@
-"""Read a study's runs back, and summarise them: tidy files on disk in, data frames out.
+"""Runs on disk to tidy tables, from a study's folder or from a packed record alike.
 
-All accuracies are fractions in [0, 1]. The headline is the last epoch's (ledger L10), averaged over folds (L12).
+All accuracies are fractions in [0, 1]. The headline is the last epoch's accuracy (ledger L10), averaged over folds
+(L12), at the λ that was fixed in advance (L19).
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from gndl.checkpoint import read_record
-from gndl.errors import GndlError
-from gndl.files import locked, written_aside
-from gndl.identity import differences
+from gndl.files import GndlError, locked, resolve, write_csv
 from gndl.methods import method_names, method_settings
 from gndl.paper import DATABASE_TITLES
-from gndl.run_record import require_record
-from gndl.study_csv import read_csv as read_csv
-
-ACCURACY_COLUMNS = (
-    "database",
-    "source",
-    "method",
-    "lam",
-    "fold",
-    "seed",
-    "needs_neutral_at_test",
-    "accuracy_last",
-    "accuracy_best",
-    "epoch_best",
-    "n_train",
-    "n_test",
+from gndl.profiles import STANDARD, read_study_json
+from gndl.record import (
+    COLUMNS,
+    RUN,
+    RunKey,
+    finished_runs,
+    fold_table,
+    is_packed,
+    lam_text,
+    of_databases,
+    pack,
+    parse_csv,
+    read_cached,
+    read_csv,
+    run_key,
+    run_key_of,
 )
+from gndl.runs import differences
 
-RUN_KEY = ["database", "method", "lam", "fold", "seed"]
+__all__ = ["RUN", "Results", "is_packed", "lam_text", "pack", "read", "read_csv", "run_key", "summarise"]
+
+_OF_RECORD = ("needs_neutral_at_test", "accuracy_last", "n_train", "n_test", "epochs", "identity_hash")
+_MAY_LACK = ("accuracy_best", "epoch_best", "n_dev", "images_per_epoch", "parameters")
+"""Imported runs have none of these, and only folds with development subjects have ``n_dev``."""
+RUN_COLUMNS = [
+    *(*RUN, "source", "base_method", "neutral_in_training", "weights", "imported", *_OF_RECORD, *_MAY_LACK),
+    *("seconds", "images_per_second", "folder"),
+]
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """One finished run on disk: its folder, the values that name it, and its ``run.json``."""
+@dataclass(eq=False)
+class Results:
+    """Finished runs of a study. The tables besides `runs` are read from disk when they are first used."""
 
-    folder: Path
-    database: str
-    method: str
-    lam: str
-    fold: int
-    seed: int
-    record: dict[str, Any]
+    out: Path
+    study: dict[str, Any] = field(repr=False)
+    """study.json."""
+    runs: pd.DataFrame
+    """One row a run: `RUN`, ``source``, ``base_method``, accuracies, sizes, ``folder`` (None in a packed record)."""
+    records: dict[RunKey, dict[str, Any]] = field(repr=False)
+    """run.json of every run that was read, by `run_key` of its row."""
 
     @property
     def source(self) -> str:
-        """What was trained on: ``"rendered"``, ``"licensed"`` or ``"own"``."""
-        return str(self.record["identity"]["extra"]["source"])
+        """Where the faces come from: ``"rendered"``, ``"licensed"`` or ``"own"``."""
+        return str(self.study.get("source") or (self.runs["source"].iloc[0] if len(self.runs) else "rendered"))
+
+    def title(self, database: str) -> str:
+        """The database as tables and figures name it, such as "CK+ stand-in"."""
+        return measured_on(database, self.source)
+
+    def classes(self, database: str) -> tuple[str, ...]:
+        """The class names of one database, in the order of its labels."""
+        named = (record["expressions"] for key, record in self.records.items() if key[0] == database)
+        return tuple(next(named, ()))
+
+    def only(
+        self,
+        *,
+        database: str | Iterable[str] | None = None,
+        methods: str | Iterable[str] | None = None,
+        lams: float | Iterable[float] | None = None,
+        folds: int | Iterable[int] | None = None,
+        seeds: int | Iterable[int] | None = None,
+    ) -> Results:
+        """Keep some of the runs; methods without λ stay, whatever ``lams``."""
+        runs = self.runs
+        given = {"database": database, "method": methods, "lam": lams, "fold": folds, "seed": seeds}
+        for column, values in given.items():
+            if values is not None:
+                wanted = [values] if isinstance(values, (str, int, float)) else list(values)
+                runs = runs[runs[column].isin(wanted) | ((column == "lam") & runs["lam"].isna())]
+        return replace(self, runs=runs.reset_index(drop=True))
 
     @property
-    def imported(self) -> bool:
-        """Whether another code base made its predictions (`gndl.imported`); its training was not audited."""
-        return bool(self.record.get("imported"))
+    def headline(self) -> Results:
+        """The runs at the λ fixed in advance, and those of methods without one (ledger L19)."""
+        return self.only(lams=self.study["asked"]["settings"]["lam"] if self.study else STANDARD.lam)
 
-    @property
-    def configuration(self) -> dict[str, Any]:
-        """The run's identity without what tells the runs of one variant apart: fold, seed and who is in which part."""
-        identity = {key: value for key, value in self.record["identity"].items() if key not in _OF_ONE_RUN}
-        extra = {key: value for key, value in identity["extra"].items() if key not in ("test_subjects", "dev_subjects")}
-        name = str(self.record["method"]["name"])
-        if name in method_names() and method_settings(name).rearrange is not None:
-            identity["pairs"] = "rearranged within each fold's training samples"
-        return {**identity, "extra": extra, "epochs": self.record["epochs"]}
+    @cached_property
+    def epochs(self) -> pd.DataFrame:
+        """Learning curves, one row an epoch; imported runs have none."""
+        return self._of_runs("epochs", self.runs[~self.runs["imported"].astype(bool)])
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The last epoch's predictions, one row a test sample, with the probability ``p_CLASS`` of every class."""
+        return self._of_runs("predictions", self.runs)
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """Who is tested in which fold: ``database``, ``fold``, ``subject``, ``role`` ("test", "dev" or "train")."""
+        return self._of_databases("folds.json", "folds.csv", fold_table)
+
+    @cached_property
+    def crops(self) -> pd.DataFrame:
+        """Every crop: which frame it shows, in which role, and where the eyes were found (crops.csv)."""
+        return self._of_databases("crops.csv", "crops.csv.gz")
+
+    def analysis(self, name: str) -> pd.DataFrame:
+        """A table that an analysis has left in ``analysis/NAME.csv`` for these databases; empty where there is none."""
+        return self._of_databases(f"analysis/{name}.csv", f"analysis/{name}.csv")
+
+    def _of_databases(self, name: str, packed: str, read: Any = parse_csv) -> pd.DataFrame:
+        path = self.out / packed
+        in_one = is_packed(self.out) and path.exists()
+        table = parse_csv(path) if in_one else of_databases(self.out, name, read)
+        return table[table["database"].isin(self.runs["database"])].reset_index(drop=True)
+
+    def _of_runs(self, name: str, runs: pd.DataFrame) -> pd.DataFrame:
+        if runs.empty:
+            raise GndlError(f"{self.out} holds none of these runs; train them with `gndl study --out {self.out}`.")
+        if is_packed(self.out):
+            packed = self.out / f"{name}.csv.gz"
+            table = runs[RUN].merge(read_cached(packed), on=RUN, how="left")
+            absent = table[COLUMNS[name][0]].isna()
+            if absent.any():
+                lacking = "/".join(map(str, run_key(table[absent].iloc[0])))
+                raise GndlError(f"{packed} lacks {lacking}; fetch it again.")
+            others = [c for c in table if str(c).startswith(("p_", "accuracy_")) and table[c].isna().all()]
+            return table.drop(columns=others)
+        tables = []
+        for row in runs.to_dict("records"):
+            table = read_cached(row["folder"] / f"{name}.csv")
+            tables.append(table.assign(**{column: row[column] for column in RUN})[[*RUN, *table]])
+        return pd.concat(tables, ignore_index=True)
 
 
-_NUMBER = r"(?:0|[1-9][0-9]{0,8})"
-_RUN_FOLDERS = tuple(
-    re.compile(pattern) for pattern in (r"lam-(?:none|[0-9.]+(?:e[+-][0-9]+)?)", rf"fold-{_NUMBER}", rf"seed-{_NUMBER}")
-)
-"""What the last three folders of a run are called."""
+def read(out: str | Path, database: str | None = None, *, across: bool = False) -> Results:
+    """Read the finished runs of a study (``runs/NAME``) or of a packed record (``record/NAME``).
 
-_OF_ONE_RUN = ("fold", "seed", "train_samples", "test_samples")
-
-
-def require_one_configuration(runs: Iterable[FinishedRun]) -> None:
-    """Raise `GndlError` where runs that are to be averaged differ in more than fold and seed, naming the field."""
-    first: dict[tuple[str, str, str], FinishedRun] = {}
-    for run in runs:
-        other = first.setdefault((run.database, run.method, run.lam), run)
-        named = differences(other.configuration, run.configuration)
-        if named:
-            raise GndlError(
-                f"{run.folder} and {other.folder} cannot be averaged: {'; '.join(named)}. "
-                "Train them alike, or remove one."
-            )
-
-
-def finished_runs(out: Path) -> list[FinishedRun]:
-    """Find every finished run of a study, sorted by database, method, λ, fold and seed.
-
-    A run is finished when run.json, epochs.csv and predictions.csv are there. A folder that no run is called by, such
-    as the copy ``seed-0.bak``, is none.
+    A run is finished when run.json, epochs.csv and predictions.csv are there; a folder that no run is named by, such as
+    the copy ``seed-0.bak``, is skipped. ``across`` reads the runs across databases instead, named ``TRAIN-to-TEST``.
 
     Raises
     ------
     GndlError
         Naming the file, where a run.json is damaged.
     """
-    runs = []
-    for path in sorted(out.glob("*/*/lam-*/fold-*/seed-*/run.json")):
-        folder = path.parent
-        if not all(pattern.fullmatch(name) for pattern, name in zip(_RUN_FOLDERS, folder.parts[-3:], strict=True)):
-            continue
-        record = read_record(folder)
-        if record is None or not all((folder / name).exists() for name in ("epochs.csv", "predictions.csv")):
-            continue
-        require_record(path, record)
-        database, method, lam, fold, seed = folder.relative_to(out).parts
-        runs.append(
-            FinishedRun(
-                folder=folder,
-                database=database,
-                method=method,
-                lam=lam.removeprefix("lam-"),
-                fold=int(fold.removeprefix("fold-")),
-                seed=int(seed.removeprefix("seed-")),
-                record=record,
-            )
-        )
+    out = resolve(out)
+    study = read_study_json(out) if (out / "study.json").exists() or not out.is_dir() else {}
+    packed, rows, records = is_packed(out), [], {}
+    for folder, record in finished_runs(out, across=across):
+        row = _row_of(folder, record, out / "runs.csv" if packed else folder / "run.json")
+        if database in (None, row["database"]):
+            rows.append(row | {"folder": None if packed else folder})
+            records[run_key(row)] = record
     order = {name: number for number, name in enumerate(DATABASE_TITLES)}
-    return sorted(runs, key=lambda run: (order.get(run.database, 99), run.method, run.lam, run.fold, run.seed))
+    rows.sort(key=lambda row: (order.get(row["database"], 99), *(v if v == v else -1 for v in map(row.get, RUN))))
+    return Results(out, study, pd.DataFrame(rows, columns=RUN_COLUMNS), records)
 
 
-def accuracy_table(out: Path, database: str | None = None) -> pd.DataFrame:
-    """Collect every finished run's accuracies, one row a run, in the columns of ``accuracy.csv``."""
+def _row_of(folder: Path, record: dict[str, Any], path: Path) -> dict[str, Any]:
+    database, method, lam, fold, seed = run_key_of(folder)
+    time = record.get("time", {})
+    try:
+        return {
+            "database": database,
+            "method": method,
+            "lam": float("nan" if lam == "none" else lam),
+            "fold": fold,
+            "seed": seed,
+            "source": record["identity"]["extra"]["source"],
+            "base_method": record["method"]["name"],
+            "neutral_in_training": record["method"]["images_per_pair"] > 1,
+            "weights": record["identity"]["weights"] or "",
+            "imported": bool(record.get("imported")),
+            **{name: record[name] for name in _OF_RECORD},
+            **{name: record.get(name) for name in _MAY_LACK},
+            **{name: time.get(name) for name in ("seconds", "images_per_second")},
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise GndlError(f"{path}: the run {folder} is damaged ({error!r}); fetch it again.") from error
+
+
+def measured_on(database: str, source: str) -> str:
+    """What a number was measured on: "CK+", or "CK+ stand-in" for rendered faces; "CK+ to MMI" across databases."""
+    parts = [DATABASE_TITLES.get(name, name) for name in database.split("-to-")]
+    return " to ".join(parts) + (" stand-in" if source == "rendered" else "")
+
+
+def require_one_configuration(results: Results) -> None:
+    """Raise `GndlError` where runs that are averaged differ in more than fold and seed, naming the field."""
+    first: dict[tuple[str, ...], tuple[str, dict[str, Any]]] = {}
+    for row in results.runs.to_dict("records"):
+        key = run_key(row)
+        name = str(row["folder"] or "/".join(map(str, key)))
+        own = _configuration(results.records[key])
+        other, configuration = first.setdefault(key[:3], (name, own))
+        named = differences(configuration, own)
+        if named:
+            raise GndlError(
+                f"{name} and {other} cannot be averaged: {'; '.join(named)}. Train them alike, or remove one."
+            )
+
+
+def _configuration(record: dict[str, Any]) -> dict[str, Any]:
+    """A run's identity without what differs between folds and seeds."""
+    of_one_run = ("fold", "seed", "train_samples", "test_samples")
+    identity = {key: value for key, value in record["identity"].items() if key not in of_one_run}
+    extra = {key: value for key, value in identity["extra"].items() if key not in ("test_subjects", "dev_subjects")}
+    name = record["method"]["name"]
+    if name in method_names() and method_settings(name).rearrange:
+        identity["pairs"] = "rearranged within each fold's training samples"
+    return {**identity, "extra": extra, "epochs": record["epochs"]}
+
+
+def summarise(results: Results) -> pd.DataFrame:
+    """Summarise every database, method and λ, one row each.
+
+    Returns
+    -------
+    DataFrame
+        ``accuracy`` (last epoch, mean of folds, the seeds of a fold averaged first), ``sd`` (between folds; NaN for
+        one fold), ``folds``, ``seeds``, ``pooled`` (over all samples tested), ``per_sequence`` (one vote a sequence),
+        ``optimistic`` (best epoch, chosen on the test fold), ``chance``, ``n_test``, ``images_per_epoch`` (largest of
+        the folds) and ``parameters``; the last two are NaN for imported predictions.
+
+    Raises
+    ------
+    GndlError
+        Where runs of one variant were trained under different configurations.
+    """
+    require_one_configuration(results)
     rows = []
-    for run in finished_runs(out):
-        if database is not None and run.database != database:
-            continue
-        named = {name: getattr(run, name) for name in RUN_KEY} | {"source": run.source}
-        rows.append({name: named.get(name, run.record.get(name)) for name in ACCURACY_COLUMNS})
-    table = pd.DataFrame(rows, columns=list(ACCURACY_COLUMNS))
-    # An imported run has no epochs, so nothing is known of its best one.
-    missing = table["epoch_best"].isna().any()
-    return table.astype({"accuracy_best": float, "epoch_best": float}) if missing else table
+    # Both in the order of the runs.
+    variants = (table.groupby(RUN[:3], dropna=False, sort=False) for table in (results.runs, results.predictions))
+    for (_, own), (_, predictions) in zip(*variants, strict=True):
+        votes = sequence_votes(predictions)
+        folds = own.astype({"accuracy_best": float}).groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
+        same = ["source", "base_method", "weights", "needs_neutral_at_test", "neutral_in_training", "imported"]
+        rows.append(
+            own[[*RUN[:3], *same]].iloc[0].to_dict()
+            | {
+                "accuracy": folds["accuracy_last"].mean(),
+                "sd": folds["accuracy_last"].std(ddof=1),
+                "folds": len(folds),
+                "seeds": own["seed"].nunique(),
+                "pooled": float((predictions["truth"] == predictions["predicted"]).mean()),
+                "per_sequence": float((votes["truth"] == votes["predicted"]).mean()),
+                "optimistic": folds["accuracy_best"].mean(),
+                "chance": chance(predictions),
+                "n_test": len(predictions.drop_duplicates(["fold", "sample"])),  # once, whatever the number of seeds
+                "images_per_epoch": own["images_per_epoch"].max(),
+                "parameters": own["parameters"].iloc[0],
+            }
+        )
+    return pd.DataFrame(rows)
 
 
-def write_csv(table: pd.DataFrame, path: Path) -> Path:
-    """Write a data frame atomically, in a form that is the same on every system."""
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, lineterminator="\n", errors="surrogateescape")
-    return path
-
-
-def write_accuracy(out: Path) -> pd.DataFrame:
-    """Write ``accuracy.csv`` from the runs on disk, and return it.
-
-    Of several workers that finish at once, the last to write has seen the runs of all.
-    """
-    with locked(out / "accuracy.csv"):
-        table = accuracy_table(out)
-        whole = table.astype({"epoch_best": "Int64"}) if table["epoch_best"].isna().any() else table
-        write_csv(whole, out / "accuracy.csv")
-    return table
-
-
-def read_predictions(out: Path, database: str, method: str, lam: str, seed: int | None = None) -> pd.DataFrame:
-    """Read the last epoch's predictions of every fold of one variant, with ``fold`` and ``seed`` as columns."""
-    tables = []
-    for run in finished_runs(out):
-        if (run.database, run.method, run.lam) == (database, method, lam) and seed in (None, run.seed):
-            table = read_csv(run.folder / "predictions.csv", ("sample", "subject", "sequence", "truth", "predicted"))
-            _require_predictions(run.folder / "predictions.csv", table)
-            tables.append(table.assign(fold=run.fold, seed=run.seed))
-    if not tables:
-        raise GndlError(f"{out / database / method} holds no finished run with λ = {lam}.")
-    return pd.concat(tables, ignore_index=True)
-
-
-def _require_predictions(path: Path, table: pd.DataFrame) -> None:
-    probabilities = [name for name in table.columns if name.startswith("p_")]
-    if table.empty or not probabilities or not np.isfinite(table[probabilities].to_numpy(float)).all():
-        what = "has no row" if table.empty else "lacks a probability"
-        raise GndlError(f"{path}: {what}; fetch it again, or delete its folder and run `gndl study` again.")
-
-
-def read_epochs(out: Path, database: str) -> pd.DataFrame:
-    """Read the learning curves of every finished run of one database, with the run's name as columns.
-
-    Imported runs have none.
-    """
-    tables = []
-    for run in finished_runs(out):
-        if run.database == database and not run.imported:
-            table = read_csv(run.folder / "epochs.csv", ("epoch", "loss", "accuracy_train", "accuracy_test"))
-            tables.append(table.assign(method=run.method, lam=run.lam, fold=run.fold, seed=run.seed))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-
-
-def confusion_counts(predictions: pd.DataFrame, expressions: tuple[str, ...]) -> pd.DataFrame:
-    """Count predictions, one row per true class and one column per predicted class, in the order given."""
+def confusion_counts(predictions: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
+    """Count predictions, one row a true class and one column a predicted class, in the order given."""
     counts = pd.crosstab(predictions["truth"], predictions["predicted"])
-    return counts.reindex(index=list(expressions), columns=list(expressions), fill_value=0)
+    return counts.reindex(index=list(classes), columns=list(classes), fill_value=0)
 
 
 def sequence_votes(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Give each sequence one vote: the class of the largest mean probability over its frames.
+    """Give each sequence of each run one vote: the class of the largest mean probability over its frames.
 
-    Returns one row per fold, seed and sequence, with ``subject``, ``truth`` and ``predicted``.
+    Returns one row a run and sequence, with ``subject``, ``truth`` and ``predicted``.
     """
     probabilities = [name for name in predictions.columns if name.startswith("p_")]
-    groups = predictions.groupby(["fold", "seed", "sequence"], sort=True)
+    keys = [name for name in RUN if name in predictions.columns]
+    groups = predictions.groupby([*keys, "sequence"], sort=True, dropna=False)
     votes = groups[["subject", "truth"]].first()
-    means = groups[probabilities].mean()
-    votes["predicted"] = means.idxmax(axis=1).astype(str).str.removeprefix("p_")
+    votes["predicted"] = groups[probabilities].mean().idxmax(axis=1).astype(str).str.removeprefix("p_")
     return votes.reset_index()
 
 
@@ -222,61 +291,22 @@ def chance(predictions: pd.DataFrame) -> float:
     return float(predictions["truth"].value_counts(normalize=True).iloc[0])
 
 
-def summarise(out: Path, database: str) -> pd.DataFrame:
-    """Summarise every variant of one database.
-
-    Returns
-    -------
-    DataFrame
-        One row per method and λ: ``base_method`` (without the name of its starting weights), ``weights`` (their hash,
-        empty for none), ``neutral_in_training``, ``accuracy`` (mean of folds, last epoch; seeds of a fold averaged
-        first), ``sd`` (standard deviation between folds, NaN for one fold), ``folds``, ``seeds``, ``pooled`` (over all
-        samples tested), ``per_sequence`` (one vote a sequence), ``optimistic`` (best epoch, chosen on the test fold),
-        ``chance``, ``n_test``, ``images_per_epoch`` (largest of the folds) and ``parameters``; where predictions were
-        imported, these two are NaN and a column ``imported`` says so.
-
-    Raises
-    ------
-    GndlError
-        Where runs of one variant were trained under different configurations.
-    """
-    runs = [run for run in finished_runs(out) if run.database == database]
-    require_one_configuration(runs)
-    rows = []
-    for method, lam in sorted({(run.method, run.lam) for run in runs}):
-        own = [run for run in runs if (run.method, run.lam) == (method, lam)]
-        predictions = read_predictions(out, database, method, lam)
-        votes = sequence_votes(predictions)
-        table = pd.DataFrame([{"fold": run.fold, **run.record} for run in own]).astype({"accuracy_best": float})
-        folds = table.groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
-        settings, imported = own[0].record["method"], own[0].imported
-        rows.append(
-            {
-                "database": database,
-                "source": own[0].source,
-                "method": method,
-                "base_method": settings["name"],
-                "weights": own[0].record["identity"]["weights"] or "",
-                "lam": lam,
-                "needs_neutral_at_test": bool(own[0].record["needs_neutral_at_test"]),
-                "neutral_in_training": settings["images_per_pair"] > 1,
-                "accuracy": folds["accuracy_last"].mean(),
-                "sd": folds["accuracy_last"].std(ddof=1) if len(folds) > 1 else np.nan,
-                "folds": len(folds),
-                "seeds": len({run.seed for run in own}),
-                "pooled": float((predictions["truth"] == predictions["predicted"]).mean()),
-                "per_sequence": float((votes["truth"] == votes["predicted"]).mean()),
-                "optimistic": folds["accuracy_best"].mean(),
-                "chance": chance(predictions),
-                "n_test": len(predictions),
-                "images_per_epoch": np.nan if imported else max(int(run.record["images_per_epoch"]) for run in own),
-                "parameters": np.nan if imported else int(own[0].record["parameters"]),
-                **({"imported": True} if imported else {}),
-            }
-        )
-    return pd.DataFrame(rows)
+def lam_as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """The same table as files hold it: λ is text, "none" for methods without one."""
+    numbers = "lam" in table and pd.api.types.is_numeric_dtype(table["lam"])
+    return table.assign(lam=table["lam"].map(lam_text)) if numbers else table
 
 
-def headline(table: pd.DataFrame, lam: float) -> pd.DataFrame:
-    """Keep the rows of the λ that was fixed beforehand, and of methods without one (ledger L19)."""
-    return table[table["lam"].isin(["none", f"{lam:g}"])].reset_index(drop=True)
+def accuracy_table(results: Results) -> pd.DataFrame:
+    """The table that accuracy.csv holds, one row a run."""
+    columns = ["database", "source", "method", "lam", "fold", "seed", "needs_neutral_at_test"]
+    columns += ["accuracy_last", "accuracy_best", "epoch_best", "n_train", "n_test"]
+    return lam_as_text(results.runs[columns].astype({"epoch_best": "Int64"}))
+
+
+def write_accuracy(out: Path) -> pd.DataFrame:
+    """Write accuracy.csv from the runs on disk. Of several workers, the last to write has seen the runs of all."""
+    with locked(out / "accuracy.csv"):
+        table = accuracy_table(read(out))
+        write_csv(table, out / "accuracy.csv")
+    return table

@@ -7,9 +7,24 @@ from pathlib import Path
 from typing import Literal
 
 Source = Literal["rendered", "licensed", "own"]
+Kind = Literal["error", "problem", "skip", "note"]
 
 STAND_IN_LABEL = "STAND-IN.txt"
-"""Name of the file at the root of a rendered database; its presence makes ``source`` "rendered"."""
+"""File at the root of a rendered database; its presence makes ``source`` "rendered"."""
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Which part of a database is taken; the defaults are the paper's (section 4.1)."""
+
+    oulu_camera: Literal["VL", "NI"] = "VL"
+    """Oulu-CASIA: visible light or near infrared."""
+    oulu_light: Literal["Strong", "Weak", "Dark"] = "Strong"
+    """Oulu-CASIA: illumination."""
+    oulu_pictures: Literal["original", "cropped"] = "original"
+    """Oulu-CASIA: whole frames, or the faces cropped by its authors."""
+    mmi_views: Literal["frontal", "frontal+dual"] = "frontal"
+    """MMI: frontal clips, or also the frontal half of clips that show the frontal and the profile view."""
 
 
 @dataclass(frozen=True, order=True)
@@ -23,7 +38,7 @@ class FrameRef:
     index : int
         Frame of the video, counted from 0; -1 for an image file.
     landmarks : Path or None
-        File of 68 landmark points that belongs to this frame (CK+), where there is one.
+        File with the 68 landmarks of this frame (CK+), if there is one.
     """
 
     path: Path
@@ -32,7 +47,7 @@ class FrameRef:
 
     @property
     def is_video(self) -> bool:
-        """Whether the frame lies in a video."""
+        """Whether this is a frame of a video."""
         return self.index >= 0
 
 
@@ -43,21 +58,21 @@ class Sequence:
     Parameters
     ----------
     subject, sequence : str
-        Names, ``sequence`` unique within its database.
+        Names; ``sequence`` is unique within its database.
     expression : str
         Class name in the paper's words (ledger L16): ``"anger"``, ``"happiness"``, …
     neutral : FrameRef
         The subject's neutral face in this sequence.
     examined : tuple of FrameRef
-        The expressive faces, in order of time; each makes one pair with ``neutral``.
+        The expressive faces in order of time; each forms one pair with ``neutral``.
     frames : tuple of FrameRef
         Every frame of an image sequence in order of time; empty for a video, whose frames are its indices.
     frames_chosen_by : str
-        How ``neutral`` and ``examined`` were chosen, in words, such as ``"first and last three"``.
+        How ``neutral`` and ``examined`` were chosen, such as ``"first and last three"``.
     view : {"frontal", "dual"}
         ``"dual"``: frontal and profile side by side in one frame; the crop stage takes the frontal half.
     may_lie_on_its_side : bool
-        The clip may have to be turned by 90° clockwise; the crop stage's detector decides (MMI).
+        The clip may need a clockwise turn by 90°; the crop stage's detector decides (MMI).
     """
 
     subject: str
@@ -70,16 +85,21 @@ class Sequence:
     view: Literal["frontal", "dual"] = "frontal"
     may_lie_on_its_side: bool = False
 
+    @property
+    def taken(self) -> tuple[FrameRef, ...]:
+        """The neutral frame and the examined ones."""
+        return (self.neutral, *self.examined)
+
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that a reader or an audit found in a database, with the file it concerns.
+    """What a reader or an audit found in a database, with the file it concerns.
 
-    ``kind`` is ``"error"`` where the study could not run, ``"problem"`` where something is wrong but can be worked
-    round, ``"skip"`` where a file or sequence is left out for a stated reason, ``"note"`` for the rest.
+    ``kind`` is ``"error"`` where the study cannot run, ``"problem"`` where something is wrong but the study can run,
+    ``"skip"`` where a file or sequence is left out for a stated reason, ``"note"`` for the rest.
     """
 
-    kind: Literal["error", "problem", "skip", "note"]
+    kind: Kind
     path: Path
     message: str
 
@@ -93,9 +113,9 @@ class Database:
     name : str
         ``"ckplus"``, ``"oulu_casia"``, ``"mmi"`` or ``"manifest"``.
     root : Path
-        Folder (or manifest file) that was asked for.
+        Folder or manifest file that was asked for.
     source : {"rendered", "licensed", "own"}
-        Copied to every row of every CSV that this database leads to.
+        Where its faces come from; copied into every CSV that is made from this database.
     expressions : tuple of str
         The classes, in the paper's order (Fig. 6) for the three databases, sorted for a manifest.
     sequences : tuple of Sequence
@@ -103,9 +123,9 @@ class Database:
     findings : tuple of Finding
         What was left out and why, and every problem, by file.
     folders : dict of str to Path
-        The folders that were resolved inside ``root``, by role (``"images"``, ``"labels"``, …).
+        The folders found inside ``root``, by role (``"images"``, ``"labels"``, …).
     found : dict of str to int
-        Counts on disk beside what the paper counts, such as ``"sequences"``, ``"labelled"``, ``"subjects"``.
+        Counts on disk, such as ``"sequences"``, ``"labelled"``, ``"subjects"``.
     """
 
     name: str
@@ -124,7 +144,7 @@ class Database:
 
     @property
     def title(self) -> str:
-        """The database's name as printed, such as "CK+ stand-in" where it is rendered."""
+        """The database's name in print, such as "CK+ stand-in" where it is rendered."""
         from gndl.paper import DATABASE_TITLES
 
         title = DATABASE_TITLES.get(self.name, self.name)

@@ -1,18 +1,28 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share; each is made once for all test processes, and not to be written to."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from gndl.files import locked
-from gndl.profiles import StandInSize
-
-# One thread for every numerical library in this process and its children: the machine's cores go to the test processes.
+# One thread for every numerical library in this process and its children: the cores go to the test processes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pytest
+from hypothesis import settings as hypothesis_settings
+from layouts import write_ckplus
+from planted_runs import write_planted_study
+
+import gndl
+from gndl.files import locked
+from gndl.opening import save_config
+from gndl.profiles import SMOKE, CropSettings, StandInSize, StudyConfig
+from gndl.sequences import STAND_IN_LABEL
+
+hypothesis_settings.register_profile("gndl", max_examples=25, deadline=None)
+hypothesis_settings.load_profile("gndl")
 
 TREE_SIZES = {
     "ckplus": StandInSize(subjects=6, sequences=16, labelled=14, frames=(6, 7)),
@@ -21,13 +31,14 @@ TREE_SIZES = {
 }
 """Sizes of the databases of `rendered_trees`."""
 
+MAY_SKIP = ("real_faces", "cuda", "bf16", "golden")
+"""Markers of the tests that continuous integration may skip, since what they need is missing there."""
 
-def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """Folder that ``make`` fills, once for all test processes: the first makes it, the others wait and read."""
     base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        base = base.parent
-    folder = base / name
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / name
     with locked(folder):
         if not (folder / "made").exists():
             folder.mkdir(exist_ok=True)
@@ -38,8 +49,8 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, name: str, make: Callabl
 
 @pytest.fixture(scope="session")
 def rendered_trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Root of a tiny rendered CK+, Oulu-CASIA and MMI, by name; not to be written to."""
-    from gndl.standins import render_database
+    """Root of a tiny rendered CK+, Oulu-CASIA and MMI, by name."""
+    from standins import render_database
 
     def make(folder: Path) -> None:
         for name, size in TREE_SIZES.items():
@@ -50,15 +61,49 @@ def rendered_trees(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="session")
-def tiny_study(rendered_trees: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Directory of one whole study of the three rendered trees, made by the command line; not to be written to."""
-    from gndl import cli
+def planted_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a finished study of CK+ and MMI that was written by hand: `planted_runs.ANSWERS` says its answers."""
+    return made_once(tmp_path_factory, "planted_study", lambda folder: write_planted_study(folder / "study")) / "study"
 
-    trees = rendered_trees["ckplus"].parent
+
+@pytest.fixture(scope="session")
+def trained_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with ``ckplus`` (six subjects, pictures of noise, labelled a stand-in) and ``study``, trained on it.
+
+    One epoch of baseline and GNDL at 16 pixels on folds 0 and 1 of three, with weights. `open_trained` opens it.
+    """
 
     def make(folder: Path) -> None:
-        status = cli.run(cli.Study(profile="smoke", data=str(trees), out=str(folder / "study"), jobs=2, epochs=1))
-        assert status == 0
+        write_ckplus(folder / "ckplus", tuple(f"S{number:03}" for number in range(6)))
+        (folder / "ckplus" / STAND_IN_LABEL).write_text("Pictures of a test.\n")
+        train = replace(SMOKE.train, image_size=16, epochs=1)
+        settings = replace(SMOKE, train=train, crop=CropSettings(size=48), n_folds=3, only_folds=(0, 1))
+        roots = {"ckplus": str(folder / "ckplus")}
+        save_config(folder / "study", StudyConfig(settings, data_roots=roots, device="cpu"))
+        open_trained(folder).train(jobs=1)
+
+    return made_once(tmp_path_factory, "trained_study", make)
+
+
+def open_trained(folder: Path) -> gndl.Study:
+    """Open the study of `trained_study`, or of a copy of its ``study`` next to its ``ckplus``."""
+    roots = {"data_root": folder / "ckplus", "out": folder / "study"}
+    return gndl.open_study("ckplus", profile="smoke", device="cpu", jobs=1, **roots)
+
+
+@pytest.fixture(scope="session")
+def tiny_study(rendered_trees: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a real study: all three rendered trees up to trained runs, the notebooks on CK+ only."""
+    from gndl import cli
+    from gndl.cli import StudyOptions
+
+    trees = str(rendered_trees["ckplus"].parent)
+
+    def make(folder: Path) -> None:
+        out = str(folder / "study")
+        options = StudyOptions(profile="smoke", data=trees, out=out, jobs=2, epochs=1, device="cpu")
+        assert cli.study(options, only="runs") == 0
+        assert cli.study(replace(options, databases=("ckplus",)), only="notebooks") == 0
 
     return made_once(tmp_path_factory, "tiny_study", make) / "study"
 
@@ -69,8 +114,10 @@ def data_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> None:
     os.environ["GNDL_DATA"] = str(tmp_path_factory.mktemp("data"))
 
 
-MAY_SKIP = ("real_faces", "cuda")
-"""Markers of the tests that continuous integration may skip: what they need is not there."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Register what only some tests need."""
+    config.addinivalue_line("markers", "bf16: needs a processor with bfloat16 instructions")
+    config.addinivalue_line("markers", "golden: needs a processor that rounds as the one of the golden bytes")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

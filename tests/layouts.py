@@ -1,12 +1,15 @@
-"""Tiny databases in the official layouts, of flat pictures: what the reader's tests are planted in."""
+"""Tiny databases in the official layouts, of flat pictures: what the readers' tests are planted in."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import numpy as np
 from PIL import Image
+
+from gndl.sequences import Database, Sequence
 
 CKPLUS_LABELS = {"001": 1, "002": 5, "003": 7}
 OULU_EXPRESSIONS = ("Anger", "Disgust", "Fear", "Happiness", "Sadness", "Surprise")
@@ -114,3 +117,16 @@ def write_mmi(root: Path) -> Path:
     write_session(root / "Sessions/2", "S002-002", emotion="4", units=coded)
     write_session(root / "Sessions/10", "S003-010", emotion="6")
     return root
+
+
+WRITERS: dict[str, Callable[[Path], Path]] = {"ckplus": write_ckplus, "oulu_casia": write_oulu, "mmi": write_mmi}
+
+
+def said(database: Database, kind: str) -> dict[str, str]:
+    """Findings of one kind: file name → message."""
+    return {finding.path.name: finding.message for finding in database.findings if finding.kind == kind}
+
+
+def one(database: Database, name: str) -> Sequence:
+    """The sequence of that name."""
+    return next(sequence for sequence in database.sequences if sequence.sequence == name)

@@ -1,173 +1,147 @@
-"""The notebooks in JupyterLab, in a real browser: each runs, and what is dragged, chosen or uploaded is seen to change.
+"""Two notebooks in JupyterLab, in a real browser: they run from top to bottom, and a moved slider changes the face.
 
-Screenshots are kept in the folder that `GNDL_SCREENSHOTS` names, else beside pytest's other temporary files.
+Screenshots are kept in the folder that `GNDL_SCREENSHOTS` names. Limits of time only end a hang.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Iterator
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import numpy as np
 import pytest
-from lab import CHROMIUM, HEIGHT, WIDTH, Lab, jupyterlab, wait_for, write_notebooks
 from PIL import Image
 
-from gndl.execute import notebook_sources
+from gndl.files import repository_root
 
-NAMES = tuple(source.stem for source in notebook_sources())
-EXPLORE = "6_explore"
-LARGEST_NOTEBOOK = 10_000_000
-"""Bytes of an executed notebook at most, so that any viewer reads it whole."""
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+TOKEN, SENTINEL = "gndl", "every cell was run"
+PATIENCE = 900.0
+"""Seconds to wait for anything at most: a machine that does much else is slow."""
+SETTINGS = {  # no question about news over the page; cells out of sight are in the page
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+FOLDERS = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_WORKSPACES_DIR")
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium to open a notebook with")
 
 
+def wait_for(condition: Callable[[], Any], otherwise: str) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, otherwise
+        time.sleep(0.2)
+
+
+def answers(url: str) -> bool:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=10):
+        return True
+    return False
+
+
 @pytest.fixture(scope="module")
-def lab(
-    tiny_study: Path,
-    rendered_trees: dict[str, Path],
-    tmp_path_factory: pytest.TempPathFactory,
-    request: pytest.FixtureRequest,
-) -> Iterator[Lab]:
-    """One server and one browser over a copy of the tiny study, which notebooks may add to."""
+def open_notebook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """Function that opens a notebook in JupyterLab with parameters, runs all cells and returns the browser's page."""
     from playwright.sync_api import sync_playwright
 
     own = tmp_path_factory.mktemp("jupyterlab")
-    pictures = Path(os.environ.get("GNDL_SCREENSHOTS") or tmp_path_factory.mktemp("screenshots"))
-    pictures.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(tiny_study, own / "study", ignore=shutil.ignore_patterns("notebooks"))
-    write_notebooks(own / "notebooks", own / "study", rendered_trees)
-    asked = [item.callspec.params["name"] for item in request.session.items if hasattr(item, "callspec")
-             and item.path == request.path and "name" in item.callspec.params]  # fmt: skip
-    with jupyterlab(own / "notebooks", own) as address, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT})
-        yield Lab(address, context, own / "notebooks", pictures, asked)
-        browser.close()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for name, content in SETTINGS.items():
+        file = own / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(content))
+    environment = os.environ | {name: str(own / name) for name in FOLDERS}
+    environment["JUPYTERLAB_SETTINGS_DIR"] = str(own / "settings")
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}", "--allow-root"]
+    command += ["--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={own}"]
+    address = f"http://127.0.0.1:{port}"
+    with (own / "log.txt").open("w") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: answers(f"{address}/api/status?token={TOKEN}"), "JupyterLab does not answer")
+        with sync_playwright() as playwright:
+            options = ["--no-sandbox", "--disable-dev-shm-usage"]
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+            context = browser.new_context(viewport={"width": 1280, "height": 900})
+            yield lambda name, **parameters: run_all(context.new_page(), address, own, name, parameters)
+            browser.close()
+    finally:
+        server.terminate()  # and with it its kernels
+        server.wait()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_every_notebook_runs_from_top_to_bottom(lab: Lab, name: str) -> None:
-    """Opened and run unchanged but for its study: no error, no warning, and small enough to be read anywhere."""
-    lab.page(name)
-    notebook = lab.saved(name)
-    lab.picture(name)
-    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs]
-    assert all(cell.execution_count for cell in cells)
-    assert not [output for output in outputs if output.output_type == "error"]
-    said = "".join(output.text for output in outputs if output.get("name") == "stderr")
-    assert "Warning" not in said, said[:2000]
-    assert (lab.folder / f"{name}.ipynb").stat().st_size < LARGEST_NOTEBOOK
-    if name != EXPLORE:
-        lab.close(name)
+def run_all(page: Any, address: str, folder: Path, name: str, parameters: dict[str, Any]) -> Any:
+    """Run a copy of a notebook to its end; the first error fails."""
+    notebook = nbformat.read(repository_root() / "notebooks" / f"{name}.ipynb", as_version=4)
+    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    cell.source += "".join(f"\n{key} = {value!r}" for key, value in parameters.items())
+    notebook.cells.append(nbformat.v4.new_code_cell(f"print('{SENTINEL}'.upper())"))
+    nbformat.write(notebook, folder / f"{name}.ipynb")
+    page.set_default_timeout(1000 * PATIENCE)
+    page.goto(f"{address}/lab/workspaces/{name}/tree/{name}.ipynb?token={TOKEN}&reset")
+    page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.keyboard.press("Control+b")  # no list of files at the side
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def ended() -> bool:
+        errors = page.locator("[data-mime-type='application/vnd.jupyter.stderr']", has_text="Traceback (most recent")
+        assert errors.count() == 0, f"{name}: {errors.first.inner_text()[-1500:]}"
+        return bool(page.get_by_text(SENTINEL.upper(), exact=True).count())
+
+    wait_for(ended, f"{name} does not end")
+    return page
 
 
-@pytest.fixture
-def explore(lab: Lab) -> Any:
-    """The page of the sixth notebook, run to its end; one for all the tests below."""
-    return lab.page(EXPLORE)
+def keep(page: Any, place: Any, name: str) -> None:
+    if folder := os.environ.get("GNDL_SCREENSHOTS"):
+        place.evaluate("element => element.scrollIntoView({block: 'center'})")
+        page.screenshot(path=f"{folder}/{name}.png")
 
 
-def source_of(page: Any, image: str) -> str:
-    """What an image widget shows now."""
-    return str(page.locator(f"img.{image}").get_attribute("src"))
+def test_the_training_notebook_shows_a_finished_study(open_notebook: Any, planted_study: Path, tmp_path: Path) -> None:
+    """Its curves, confusion matrices and tables, without an error."""
+    shutil.copytree(planted_study, tmp_path / "study")
+    page = open_notebook("2_training", profile="smoke", out=str(tmp_path / "study"))
+    assert page.get_by_text("Synthetic stand-in for CK+").first.is_visible()
+    assert page.locator(".jp-OutputArea-output img").count() >= 4
+    keep(page, page.locator(".jp-OutputArea-output img").nth(1), "2_training")
 
 
-def to_the_middle(page: Any, place: str) -> None:
-    """Scroll so that a screenshot shows this part of the notebook."""
-    page.locator(place).first.evaluate("element => element.scrollIntoView({block: 'center'})")
-    page.wait_for_timeout(200)
-
-
-def test_the_face_follows_buttons_and_sliders(lab: Lab, explore: Any) -> None:
-    """An emotion pressed and a slider dragged change the face, and what the networks say of it."""
-    assert explore.get_by_text("What a render can tell").first.is_visible()
-    assert explore.get_by_text("rendered: nobody").first.count()
-    neutral, said = source_of(explore, "gndl-face"), explore.locator(".gndl-bars").inner_html()
-    explore.locator("button.gndl-happiness").click()
-    wait_for(lambda: source_of(explore, "gndl-face") != neutral, "an emotion was pressed and the face stayed")
-    wait_for(lambda: explore.locator(".gndl-bars").inner_html() != said, "the face changed and the bars stayed")
-    explore.wait_for_timeout(1500)  # until the face has come to rest
-    happy = source_of(explore, "gndl-face")
-    slider = explore.locator(".jupyter-widgets.widget-slider", has_text="strength")
-    handle = slider.locator(".noUi-handle")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    explore.mouse.move(x, y)
-    explore.mouse.down()
-    explore.mouse.move(x - 120, y, steps=8)
-    explore.mouse.up()
-    wait_for(lambda: source_of(explore, "gndl-face") != happy, "a slider was moved and the face stayed")
+def test_the_face_follows_a_button_and_a_slider(open_notebook: Any, trained_study: Path, tmp_path: Path) -> None:
+    """An emotion pressed and a slider dragged change the face; a picture without a face is answered in words."""
+    shutil.copytree(trained_study / "study", tmp_path / "study")
+    roots = {"data_root": str(trained_study / "ckplus"), "out": str(tmp_path / "study")}
+    page = open_notebook("6_explore", profile="smoke", device="cpu", **roots)
+    faces = page.locator(".widget-vbox .jp-OutputArea-output img")
+    wait_for(lambda: faces.count() == 5, "an explorer has no picture")
+    for number in range(5):
+        keep(page, faces.nth(number), f"6_explore-{number}")
+    neutral = faces.first.get_attribute("src")
+    page.get_by_role("button", name="happiness", exact=True).click()
+    wait_for(lambda: faces.first.get_attribute("src") != neutral, "an emotion was pressed and the face stayed")
+    happy = faces.first.get_attribute("src")
+    slider = page.locator(".jupyter-widgets.widget-slider", has_text="strength")
+    slider.locator(".noUi-handle").drag_to(slider.locator(".noUi-base"), force=True)  # to its middle
+    wait_for(lambda: faces.first.get_attribute("src") != happy, "a slider was moved and the face stayed")
     assert 0.0 < float(slider.locator(".widget-readout").inner_text()) < 1.0
-    to_the_middle(explore, "img.gndl-face")
-    lab.picture(EXPLORE, "studio")
-
-
-def test_another_sample_gives_another_picture(lab: Lab, explore: Any) -> None:
-    """Choosing a class shows one of its samples, in the same widget."""
-    before = source_of(explore, "gndl-sample")
-    choice = explore.locator(".gndl-choose-class select")
-    options = choice.locator("option").all_inner_texts()
-    assert len(options) > 1
-    choice.select_option(options[1])
-    wait_for(lambda: source_of(explore, "gndl-sample") != before, "a class was chosen and the sample stayed")
-    to_the_middle(explore, "img.gndl-sample")
-    lab.picture(EXPLORE, "sample")
-
-
-def test_a_point_of_the_map_shows_its_face(lab: Lab, explore: Any) -> None:
-    """Each point can be pressed where it lies, and has its name for a pointer that rests on it."""
-    before = source_of(explore, "gndl-card")
-    points = explore.locator("button.gndl-point")
-    points.last.scroll_into_view_if_needed()
-    assert " – " in points.last.get_attribute("title")
-
-    def pressed() -> bool:
-        """Press where points lie, whichever of near copies is on top, until the card shows another face."""
-        for i in range(points.count() - 1, -1, -1):
-            points.nth(i).click(force=True)
-            explore.wait_for_timeout(1000)
-            if source_of(explore, "gndl-card") != before:
-                return True
-        return False
-
-    wait_for(pressed, "points were pressed and the card stayed")
-    to_the_middle(explore, ".gndl-map")
-    lab.picture(EXPLORE, "map")
-
-
-def upload(page: Any, file: Path) -> None:
-    """Choose a file as a reader does."""
+    keep(page, faces.first, "6_explore-moved")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (300, 300), dtype=np.uint8)).save(tmp_path / "noise.png")
     with page.expect_file_chooser() as chooser:
-        page.locator("button.gndl-upload").click()
-    chooser.value.set_files(file)
-
-
-def test_a_photograph_is_read_and_one_without_a_face_is_answered(
-    lab: Lab, explore: Any, rendered_trees: dict[str, Path], tmp_path: Path
-) -> None:
-    """A rendered face gets the answers of both methods; noise gets a sentence, and the next face is read again."""
-    image, words = explore.locator("img.gndl-photograph"), explore.locator(".gndl-photograph-words")
-    assert explore.get_by_text("rendered faces only").last.is_visible()
-    face = sorted(rendered_trees["ckplus"].rglob("*.png"))[0]
-    before = source_of(explore, "gndl-photograph")
-    upload(explore, face)
-    wait_for(lambda: face.name in words.inner_text(), "a photograph was chosen and nothing said of it")
-    assert "the baseline says" in words.inner_text() and "GNDL says" in words.inner_text()
-    wait_for(lambda: source_of(explore, "gndl-photograph") != before, "a photograph was chosen and is not shown")
-    to_the_middle(explore, "img.gndl-photograph")
-    lab.picture(EXPLORE, "photograph")
-    noise = np.random.default_rng(0).integers(0, 256, (HEIGHT // 3, HEIGHT // 3), dtype=np.uint8)
-    Image.fromarray(noise).save(tmp_path / "nobody.png")
-    upload(explore, tmp_path / "nobody.png")
-    wait_for(lambda: "no face was found" in words.inner_text(), "a picture without a face has no answer")
-    assert not image.is_visible()
-    lab.picture(EXPLORE, "no-face")
-    upload(explore, face)
-    wait_for(image.is_visible, "after a picture without a face no other is shown")
+        page.get_by_role("button", name="Choose a photo").click()
+    chooser.value.set_files(tmp_path / "noise.png")
+    page.get_by_text("noise.png: no face found").wait_for()

@@ -1,46 +1,121 @@
-"""Data out to another code base and predictions back in: what is written, what is checked, and how it is marked."""
+"""What leaves a study (bundles, crops and folds, exported runs), and predictions that come back in."""
 
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import open_trained
 from layouts import write_ckplus
 from PIL import Image
-from written_runs import write_run
+from planted_runs import write_planted_study
 
-from gndl import comparison, results
-from gndl.checking.study import audit_study
-from gndl.errors import GndlError
-from gndl.imported import MARK
+from gndl import Study, cli, open_study, results
+from gndl.check import audit_study
+from gndl.exchange import NUMBER_FIGURES, export_data, import_predictions, pair_table, share
+from gndl.files import GndlError, repository_root, write_json
 from gndl.licence import LICENSED_FACES
-from gndl.narrative import samples as report_samples
-from gndl.prepare import Prepared
-from gndl.runs import plan_runs
-from gndl.sharing.export_data import export_data, pair_table
-from gndl.sharing.import_predictions import import_predictions
-from gndl.study import open_study
-from gndl.tables import results_table as tables
+from gndl.methods import METHOD_GROUPS
+from gndl.tables import IMPORTED
 
 SUBJECTS = ("S052", "S055", "S074", "S106")
 
 
-def make_study(folder: Path) -> Prepared:
-    """Four subjects in CK+'s layout, each with anger, happiness and surprise: four folds of nine samples."""
+def make_study(folder: Path) -> Study:
+    """A licensed copy of four subjects, each with anger, happiness and surprise: four folds of nine samples."""
     root = write_ckplus(folder / "CK+", SUBJECTS)
-    return open_study("ckplus", data_root=str(root), profile="smoke", out=folder / "study", jobs=1)
+    return open_study("ckplus", data_root=root, profile="smoke", out=folder / "study", device="cpu", jobs=1)
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return make_study(tmp_path_factory.mktemp("exchange"))
 
 
-def filled(study: Prepared, wrong: str = "", folds: tuple[int, ...] = (0, 1, 2, 3)) -> pd.DataFrame:
-    """The form filled in: right with 70 %, but for one class that is called sadness."""
+# Bundles
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A study with a figure of numbers, a gallery, a notebook, a page with a table, weights and a note."""
+    out = write_planted_study(tmp_path / "study", ["mmi"])
+    for name in ("figures/sensitivity.png", "figures/hard_samples.png", "figures/hard_samples.csv",
+                 "notebooks/2_training.ipynb", "tables/table1.md", "gndl/weights.safetensors", "notes.md",
+                 LICENSED_FACES, ".resume/faces.csv"):  # fmt: skip
+        (out / "mmi" / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / "mmi" / name).write_bytes(b"content")
+    (out / "mmi" / "figures" / "link.csv").symlink_to(tmp_path / "elsewhere.csv")
+    (tmp_path / "elsewhere.csv").write_text("private")
+    return out
+
+
+def bundled(out: Path, source: str, **entered: list[str]) -> set[str]:
+    """Names in the bundle of the study below ``mmi``, but those of its runs, after saying whose faces it holds."""
+    content = json.loads((out / "study.json").read_text())
+    write_json(out / "study.json", content | {"source": source, "publishable": entered})
+    bundle = share(out)
+    with zipfile.ZipFile(bundle.path) as archive:
+        names = {name.removeprefix("study/") for name in archive.namelist()}
+        assert "SHARE.md" in names and source in archive.read("study/SHARE.md").decode()
+    assert names == {*bundle.taken, "SHARE.md"} and not names & set(bundle.left_out)
+    return {name.removeprefix("mmi/") for name in names if name.startswith("mmi/") and "/seed-" not in name}
+
+
+NUMBERS = {"crops.csv", "folds.json", "figures/hard_samples.csv", "tables/table1.md", "figures/sensitivity.png"}
+
+
+def test_a_bundle_of_people_holds_numbers_tables_and_number_figures_only(shared: Path) -> None:
+    """Neither notebook nor gallery, even where some subjects may be printed; weights and links never."""
+    assert bundled(shared, "licensed", mmi=["S001"]) == NUMBERS
+    assert bundled(shared, "own") == NUMBERS
+
+
+def test_a_bundle_of_synthetic_faces_holds_pictures_and_notebooks(shared: Path) -> None:
+    """And one of people who agreed to be shown; twice the same bytes."""
+    everything = NUMBERS | {"figures/hard_samples.png", "notebooks/2_training.ipynb", "notes.md"}
+    assert bundled(shared, "rendered") == everything
+    first = (shared.parent / "study-share.zip").read_bytes()
+    assert bundled(shared, "rendered") == everything
+    assert (shared.parent / "study-share.zip").read_bytes() == first
+    assert bundled(shared, "own", mmi=["*"]) == everything
+
+
+def test_the_command_says_what_it_left_out(shared: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.share(str(shared), str(shared.parent / "out.zip")) == 0
+    said = capsys.readouterr().out
+    assert "not numbers, a figure or a notebook (such as `mmi/gndl/weights.safetensors`)" in said and "out.zip" in said
+
+
+def test_every_figure_of_the_notebooks_is_known_to_show_faces_or_numbers() -> None:
+    """A figure that `gndl share` does not know stays out of the bundle of a licensed study."""
+    faces = {
+        "neutral_to_apex",
+        "contact_sheet",
+        "mean_faces",
+        "augmented_batch",
+        "hard_samples",
+        "hard_samples_reverse",
+    }
+    notebooks = [
+        path.read_text(encoding="utf-8") for path in sorted((repository_root() / "notebooks").glob("[1-57]_*.ipynb"))
+    ]
+    saved = {name for text in notebooks for name in re.findall(r'plots\.save\([^,]+, \w+, \\"(\w+)\\"', text)}
+    named = {name for text in notebooks for name in re.findall(r'show\(\w+, \\"(\w+)\\"', text)}
+    assert (saved | named | set(METHOD_GROUPS)) - faces == set(NUMBER_FIGURES)
+
+
+# Data out, predictions in
+
+
+def filled(study: Study, wrong: str = "", folds: tuple[int, ...] = (0, 1, 2, 3)) -> pd.DataFrame:
+    """The form, filled in: right with 70 %, except for one class that is called sadness."""
     form = pair_table(study)[["sample", "fold", "truth"]]
     form = form[form["fold"].isin(folds)].assign(predicted=form["truth"].replace({wrong: "sadness"} if wrong else {}))
     for name in study.pairs.expressions:
@@ -53,8 +128,8 @@ def written(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def test_an_export_holds_the_studys_own_pixels_pairs_and_folds(study: Prepared, tmp_path: Path) -> None:
-    """Pictures byte for byte, samples in order, folds as dealt, the licence's label; and twice the same bytes."""
+def test_an_export_holds_the_studys_own_pixels_pairs_and_folds(study: Study, tmp_path: Path) -> None:
+    """Pictures byte for byte, samples in order, folds as dealt, the licence's label; twice the same bytes."""
     folder = export_data([study], tmp_path / "data")
     own = folder / "ckplus"
     pairs = pd.read_csv(own / "pairs.csv")
@@ -64,7 +139,6 @@ def test_an_export_holds_the_studys_own_pixels_pairs_and_folds(study: Prepared, 
             with Image.open(own / name) as picture:
                 assert np.array_equal(np.asarray(picture), study.crops.images[int(crop)])
     folds = pd.read_csv(own / "folds.csv")
-    assert sorted(folds["subject"]) == list(SUBJECTS)
     for fold in range(4):
         _, tested = study.folds.train_test(fold, study.pairs.subject)
         assert list(pairs.loc[pairs["fold"] == fold, "sample"]) == tested.tolist()
@@ -75,75 +149,35 @@ def test_an_export_holds_the_studys_own_pixels_pairs_and_folds(study: Prepared, 
     files = sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
     assert files == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
     assert all((folder / name).read_bytes() == (again / name).read_bytes() for name in files)
-    with pytest.raises(GndlError, match="is there already"):
+    with pytest.raises(GndlError, match="already exists"):
         export_data([study], folder)
 
 
-def test_imported_predictions_stand_in_tables_and_tests_with_their_mark(tmp_path: Path) -> None:
-    """Accuracy 2/3 by hand in every fold; marked in Table 1, in words, and in the audit, which finds no problem."""
+def test_imported_predictions_stand_among_the_results_with_their_mark(tmp_path: Path) -> None:
+    """Accuracy 2/3 by hand in every fold; the audit finds no problem, then the file that was changed."""
     study = make_study(tmp_path)
-    out = study.request.out
     file = written(filled(study, wrong="anger"), tmp_path / "svm.csv")
-    folders = import_predictions(study, file, "svm", subject_disjoint=True)
-    assert [folder.relative_to(out).as_posix() for folder in folders] == [
-        f"ckplus/imported-svm/lam-none/fold-{fold}/seed-0" for fold in range(4)
-    ]
-    accuracy = pd.read_csv(out / "accuracy.csv")
-    assert accuracy["accuracy_last"].tolist() == pytest.approx([2 / 3] * 4)
-    assert accuracy["accuracy_best"].isna().all()
-    assert set(accuracy["source"]) == {"licensed"}
-    audit = audit_study(out)
-    assert [line for line in audit.problems if "imported" in line] == []
-    assert any("imported-svm: predictions were imported, so its training cannot be audited" in one
-               for one in audit.unverified)  # fmt: skip
-
-    kept = (folders[0] / "predictions.csv").read_text()
-    (folders[0] / "predictions.csv").write_text(kept.replace("0.6", "0.7", 1) + "\n")
-    assert any("is not what was imported" in one for one in audit_study(out).problems)
-    (folders[0] / "predictions.csv").write_text(kept)
-
-    for fold in range(4):
-        own = pair_table(study).query("fold == @fold")
-        right = own.assign(predicted=own["truth"], **{f"p_{name}": 1.0 * (own["truth"] == name)
-                                                      for name in study.pairs.expressions})  # fmt: skip
-        write_run(out, "baseline", "none", fold, right)
-    summary = results.summarise(out, "ckplus")
-    table = tables.measured_rows(summary).set_index("method")
-    assert table.loc["imported-svm", "setting"] == MARK
-    assert table.loc["baseline", "setting"] == "image-based"
-    assert tables.readable(tables.measured_rows(summary))["Parameters"].tolist() == ["1,000", "–"]
-    compared = comparison.compare_with_baseline(summary, results.accuracy_table(out, "ckplus"))
-    assert compared["difference"].tolist() == pytest.approx([-1 / 3])
-    assert MARK in comparison.in_plain_words(compared)
-    assert set(results.read_epochs(out, "ckplus")["method"]) == {"baseline"}
+    words = {"method": "svm", "run": str(study.out), "subject_disjoint": True}
+    assert cli.import_predictions(str(file), **words) == 0  # type: ignore[arg-type]
+    runs = results.read(study.out).runs
+    assert runs["method"].tolist() == ["imported-svm"] * 4 and runs["imported"].all()
+    assert runs["accuracy_last"].tolist() == pytest.approx([2 / 3] * 4)
+    assert runs["source"].unique().tolist() == ["licensed"]
+    audit = audit_study(study.out)
+    assert audit.problems == []
+    assert any("imported-svm: was imported, its training was not seen" in line for line in audit.unverified)
+    folder = study.folder / "imported-svm/lam-none/fold-0/seed-0"
+    assert json.loads((folder / "run.json").read_text())["imported"]["note"] == IMPORTED
+    (folder / "predictions.csv").write_text((folder / "predictions.csv").read_text() + "\n")
+    assert any("is not what was imported" in line for line in audit_study(study.out).problems)
 
 
-def test_imported_methods_are_compared_sample_by_sample_and_never_trained(study: Prepared, tmp_path: Path) -> None:
-    """A gallery of both, its caption with the mark and no saliency; nothing is planned for them."""
-    for name, wrong in (("left", "anger"), ("right", "surprise")):
-        import_predictions(
-            study, written(filled(study, wrong=wrong), tmp_path / f"{name}.csv"), name, subject_disjoint=True
-        )
-    told = report_samples.report_gallery(study, "imported-left", "imported-right")
-    assert set(told.table["truth"]) == {"anger"}
-    assert len(told.table) == 4
-    assert f"imported-left and imported-right: {MARK}" in told.words
-    assert MARK in (study.folder / "imported-right" / "figures" / "hard_samples.tex").read_text().replace("\n", " ")
-    paired = report_samples.report_paired(study, "imported-left")
-    assert paired.figure is not None
-    assert MARK in paired.words
-    assert plan_runs(study, ["imported-left"]) == []
-    assert {run.method.name for run in plan_runs(study, ["baseline", "imported-left"])} == {"baseline"}
-    record = json.loads((study.folder / "imported-left/lam-none/fold-0/seed-0/run.json").read_text())
-    assert record["imported"]["subject_disjoint"] is True
-    assert record["imported"]["audited"] is False
-
-
-def test_the_same_file_can_be_imported_twice_and_another_not(study: Prepared, tmp_path: Path) -> None:
-    """Nothing is overwritten; part of the folds is enough, as long as each is whole."""
+def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_path: Path) -> None:
+    """Nothing is overwritten; some of the folds are enough, if each is complete."""
     file = written(filled(study, folds=(1, 3)), tmp_path / "once.csv")
     first = import_predictions(study, file, "once", subject_disjoint=True)
     before = [(folder / "predictions.csv").read_bytes() for folder in first]
+    assert [folder.parent.name for folder in first] == ["fold-1", "fold-3"]
     assert import_predictions(study, file, "once", subject_disjoint=True) == first
     other = written(filled(study, wrong="anger", folds=(1, 3)), tmp_path / "other.csv")
     with pytest.raises(GndlError, match="holds other predictions"):
@@ -154,34 +188,102 @@ def test_the_same_file_can_be_imported_twice_and_another_not(study: Prepared, tm
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda t: t.drop(index=t.index[4]), r"lacks 1 of the 9 samples that fold \d tests"),
-        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 38: sample 4 is there twice"),
-        (lambda t: t.assign(truth=["fear", *t["truth"][1:]]), r"row 2: truth of sample 0 is 'fear' there and"),
-        (lambda t: t.assign(fold=[(f + 1) % 4 for f in t["fold"]]), r"row 2: fold of sample 0"),
-        (lambda t: t.assign(sample=[99, *t["sample"][1:]]), r"row 2: '99' is no sample; .* 0 to 35"),
-        (lambda t: t.assign(sample=["9" * 5000, *t["sample"][1:]]), r"row 2: '9{40}' is no sample"),
-        (lambda t: t.assign(p_fear=0.2), r"row 2: the probabilities sum to 1\.15"),
-        (lambda t: t.assign(p_fear="x"), r"row 2: p_fear is 'x'"),
-        (lambda t: t.assign(p_fear=-0.1), r"row 2: p_fear is -0\.1"),
-        (lambda t: t.assign(predicted="joy"), r"row 2: 'joy' is no class"),
-        (lambda t: t.assign(predicted="fear"), r"row 2: fear is predicted, but its probability is not the largest"),
+        (lambda t: t.drop(index=t.index[4]), r"1 of the 9 samples of fold \d are missing"),
+        (lambda t: pd.concat([t, t.iloc[[4]]]), r"row 38: sample is '4', which appears twice"),
+        (lambda t: t.assign(truth=["fear", *t["truth"][1:]]), r"row 2: truth is 'fear', in the study"),
+        (lambda t: t.assign(fold=[(f + 1) % 4 for f in t["fold"]]), r"row 2: fold is"),
+        (lambda t: t.assign(sample=[99, *t["sample"][1:]]), r"row 2: sample is '99', but samples are 0 to 35"),
+        (lambda t: t.assign(sample=["9" * 5000, *t["sample"][1:]]), r"row 2: sample is '9{40}', not a number"),
+        (lambda t: t.assign(p_fear=0.2), r"row 2: .* its probabilities sum to 1\.15"),
+        (lambda t: t.assign(p_fear="x"), r"row 2: p_fear is 'x', not a probability"),
+        (lambda t: t.assign(p_fear=-0.1), r"row 2: p_fear is '-0\.1', not a probability"),
+        (lambda t: t.assign(predicted="joy"), r"row 2: predicted is 'joy', not one of"),
+        (lambda t: t.assign(predicted="fear"), r"row 2: predicted is 'fear', but its probability is not the largest"),
         (lambda t: t.drop(columns="p_fear"), r"no column p_fear"),
-        (lambda t: t.head(0), r"holds no prediction"),
+        (lambda t: t.head(0), r"holds no predictions"),
     ],
 )  # fmt: skip
-def test_a_file_that_cannot_be_compared_is_refused_by_row(study: Prepared, tmp_path: Path, spoil, words) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_cannot_be_compared_is_refused_by_row(
+    study: Study, tmp_path: Path, spoil: Callable[[pd.DataFrame], pd.DataFrame], words: str
+) -> None:
     """And leaves nothing behind."""
     file = written(spoil(filled(study)), tmp_path / "bad.csv")
-    with pytest.raises(GndlError, match=words):
+    with pytest.raises(GndlError, match=f"bad.csv.*{words}"):
         import_predictions(study, file, "bad", subject_disjoint=True)
     assert not (study.folder / "imported-bad").exists()
 
 
-def test_disjointness_has_to_be_declared_and_the_name_to_be_free(study: Prepared, tmp_path: Path) -> None:
+def test_disjointness_has_to_be_declared_and_the_name_to_be_valid(study: Study, tmp_path: Path) -> None:
     """Without the declaration nothing is read."""
     file = written(filled(study), tmp_path / "fine.csv")
     with pytest.raises(GndlError, match="--subject-disjoint"):
         import_predictions(study, file, "fine", subject_disjoint=False)
     for name in ("imported-x", "A B", "../x"):
-        with pytest.raises(GndlError, match="cannot name a method"):
+        with pytest.raises(GndlError, match="not a valid name"):
             import_predictions(study, file, name, subject_disjoint=True)
+
+
+# Exported runs
+
+
+@pytest.fixture
+def run(trained_study: Path) -> Path:
+    return trained_study / "study/ckplus/gndl/lam-5/fold-0/seed-0"
+
+
+def test_onnx_runtime_gives_the_probabilities_of_the_study(
+    trained_study: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From bytes to probabilities, for any number of faces, within 1e-4 of the run's own predictions."""
+    ort = pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
+    assert cli.export(str(run), str(tmp_path)) == 0
+    assert "synthetic stand-in faces only" in capsys.readouterr().out
+    study = open_trained(trained_study)
+    kept = pd.read_csv(run / "predictions.csv").head(5)
+    data = study.pairs.on("cpu", 16)
+    faces = np.asarray(data.images[data.examined_index[kept["sample"].to_numpy()]])
+    session = ort.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    found = session.run(["probabilities"], {"faces": faces})[0]
+    assert np.abs(found - kept.filter(like="p_").to_numpy()).max() < 1e-4
+    assert (tmp_path / "weights.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
+    about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    assert about["classes"] == list(study.classes) and about["input"]["shape"] == ["batch", 16, 16]
+    card = (tmp_path / "MODEL-CARD.md").read_text(encoding="utf-8")
+    for words in ("synthetic stand-in faces only", "anger", "batch × 16 × 16", "## Limitations", "grey"):
+        assert words in card
+    assert not (tmp_path / LICENSED_FACES).exists()
+
+
+def test_weights_of_licensed_faces_carry_a_warning(run: Path, tmp_path: Path) -> None:
+    """At the head of the card, and as a file that model.json names."""
+    pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
+    from gndl.export import export_run
+
+    licensed = shutil.copytree(run, tmp_path / "run")
+    record = json.loads((licensed / "run.json").read_text())
+    record["identity"]["extra"] |= {"source": "licensed", "database": "ckplus+mmi-to-oulu_casia"}
+    write_json(licensed / "run.json", record)
+    export_run(licensed, tmp_path / "out")
+    about = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
+    words = (tmp_path / "out" / about["labelled"]).read_text()
+    assert about["labelled"] == LICENSED_FACES and "weights trained on faces of a licensed copy of CK+ and MMI" in words
+    card = (tmp_path / "out" / "MODEL-CARD.md").read_text(encoding="utf-8")
+    assert card.splitlines()[2].startswith("**WARNING: trained on a licensed copy of CK+ and MMI")
+    assert "of Oulu-CASIA, which was not trained on" in card
+
+
+def test_a_run_that_cannot_be_exported_is_named_and_writes_nothing(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs the neutral face; ONNX Runtime disagrees; it is in no study and no folder was given."""
+    from gndl import export
+
+    copy = shutil.copytree(run, tmp_path / "run")
+    monkeypatch.setattr(export, "write_onnx", lambda *_: None)
+    monkeypatch.setattr(export, "largest_difference", lambda *_: float("nan"))
+    with pytest.raises(GndlError, match="differ by nan"):
+        export.export_run(copy, tmp_path / "out")
+    write_json(copy / "run.json", json.loads((copy / "run.json").read_text()) | {"needs_neutral_at_test": True})
+    with pytest.raises(GndlError, match="needs the person's neutral face"):
+        export.export_run(copy, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -1,489 +1,242 @@
-"""The face studio without a browser: what is set is what is seen, and what the networks are shown."""
+"""The explorers of notebook 6: what can be chosen, what is shown of it, and what is said where something is missing."""
 
 from __future__ import annotations
 
 import io
 import shutil
-import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
-import nbformat
 import numpy as np
+import pandas as pd
 import pytest
-import torch
+from IPython.display import Image as Shown
+from IPython.display import Markdown
+from matplotlib.figure import Figure
 from PIL import Image
+from scipy.spatial.distance import pdist
 
-from gndl.align import Eyes, eyes_in_crop
-from gndl.device import choose_device
-from gndl.explore import small_training, svg
-from gndl.explore.live import LiveReader, live_reader
-from gndl.explore.opening import TrainingOffer, box, open_studio
-from gndl.explore.painter import Painter, Share
-from gndl.explore.panel import StudioPanel
-from gndl.explore.state import (
-    AS_DRAWN,
-    BEARD,
-    EMOTIONS,
-    FRINGE,
-    GLASSES,
-    HAIR,
-    Expression,
-    Person,
-    Scene,
-    State,
-    action_groups,
-    in_words,
-    sides_of,
-)
-from gndl.explore.studio import LABEL, FaceStudio, actions_of, apex, expression_actions, identity_of
-from gndl.pairs import FacePairs
-from gndl.profiles import CropSettings
-from gndl.results import finished_runs, read_csv
-from gndl.standins.box import what_a_render_can_tell
-from gndl.standins.head import load_head
-from gndl.study import open_study
-from gndl.train import evaluate
+import gndl
+from gndl import explore, gallery, predict
+from gndl.explore import studio, widgets
+from gndl.explore.studio import FaceStudio, Networks, OwnPhotograph
+from gndl.explore.tested import DeviationMap, FeatureMap, Samples
+from gndl.eyes import FIRST_ATTEMPT, Eyes, FoundEyes
+from gndl.files import GndlError
+from gndl.licence import Publishable
+from gndl.results import read
+from gndl.study import Study
 
-SIZE = 96
+ALL = (explore.face_studio, explore.samples, explore.feature_map, explore.photograph)
 
 
 @pytest.fixture(scope="module")
-def studio() -> FaceStudio:
-    return FaceStudio()
-
-
-@pytest.fixture(scope="module")
-def reader(tiny_study: Path, rendered_trees: dict[str, Path]) -> LiveReader:
-    study = open_study("ckplus", data_root=str(rendered_trees["ckplus"]), profile="smoke", out=tiny_study, jobs=1)
-    found = live_reader(study)
-    assert found is not None
-    return found
-
-
-def difference(studio: FaceStudio, state: State, other: State) -> float:
-    """Mean difference of two pictures in grey values."""
-    first, second = (studio.show(shown, SIZE).picture.astype(float) for shown in (state, other))
-    return float(np.abs(first - second).mean())
-
-
-def test_every_facial_action_stands_in_exactly_one_group() -> None:
-    """All 52 actions can be reached by name, each once, both sides of an action by one slider."""
-    names = load_head().action_names
-    reached = [name for group in action_groups(names).values() for action in group for name in sides_of(action, names)]
-    assert sorted(reached) == sorted(names)
-    assert in_words("browInnerUp") == "brow inner up"
-
-
-def test_the_same_state_gives_the_same_picture(studio: FaceStudio) -> None:
-    """Nothing of what was shown before is left in a picture that is not made in a hurry."""
-    state = State(Person(3), Expression("fear"), Scene(yaw=10))
-    first = studio.show(state, SIZE).picture
-    studio.show(State(Person(4), Expression("anger"), Scene(roll=20, azimuth=-60)), SIZE, hurry=True)
-    assert np.array_equal(studio.show(state, SIZE).picture, first)
-    assert np.array_equal(FaceStudio().show(state, SIZE).picture, first)
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        State(Person(2)),
-        State(Person(1, age=1.0)),
-        State(Person(1, femininity=1.0)),
-        State(Person(1, femininity=0.0)),
-        State(Person(1, ancestry=(1.0, 0.0, 0.0))),
-        State(Person(1, tone=1.0)),
-        *(State(Person(1), Expression(emotion)) for emotion in EMOTIONS if emotion != "neutral"),
-        State(Person(1), Expression(by_hand={"jawOpen": 1.0})),
-        State(Person(1), scene=Scene(yaw=20)),
-        State(Person(1), scene=Scene(pitch=15)),
-        State(Person(1), scene=Scene(roll=15)),
-        State(Person(1), scene=Scene(azimuth=-70)),
-        State(Person(1), scene=Scene(height=70)),
-        State(Person(1), scene=Scene(lamp=0.3)),
-        State(Person(1), scene=Scene(room=0.0)),
-    ],
-    ids=repr,
-)
-def test_every_control_changes_the_face(studio: FaceStudio, changed: State) -> None:
-    """Each thing that can be set is seen in the picture."""
-    assert difference(studio, State(Person(1)), changed) > 0.3
-
-
-def test_what_is_worn_can_be_chosen() -> None:
-    """Glasses, beard, hair and fringe are put on, taken off, or left as the person was drawn."""
-    drawn = identity_of(Person(7))
-    assert identity_of(Person(7, glasses=AS_DRAWN, beard=AS_DRAWN, hair=AS_DRAWN, fringe=AS_DRAWN)) == drawn
-    for frame in GLASSES[2:]:
-        glasses = identity_of(Person(7, glasses=frame)).glasses
-        assert glasses is not None
-        assert glasses.frame == frame
-    for style in BEARD[2:]:
-        beard = identity_of(Person(7, beard=style)).beard
-        assert beard is not None
-        assert beard.style == style
-    assert identity_of(Person(7, glasses="none", beard="none")).glasses is None
-    assert identity_of(Person(7, beard="none")).beard is None
-    assert all(identity_of(Person(7, hair=style)).hair.style == style for style in HAIR[1:])
-    assert identity_of(Person(7, fringe="to the brows")).hair.fringe == FRINGE["to the brows"]
-
-
-def test_expressions_scale_blend_and_take_what_is_added_by_hand() -> None:
-    """Half the strength is half of every movement; a blend lies between; negative amounts take away, never below 0."""
-    full = expression_actions(Expression("surprise"))
-    assert np.allclose(expression_actions(Expression("surprise", strength=0.5)), np.clip(apex("surprise") / 2, 0, 1))
-    blend = expression_actions(Expression("surprise", second="fear", share=0.25))
-    assert np.allclose(blend, np.clip(0.75 * apex("surprise") + 0.25 * apex("fear"), 0, 1), atol=1e-6)
-    jaw = load_head().action_names.index("jawOpen")
-    assert full[jaw] > 0
-    assert expression_actions(Expression("surprise", by_hand={"jawOpen": -1.0}))[jaw] == 0
-    assert not expression_actions(Expression()).any()
-    assert not np.array_equal(apex("happiness", 0), apex("happiness", 1))
-
-
-def test_a_hurried_picture_shows_the_same_face(studio: FaceStudio) -> None:
-    """Borrowed shading and painting change tones a little, and move nothing."""
-    state = State(Person(1), Expression("happiness"))
-    studio.show(state, SIZE)
-    turned = replace(state, scene=Scene(yaw=6))
-    quick, fine = studio.show(turned, SIZE, hurry=True), studio.show(turned, SIZE)
-    assert np.array_equal(quick.landmarks, fine.landmarks)
-    assert np.abs(quick.picture.astype(float) - fine.picture).mean() < 6
-
-
-@pytest.mark.parametrize("scene", [Scene(), Scene(yaw=20, pitch=8), Scene(roll=-25)], ids=repr)
-def test_the_networks_see_the_face_where_every_crop_has_it(studio: FaceStudio, scene: Scene) -> None:
-    """Whatever the pose, both eyes of the crop lie where those of the training crops do."""
-    photograph = studio.show(State(Person(1), Expression("surprise"), scene), 224)
-    settings = CropSettings()
-    assert photograph.crop(settings).shape == (224, 224, 3)
-    # A picture of which each pixel holds its own place tells where a crop's pixel comes from.
-    down, across = np.mgrid[0:224, 0:224].astype(np.uint8)
-    places = replace(photograph, picture=np.dstack([across, down, down])).crop(settings)
-    there, here = Eyes.from_landmarks(photograph.landmarks), eyes_in_crop(settings)
-    for seen, wanted in ((there.left, here.left), (there.right, here.right)):
-        x, y = (round(place) for place in wanted)
-        assert places[y, x, :2] == pytest.approx(seen, abs=1.5)
-
-
-def test_saved_pictures_say_that_they_show_nobody(studio: FaceStudio, tmp_path: Path) -> None:
-    """The label is in the PNG's metadata and in a strip below the face, and no picture overwrites another."""
-    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
-    first, second = panel.save(), panel.save()
-    assert first != second
-    picture = Image.open(first)
-    assert LABEL in picture.info["Description"]
-    strip = np.asarray(picture.convert("L"))[picture.width :]
-    assert strip.min() < 80 < 240 < strip.max()
-
-
-def test_live_probabilities_are_those_of_the_study(tiny_study: Path, rendered_trees: dict[str, Path]) -> None:
-    """The live face gets the very probabilities that evaluation gives its crop, at the size of the run."""
-    root = str(rendered_trees["ckplus"])
-    study = open_study("ckplus", data_root=root, profile="smoke", out=tiny_study, jobs=1)
-    live = live_reader(study)
-    assert live is not None
-    assert list(live.methods) == ["baseline", "gndl"]
-    photograph = FaceStudio().show(State(Person(1), Expression("anger")), 224)
-    image = photograph.crop(study.request.settings.crop, in_colour=study.pairs.images.ndim == 4)
-    first = np.zeros(1, np.int64)
-    alone = FacePairs(image[None], first, first, first, ("",), ("",), ("",), study.pairs.expressions)
-    data = alone.on(choose_device("cpu"), study.train.image_size)
-    reading = live.read(photograph)
-    for name, method in live.methods.items():
-        expected = evaluate(method, data, first, study.train.precision).softmax(1)[0].numpy()
-        assert np.allclose(reading.probabilities[name], expected, atol=1e-5)
-
-
-def test_the_map_is_the_validation_set_and_nothing_else(reader: LiveReader, tiny_study: Path) -> None:
-    """One point for every tested face; a feature of the set lies on its own point and has its own class nearest."""
-    assert reader.map is not None
-    run = next(run for run in finished_runs(tiny_study) if (run.database, run.method) == ("ckplus", "gndl"))
-    tested = read_csv(run.folder / "predictions.csv", ("truth",))
-    assert len(reader.map.points) == len(tested)
-    assert [reader.expressions[k] for k in reader.map.labels] == tested["truth"].tolist()
-    feature = reader.map.features[0]
-    assert np.allclose(reader.map.place(feature), reader.map.points[0], atol=1e-3)
-    nearest = dict(reader.map.nearest(feature, reader.expressions))
-    assert reader.expressions[reader.map.labels[0]] in nearest
-    assert 0 < reader.map.explained <= 1
-
-
-def test_without_weights_there_is_no_reader(copy_without_weights: Path, rendered_trees: dict[str, Path]) -> None:
-    """A study that was committed without its weights gives no networks, and no error."""
-    root = str(rendered_trees["ckplus"])
-    study = open_study("ckplus", data_root=root, profile="smoke", out=copy_without_weights, jobs=1)
-    assert live_reader(study) is None
+def trained(trained_study: Path, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A copy of the trained study: six subjects of noise, folds 0 and 1."""
+    out = Path(shutil.copytree(trained_study / "study", tmp_path_factory.mktemp("explored") / "study"))
+    return gndl.open_study("ckplus", data_root=trained_study / "ckplus", profile="smoke", out=out, device="cpu", jobs=1)
 
 
 @pytest.fixture
-def copy_without_weights(tiny_study: Path, tmp_path: Path) -> Path:
-    copy = shutil.copytree(tiny_study, tmp_path / "study", ignore=shutil.ignore_patterns("weights.safetensors"))
-    return Path(copy)
+def displayed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Everything that the explorers display."""
+    shown: list[Any] = []
+    monkeypatch.setattr(widgets, "display", lambda *things: shown.extend(things))
+    return shown
 
 
-def test_the_panel_moves_face_bars_and_map_together(reader: LiveReader, tmp_path: Path) -> None:
-    """Pressing an emotion, dragging a slider and another person each give another picture and another reading."""
-    panel = StudioPanel(FaceStudio(), tmp_path, reader, alive=False)
-    seen = [(panel.image.value, panel.reading.map.value)]
-
-    def another() -> None:
-        now = (panel.image.value, panel.reading.map.value)
-        assert now[0] != seen[-1][0]
-        assert now[1] != seen[-1][1]
-        seen.append(now)
-
-    panel.press("happiness")
-    another()
-    panel.controls.strength.value = 0.4
-    another()
-    panel.controls.scene["yaw"].value = 15
-    another()
-    panel.controls.movements["jawOpen"].value = 0.8
-    another()
-    panel.new_person(5)
-    another()
-    assert LABEL in panel.caption.value
-    assert Image.open(io.BytesIO(panel.image.value)).size == (448, 448)
-    for name in reader.expressions:
-        assert name in panel.reading.bars.value
+def texts(figure: Figure | str | None) -> str:
+    """All words of a figure."""
+    assert isinstance(figure, Figure)
+    parts = figure.findobj(lambda artist: hasattr(artist, "get_text"))
+    return "\n".join(part.get_text() for part in parts)  # type: ignore[attr-defined]
 
 
-def test_another_person_brings_its_own_age_and_keeps_the_expression(tmp_path: Path) -> None:
-    """The person slider draws a new person whole; the age slider changes that person alone."""
-    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
-    panel.press("anger")
-    panel.controls.age.value = 0.9
-    assert panel.controls.state().person.age == pytest.approx(0.9)
-    panel.controls.seed.value = 12
-    state = panel.controls.state()
-    assert state.person == Person(12)
-    assert panel.controls.age.value == pytest.approx(identity_of(Person(12)).age, abs=0.01)
-    assert state.expression.emotion == "anger"
+def pixels(figure: Figure | str | None) -> np.ndarray:
+    """The first face of a figure."""
+    assert isinstance(figure, Figure)
+    axes = [*figure.axes, *(ax for part in figure.subfigs for ax in part.axes)]
+    return np.asarray(next(ax for ax in axes if ax.images).images[0].get_array())
 
 
-def test_one_side_of_the_face_moves_alone(tmp_path: Path) -> None:
-    """With the subject's left chosen, a slider moves that side only, and neutral takes everything back."""
-    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
-    panel.controls.sides.value = "the subject's left"
-    panel.controls.movements["mouthSmile"].value = 0.7
-    names = load_head().action_names
-    amounts = dict(zip(names, actions_of(panel.controls.state()), strict=True))
-    assert amounts["mouthSmileLeft"] == pytest.approx(0.7)
-    assert amounts["mouthSmileRight"] == 0
-    panel.press("neutral")
-    assert not actions_of(panel.controls.state()).any()
-    assert panel.controls.movements["mouthSmile"].value == 0
+def test_the_networks_answer_as_in_the_study(trained: Study) -> None:
+    """A tested crop gets the probabilities of predictions.csv, by both methods."""
+    networks = Networks(trained)
+    assert (networks.fold, list(networks.methods)) == (0, ["baseline", "gndl"])
+    tested = read(trained.out, "ckplus").only(folds=0).predictions
+    row = tested[tested["method"] == "gndl"].iloc[4]
+    crop = trained.pairs.images[trained.pairs.examined_index[row["sample"]]]
+    table, deviation = networks.read(crop)
+    assert deviation is not None and deviation.shape == (512,)
+    for method in networks.methods:
+        own = tested[(tested["method"] == method) & (tested["sample"] == row["sample"])].iloc[0]
+        assert np.allclose(table[method], [own[f"p_{name}"] for name in networks.classes], atol=1e-4)
 
 
-def test_the_painter_skips_what_is_out_of_date() -> None:
-    """Many wishes during one picture make one more picture, and the fine one comes once all is still."""
-    drawn: list[str] = []
-
-    def quick() -> None:
-        drawn.append("quick")
-        time.sleep(0.05)
-
-    painter = Painter(quick, lambda: drawn.append("fine"), lambda error: drawn.append(str(error)))
-    for _ in range(20):
-        painter.ask()
-        time.sleep(0.005)
-    time.sleep(0.8)
-    painter.close()
-    assert drawn[-1] == "fine"
-    assert drawn.count("fine") == 1
-    assert 1 <= drawn.count("quick") <= 6
+def test_the_map_keeps_distances_in_its_plane(trained: Study) -> None:
+    """One point a tested sequence and nothing else; features in a plane are laid out without loss."""
+    explorer = FeatureMap(trained)
+    features, rng = explorer.tested.features(1), np.random.default_rng(3)
+    places = rng.normal(size=(len(features), 2))
+    plane = np.linalg.qr(rng.normal(size=(512, 2)))[0]
+    known = DeviationMap(replace(features, deviation=(places @ plane.T).astype(np.float32)))
+    subjects = trained.folds.test_subjects[1]
+    assert sorted(known.sequence) == sorted(f"{one}_{number}" for one in subjects for number in ("001", "002", "003"))
+    places = places[[features.pairs.tolist().index(pair) for pair in known.pairs]]
+    assert np.allclose(pdist(known.points), pdist(places), atol=1e-4) and known.kept == pytest.approx(1)
+    assert np.allclose(known.place(known.values[2:3])[0], known.points[2], atol=1e-5)
+    order = np.argsort(np.linalg.norm(places - places[2], axis=1)).tolist()
+    assert known.nearest(known.values[2]) == order[:5] and order[0] == 2
+    assert known.nearest(known.values[2], known.sequence[2]) == order[1:6]
 
 
-def test_the_painter_goes_on_after_an_error() -> None:
-    """A picture that fails is reported and does not end the studio."""
-    said: list[str] = []
-
-    def quick() -> None:
-        if not said:
-            raise ValueError("no such face")
-
-    painter = Painter(quick, lambda: said.append("fine"), lambda error: said.append(str(error)))
-    for _ in range(2):
-        painter.ask()
-        time.sleep(0.6)
-    painter.close()
-    assert said[0] == "no such face"
-    assert said[-1] == "fine"
+def test_the_slider_of_the_map_shows_the_face_of_a_point(trained: Study) -> None:
+    """In another fold too."""
+    shown = FeatureMap(trained).widget()
+    fold, face = shown.children[0].children
+    first, (title, sample) = shown.drawn, face.options[-1]
+    face.value = sample
+    assert shown.drawn is not first and title.split(" · ")[1] in texts(shown.drawn)
+    fold.value = 1
+    assert "fold 1" in texts(shown.drawn) and face.value[0] == 1
 
 
-def test_what_is_dear_takes_its_share_of_the_time_only() -> None:
-    """After something that took a while, it is due again only when it makes up its share."""
-    share = Share(0.25)
-    started = time.monotonic()
-    assert share.is_due(started)
-    time.sleep(0.05)
-    share.took(started)
-    assert not share.is_due(time.monotonic())
-    assert share.is_due(time.monotonic() + 0.2)
+def test_every_choice_of_the_sample_explorer_is_followed(trained: Study) -> None:
+    """Another class, subject or fold shows its own sample; what is chosen stays where it still can."""
+    shown = Samples(trained).widget()
+    fold, expression, subject, frame = shown.children[0].children
+    assert shown.controls == {"sample": frame}
+    seen = [shown.drawn]
+    for choice, value in ((expression, "anger"), (subject, subject.options[-1]), (frame, None), (fold, 1)):
+        choice.value = choice.options[-1][1] if value is None else value
+        assert shown.drawn not in seen
+        seen.append(shown.drawn)
+        assert f"{subject.value} · " in texts(shown.drawn) and f"shows {expression.value}" in texts(shown.drawn)
+    assert expression.value == "anger" and subject.value in trained.folds.test_subjects[1]
+    assert texts(shown.drawn).count("baseline: ") == 3
 
 
-def test_bars_and_map_show_every_class_and_stay_inside(reader: LiveReader) -> None:
-    """Each class is named; a face far outside the map is drawn at its edge."""
-    probabilities = {"baseline": np.full(7, 1 / 7), "gndl": np.eye(7)[2]}
-    drawing = svg.bars(probabilities, reader.expressions)
-    assert all(name in drawing for name in reader.expressions)
-    assert "100 %" in drawing
-    assert reader.map is not None
-    drawn = svg.MapDrawing(reader.map, reader.expressions).draw([(0.0, 0.0), (1e6, -1e6)])
-    assert f"cx='{svg.MapDrawing.width - 11:.1f}'" in drawn
-    assert drawn.startswith("<svg")
+def test_a_face_that_may_not_be_shown_is_an_empty_cell(trained: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers stay; a note says how many are left out."""
+    rule = Publishable("ckplus", frozenset(), "nobody may be printed")
+    monkeypatch.setattr(gallery, "may_be_shown", lambda study: rule)
+    for explorer, cells in ((Samples(trained), 4), (FeatureMap(trained), 2)):
+        words = texts(explorer.figure())
+        assert words.count("not shown") >= cells and "6 of 6 subjects left out: nobody may be printed" in words
+        assert not explorer.figure().findobj(lambda artist: type(artist).__name__ == "AxesImage")
 
 
-def test_training_progress_is_read_from_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From nothing to all epochs the share only grows, and each stage is named."""
-    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
-    out = tmp_path / "run"
-    stages = [small_training.progress_of(out)]
-    partial = small_training.tree().with_name(".ckplus.partial")
-    partial.mkdir(parents=True)
-    for k in range(40):
-        (partial / f"{k}.png").touch()
-    stages.append(small_training.progress_of(out))
-    partial.rename(small_training.tree())
-    stages.append(small_training.progress_of(out))
-    for method, lam in (("baseline", "lam-none"), ("gndl", "lam-5")):
-        run = out / "ckplus" / method / lam / "fold-0" / "seed-0"
-        run.mkdir(parents=True)
-        (run / "epochs.csv").write_text("epoch\n" + "1\n" * small_training.small_request(out).settings.train.epochs)
-        stages.append(small_training.progress_of(out))
-    shares = [stage.share for stage in stages]
-    assert shares == sorted(shares)
-    assert shares[-1] == 1.0
-    assert len({stage.stage for stage in stages}) == 3
+def test_predictions_of_other_faces_are_refused(trained: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wrong face would stand next to an answer."""
+    renamed = replace(trained.pairs, frame=[f"x{name}" for name in trained.pairs.frame])
+    monkeypatch.setitem(trained.__dict__, "pairs", renamed)
+    with pytest.raises(GndlError, match="of other faces"):
+        Samples(trained)
 
 
-def test_the_small_training_makes_a_real_study_and_is_found_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(scope="module")
+def panel(trained: Study) -> Any:
+    """The face studio's widget."""
+    return FaceStudio(trained).widget()
+
+
+@pytest.mark.parametrize(("name", "value"), [("emotion", "surprise"), ("yaw", 20.0), ("mouthSmile", 0.9), ("seed", 7)])
+def test_a_control_changes_the_face_and_what_is_said_about_it(panel: Any, name: str, value: Any) -> None:
+    """One picture a change: face, probabilities and the place of the deviation feature."""
+    before = panel.drawn
+    panel.controls[name].value = value
+    assert not np.array_equal(pixels(panel.drawn), pixels(before))
+    assert panel.drawn.axes[1].patches and "this face" in texts(panel.drawn)
+
+
+def test_another_person_brings_their_own_age(panel: Any) -> None:
+    """The sliders of the person move to where the seed has them."""
+    panel.controls["age"].value = 1.0
+    panel.controls["seed"].value = 4
+    assert panel.controls["age"].value == pytest.approx(studio.Studio(4).drawn["age"])
+
+
+def test_one_side_of_the_face_moves_alone_and_reset_takes_all_back(panel: Any) -> None:
+    """The movements say so; the person stays."""
+    panel.move({"emotion": "neutral", "side": studio.LEFT, "mouthSmile": 0.8, "seed": 3, "yaw": 10.0})
+    words = texts(panel.drawn)
+    assert "mouth smile left 0.8" in words and "mouth smile right" not in words
+    next(button for button in panel.children[2].children if button.description.startswith("Reset")).click()
+    assert "Facial actions: none" in texts(panel.drawn) and "synthetic identity 3" in texts(panel.drawn)
+    assert panel.controls["yaw"].value == 0
+
+
+@pytest.mark.parametrize("classes", [("anger", "sleepy", "yawning"), ("0", "1"), ("happiness", "0")])
+def test_a_study_of_other_classes_is_no_error(trained: Study, monkeypatch: pytest.MonkeyPatch, classes: Any) -> None:
+    """The studio offers what it can render, shows the bars of the study's classes and says which it cannot render."""
+    table = pd.DataFrame({"baseline": np.full(len(classes), 1 / len(classes))}, list(classes))
+    networks = SimpleNamespace(classes=classes, methods={}, in_words=lambda: "", read=lambda crop: (table, None))
+    monkeypatch.setattr(studio, "Networks", lambda study: networks)
+    faces = FaceStudio(trained)
+    unknown = ", ".join(name for name in classes if name not in studio.EMOTIONS)
+    assert f"cannot render these classes of the study: {unknown}." in faces.note
+    assert all(name in texts(faces.figure()) for name in classes)
+
+
+def test_without_weights_the_face_is_shown_all_the_same(trained: Study, displayed: list[Any], tmp_path: Path) -> None:
+    """As in a study that was shared: the command that trains again is named."""
+    ignored = shutil.ignore_patterns("*.safetensors")
+    out = Path(shutil.copytree(trained.out, tmp_path / "study", ignore=ignored))
+    study = gndl.open_study("ckplus", data_root=trained.database.root, profile="smoke", out=out, device="cpu")
+    explore.face_studio(study)
+    words, picture = displayed
+    assert "no weights here" in words.data and "gndl study --profile smoke --databases ckplus --ckplus" in words.data
+    assert isinstance(picture, Shown)
+    explore.photograph(study)
+    explore.feature_map(study)
+    assert all(isinstance(one, Markdown) and "gndl " in one.data for one in displayed[2:])
+
+
+def test_without_a_run_every_explorer_says_what_to_do(displayed: list[Any], tmp_path: Path) -> None:
+    """Nothing is rendered, cropped or trained; the studio shows its face."""
+    study = gndl.open_study("mmi", profile="smoke", out=tmp_path / "new", device="cpu")
+    for show in ALL:
+        assert show(study) is None
+    words = [one.data for one in displayed if isinstance(one, Markdown)]
+    assert len(words) == 4 and len(displayed) == 5
+    assert all("`gndl study --profile smoke --databases mmi --out" in one for one in words)
+    assert [path.name for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")] == ["study.json"]
+
+
+def photo(kind: str = "png", shade: int = 120) -> bytes:
+    """A picture file's bytes, 120 × 100."""
+    file = io.BytesIO()
+    Image.new("RGB", (120, 100), (shade, shade, shade)).save(file, kind)
+    return file.getvalue()
+
+
+@pytest.fixture
+def a_face_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the detector: a face in every picture that is not black."""
+    found = FoundEyes(Eyes((40.0, 50.0), (70.0, 52.0)), 1.5, FIRST_ATTEMPT, 1)
+    monkeypatch.setattr(predict, "find_eyes", lambda grey: found if grey.any() else None)
+
+
+def test_a_photo_is_answered_and_not_kept(trained: Study, a_face_at_its_place: None) -> None:
+    """A file without a face or without a picture gets a sentence with its name; the next photo is shown again."""
+    shown = OwnPhotograph(trained).widget()
+    about = {"name": "me.jpg", "type": "", "size": 1, "last_modified": pd.Timestamp(0, tz="UTC")}
+    for content in (photo(), photo("webp")):
+        shown.controls["upload"].value = (about | {"content": memoryview(content)},)
+        assert "me.jpg" in texts(shown.drawn) and shown.controls["upload"].value == ()
+    for content, words in ((photo(shade=0), "me.jpg: no face found"), (b"letter", "me.jpg: cannot be read")):
+        shown.controls["upload"].value = (about | {"content": memoryview(content)},)
+        assert words in shown.drawn and shown.controls["upload"].value == ()
+    assert "rendered faces only" in OwnPhotograph(trained).note
+
+
+def test_in_a_batch_there_are_pictures_and_for_a_reader_widgets(
+    trained: Study, displayed: list[Any], a_face_at_its_place: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Trained once by the package's own functions, in a process of its own, watched to its end, then reused."""
-    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(small_training, "SIZE", replace(small_training.SIZE, subjects=8, sequences=16, labelled=15))
-    tiny = replace(small_training.small_request().settings.train, epochs=1, image_size=32)
-    request = small_training.small_request
-    monkeypatch.setattr(
-        small_training,
-        "small_request",
-        lambda out: replace(request(out), settings=replace(request(out).settings, train=tiny)),
-    )
-    out = tmp_path / "run"
-    assert small_training.trained_small(out) is None
-    small_training.train_small(out, jobs=2)
-    study = small_training.trained_small(out)
-    assert study is not None
-    assert {run.method for run in finished_runs(out)} == {"baseline", "gndl"}
-    assert study.database.source == "rendered"
-    found = live_reader(study)
-    assert found is not None
-    assert "2-" not in found.in_words()
-
-
-def test_a_training_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The offer shows the last line of the log and can be pressed again."""
-    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "a file"))
-    (tmp_path / "a file").write_text("")
-    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
-    offer = TrainingOffer(panel, tmp_path / "run")
-    offer.button.disabled = True
-    offer.watch(small_training.Training(tmp_path / "run"))
-    assert "failed" in offer.words.value
-    assert not offer.button.disabled
-    assert panel.reader is None
-
-
-FIVE_QUESTIONS = {
-    "what were the faces?": ("computed by `gndl render`", "nobody", "no photograph"),
-    "may I quote this accuracy for CK+?": ("no number below may be quoted as a result on CK+",),
-    "does a higher GNDL bar mean that GNDL is better on people?": (
-        "a gap between GNDL and the baseline, either way, describes these renders at most",
-        "no evidence about people",
-    ),
-    "who set the baseline's level, and how?": (
-        "We chose it",
-        "Only the baseline was looked at, never GNDL",
-        "other rendered people",
-    ),
-    "what can I conclude?": ("that the code runs", "what a method does when one known cause is changed"),
-}
-
-
-@pytest.mark.parametrize("question", FIVE_QUESTIONS)
-def test_the_box_answers_what_a_newcomer_asks(question: str) -> None:
-    """Each of the five questions has its answer in the box's own words."""
-    text = what_a_render_can_tell("ckplus")
-    assert all(words in text for words in FIVE_QUESTIONS[question])
-    assert len(text.split()) < 290
-
-
-def test_every_notebook_on_rendered_faces_opens_with_the_box(tiny_study: Path) -> None:
-    """In the executed notebooks the box is the first thing shown, before any number or face."""
-    for name in ("1_databases", "2_training", "6_explore"):
-        for database, title in (("ckplus", "CK+"), ("mmi", "MMI")):
-            notebook = nbformat.read(tiny_study / database / "notebooks" / f"{name}.ipynb", as_version=4)
-            outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-            shown = [output["data"] for output in outputs if "data" in output]
-            assert shown[0]["text/markdown"].startswith(what_a_render_can_tell(database))
-            assert f"{title}, rendered stand-in" in shown[0]["text/markdown"]
-
-
-def test_the_box_is_for_rendered_faces_only(tmp_path: Path) -> None:
-    """Networks of a licensed copy get no sentence about a stand-in of it."""
-    assert "rendered stand-in" in box("ckplus", tmp_path)
-    (tmp_path / "study.json").write_text('{"source": "licensed", "asked": {"settings": {"train": {"epochs": 1}}}}')
-    assert "stand-in" not in box("ckplus", tmp_path)
-
-
-def test_in_batch_the_notebook_is_a_picture_with_the_networks_view(tiny_study: Path) -> None:
-    """papermill gets still pictures of studio and explorers, and no widget; the studio's numbers lie beside it."""
-    notebook = nbformat.read(tiny_study / "ckplus" / "notebooks" / "6_explore.ipynb", as_version=4)
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 1 + 4
-    assert not any("application/vnd.jupyter.widget-view+json" in output.get("data", {}) for output in outputs)
-    table = read_csv(tiny_study / "ckplus" / "figures" / "face_studio.csv", ("method", "class", "probability"))
-    assert set(table["method"]) == {"baseline", "gndl"}
-    assert table.groupby("method")["probability"].sum().round(4).eq(1).all()
-    assert set(table["source"]) == {"rendered"}
-
-
-def test_without_a_study_the_studio_opens_and_begins_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No network is there: the faces are shown all the same, and nothing is rendered, cropped or trained."""
-    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
-    assert open_studio("ckplus", out=tmp_path / "out", small=tmp_path / "small") is None  # nobody sits at a test
-    assert not (tmp_path / "out").exists()
-    assert not (tmp_path / "data").exists()
-
-
-def test_the_studio_is_fast_enough_to_be_dragged() -> None:
-    """From a slider's change to the encoded picture of 224 pixels, eight a second with room for a slow machine."""
-    studio = FaceStudio()
-    torch.set_num_threads(1)
-    state = State(Person(1), Expression("happiness"))
-    studio.show(state, 224)
-    seconds = []
-    for k in range(6):
-        started = time.process_time()
-        studio.show(replace(state, scene=Scene(yaw=float(k))), 224, hurry=True).encoded()
-        seconds.append(time.process_time() - started)
-    assert np.median(seconds) < 1 / 8
-
-
-def test_pictures_shrink_while_they_are_too_slow_and_grow_again(tmp_path: Path) -> None:
-    """On a slow machine the moving picture gets smaller, never the resting one."""
-    panel = StudioPanel(FaceStudio(), tmp_path, alive=False)
-
-    def moving() -> int:
-        panel.draw(hurry=True)
-        return Image.open(io.BytesIO(panel.image.value)).width
-
-    panel._adapt(0.5)
-    small = moving()
-    for _ in range(3):
-        panel._adapt(0.01)
-    assert small < moving() == 224
-    panel.draw()
-    assert Image.open(io.BytesIO(panel.image.value)).width == 448
+    """papermill's notebooks are read without a kernel."""
+    assert [show(trained) for show in ALL] == [None] * 4
+    assert sum(isinstance(one, Shown) for one in displayed) == 4
+    monkeypatch.setattr(widgets, "is_interactive", lambda: True)
+    assert all(isinstance(show(trained), widgets.Explorer) for show in ALL)

@@ -1,125 +1,156 @@
-"""Finding a face and its eyes where there are no landmarks."""
+"""Where a crop is, against points computed by hand; and the eyes of faces that come without landmarks."""
 
 from __future__ import annotations
 
+import cmath
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from gndl import eye_predictor
-from gndl.align import Eyes
-from gndl.errors import GndlError
-from gndl.eye_predictor import PredictorTraining, eye_error, measure, measure_again, training_faces
 from gndl.eyes import (
-    EYES_IN_PATCH,
     FIRST_ATTEMPT,
-    PATCH,
     PREDICTOR,
     SECOND_ATTEMPT,
+    Eyes,
     FaceBox,
     FoundEyes,
+    _sample,
+    cut,
+    eyes_in_crop,
     find_eyes,
     find_faces,
+    geometry_from_eyes,
     locate_eyes,
     main_face,
-    patch_of_eyes,
-)
+)  # fmt: skip
 from gndl.files import hash_file
+from gndl.profiles import CropSettings
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tools"))
+import train_eyes
 
 REAL_FACES = Path(__file__).parents[2] / "shared" / "real-faces" / "images"
+HUNDRED = CropSettings(size=100, eye_distance=0.4, eye_height=0.38)
+point = st.tuples(st.floats(-2000, 2000), st.floats(-2000, 2000))
+
+
+def test_places_in_the_crop_and_in_the_picture_by_hand() -> None:
+    """Eyes 40 of 100 pixels apart at height 38 (pixel edges); a face twice as large; one that lies: down is left."""
+    eyes = eyes_in_crop(HUNDRED)
+    np.testing.assert_allclose([eyes.left, eyes.right], [(29.5, 37.5), (69.5, 37.5)])
+    geometry = geometry_from_eyes(Eyes((100.0, 200.0), (180.0, 200.0)), HUNDRED)
+    assert geometry.scale == pytest.approx(2)
+    np.testing.assert_allclose(geometry.to_source(np.array([[29.5, 37.5], [49.5, 57.5]])), [(100, 200), (140, 240)])
+    lying = geometry_from_eyes(Eyes((100.0, 100.0), (100.0, 140.0)), HUNDRED)
+    np.testing.assert_allclose(lying.to_source(np.array([49.5, 47.5])), (90, 120))
+
+
+def test_eye_centres_are_the_means_of_six_landmarks() -> None:
+    """Points 36 to 41 and 42 to 47, whatever the other 56 are."""
+    points = np.full((68, 2), 1e6)
+    points[36:42] = [(0, 3), (2, 0), (4, 0), (6, 3), (4, 6), (2, 6)]
+    points[42:48] = points[36:42] + np.array([20, 1])
+    assert Eyes.from_landmarks(points) == Eyes((3.0, 3.0), (23.0, 4.0))
+
+
+@settings(max_examples=30, deadline=None)
+@given(left=point, right=point, points=st.lists(point, min_size=1, max_size=5), size=st.integers(16, 512))
+def test_to_crop_inverts_to_source(
+    left: tuple[float, float], right: tuple[float, float], points: list[tuple[float, float]], size: int
+) -> None:
+    """For any two eyes at least four pixels apart; the eyes come to their places."""
+    eyes = Eyes(left, right)
+    if eyes.distance < 4:
+        return
+    crop = CropSettings(size=size)
+    geometry, places = geometry_from_eyes(eyes, crop), eyes_in_crop(crop)
+    np.testing.assert_allclose(geometry.to_source(geometry.to_crop(np.array(points))), points, atol=1e-6)
+    np.testing.assert_allclose(geometry.to_crop(np.array([left, right])), [places.left, places.right], atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.7, 2.0, 7.9])
+@pytest.mark.parametrize("degrees", [0, 25, 90])
+def test_a_cut_reads_where_the_geometry_points(scale: float, degrees: float) -> None:
+    """A smooth ramp, cut at any scale and turn, holds the values at the points that `to_source` gives."""
+    size = 24
+    rows, columns = np.mgrid[0:400, 0:400]
+    ramp = (columns * 0.35 + rows * 0.25).astype(np.uint8)
+    crop = CropSettings(size=size)
+    turn = cmath.rect(scale * crop.eye_distance * size / 2, np.deg2rad(degrees))
+    ends = [complex(200, 200) + side * turn for side in (-1, 1)]
+    geometry = geometry_from_eyes(Eyes(*((end.real, end.imag) for end in ends)), crop)
+    y, x = np.mgrid[0:size, 0:size]
+    source = geometry.to_source(np.stack([x, y], axis=-1))
+    expected = source[..., 0] * 0.35 + source[..., 1] * 0.25 - 0.5  # the ramp is rounded down
+    assert np.abs(cut(ramp, geometry) - expected).max() < 1.2
+
+
+def test_fine_lines_are_averaged_and_the_border_is_repeated() -> None:
+    """Lines one pixel wide, shrunk three times, become an even grey; at the picture's edge no dark frame appears."""
+    lines = np.tile(np.array([[0, 255]], np.uint8), (300, 150))
+    shrunk = cut(lines, geometry_from_eyes(Eyes((120.0, 150.0), (172.8, 150.0)), CropSettings(size=40)))
+    assert np.abs(shrunk.astype(int) - 127).max() < 40
+    picture = np.full((50, 60, 3), (200, 100, 50), np.uint8)
+    crop = cut(picture, geometry_from_eyes(Eyes((0.0, 5.0), (30.0, 5.0)), CropSettings(size=64)))
+    assert (crop == picture[0, 0]).all()
+
+
+@given(
+    st.floats(-0.2, 1.2), st.floats(-0.2, 1.2), st.floats(0.05, 0.9), st.floats(-0.6, 0.6), st.sampled_from([1, 3]),
+    st.booleans(), st.integers(0, 9),
+)  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_reading_a_part_of_the_picture_gives_the_crop_of_the_whole(
+    across: float, down: float, wide: float, turn: float, order: int, colour: bool, seed: int
+) -> None:
+    """Wherever a crop is, also over the edge, its bytes are those of sampling the whole picture by scipy."""
+    image = np.random.default_rng(seed).integers(0, 256, (90, 130, 3) if colour else (90, 130), dtype=np.uint8)
+    middle, half = complex(across * 130, down * 90), 65 * wide * cmath.exp(1j * turn)
+    ends = [middle - half, middle + half]
+    geometry = geometry_from_eyes(Eyes(*((end.real, end.imag) for end in ends)), CropSettings(size=24))
+    factor, shift = geometry.factor, geometry.shift
+    whole, reduced = int(min(geometry.scale, 90, 130)), image
+    if whole > 1:
+        reduced = np.asarray(Image.fromarray(image).reduce(whole))
+        factor, shift = factor / whole, (shift + (0.5 + 0.5j)) / whole - (0.5 + 0.5j)
+    samples = 2 if geometry.scale > 1 else 1
+    fine = _sample(reduced, factor / samples, shift + factor * (0.5 + 0.5j) * (1 / samples - 1), 24 * samples, order)
+    if samples > 1:
+        fine = fine.reshape(24, 2, 24, 2, *fine.shape[2:]).mean(axis=(1, 3))
+    assert np.array_equal(cut(image, geometry, order=order), np.clip(np.rint(fine), 0, 255).astype(np.uint8))
 
 
 @pytest.fixture(scope="module")
 def rendered() -> list[tuple[np.ndarray, Eyes]]:
-    """Pictures of rendered people that the predictor was not trained on, with their true eyes; faces found only."""
-    settings = PredictorTraining(shots=3, cameras=1)
-    faces = [face for person in range(8) for face in training_faces(settings, 2 * 10**6 + person)]
-    found = [(grey, Eyes.from_landmarks(landmarks)) for grey, landmarks in faces if find_faces(grey)]
-    assert len(found) >= 8
-    return found
+    """Two pictures of each of two rendered people, with their true eyes."""
+    from standins import Studio
+
+    pictures = []
+    for seed in range(2):
+        for emotion, yaw in (("neutral", 0.0), ("surprise", 12.0)):
+            studio = Studio(seed=seed).set(emotion=emotion, yaw=yaw)
+            grey = np.asarray(Image.fromarray(studio.render(288)).convert("L"))
+            pictures.append((grey, Eyes.from_landmarks(studio.landmarks - 0.5)))  # from the first pixel's corner
+    return pictures
 
 
-def test_the_shipped_predictor_is_the_one_that_was_measured() -> None:
-    """eyes5.json belongs to eyes5.dat, which is small, and states its error on held-out people."""
-    report = json.loads(PREDICTOR.with_suffix(".json").read_text())
-    assert report["sha256"] == hash_file(PREDICTOR)
-    assert PREDICTOR.stat().st_size < 5_000_000
-    assert report["held_out_faces_found"] > 150
-    assert report["eye_error_mean"] < 0.04 and report["eye_error_95th_percentile"] < 0.08
-    assert report["missed_rate"] < 0.25 and report["false_face_rate"] < 0.02
-
-
-def test_misses_and_false_faces_count_in_the_stated_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Looked for as in use: no face is a miss, eyes elsewhere are a false face, the rest gives the error."""
-    landmarks = np.zeros((68, 2))
-    landmarks[36:42], landmarks[42:48] = (100, 100), (140, 100)
-    faces = [(np.full((8, 8), number, np.uint8), landmarks) for number in range(4)]
-    answers = {
-        0: FoundEyes(Eyes((100.0, 102.0), (140.0, 102.0)), 1.0, FIRST_ATTEMPT, 1),
-        1: FoundEyes(Eyes((104.0, 100.0), (144.0, 100.0)), 1.0, SECOND_ATTEMPT, 1),
-        2: FoundEyes(Eyes((20.0, 200.0), (60.0, 200.0)), 1.0, FIRST_ATTEMPT, 1),
-        3: None,
-    }
-    monkeypatch.setattr(eye_predictor, "training_faces", lambda *_: iter(faces))
-    monkeypatch.setattr(eye_predictor, "find_eyes", lambda grey, *, predictor: answers[int(grey[0, 0])])
-    assert measure(PredictorTraining(held_out=2, jobs=1)) == {
-        "held_out_faces": 8,
-        "held_out_faces_found": 4,
-        "missed_rate": 0.25,
-        "false_face_rate": 0.25,
-        "second_attempt_rate": 0.25,
-        "eye_error_mean": 0.075,
-        "eye_error_95th_percentile": 0.1,
-        "eye_error_largest": 0.1,
-    }
-    (tmp_path / "eyes5.dat").write_bytes(PREDICTOR.read_bytes())
-    report = json.loads(PREDICTOR.with_suffix(".json").read_text())
-    (tmp_path / "eyes5.json").write_text(json.dumps(report))
-    with pytest.raises(GndlError, match="belongs to another predictor"):
-        measure_again(PredictorTraining(seed=6, jobs=1, out=tmp_path / "eyes5.dat"))
-    measure_again(PredictorTraining(jobs=1, out=tmp_path / "eyes5.dat"))
-    renewed = json.loads((tmp_path / "eyes5.json").read_text())
-    assert renewed["eye_error_mean"] == 0.075 and renewed["settings"] == report["settings"]
-    assert (tmp_path / "eyes5.dat").read_bytes() == PREDICTOR.read_bytes()
-
-
-def test_eyes_of_people_never_trained_on_are_found(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
-    """The typical error is a few hundredths of the eyes' distance."""
-    errors = []
+def test_the_eyes_of_rendered_people_are_found(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
+    """Within a few hundredths of the eyes' distance; a larger, lower box moves them by less than one."""
+    errors, moves = [], []
     for grey, true in rendered:
-        found = find_eyes(grey)
-        assert found is not None
-        errors.append(eye_error(found.eyes, true))
-    assert np.median(errors) < 0.04
-
-
-def test_eyes_do_not_follow_the_detectors_box(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
-    """A box that is 6 % larger and 3 % lower moves the eyes by less than a hundredth of their distance."""
-    moves = []
-    for grey, _ in rendered:
-        face = main_face(find_faces(grey))
+        found, faces = find_eyes(grey), find_faces(grey)
+        assert found is not None and found == find_eyes(grey.copy())
+        errors.append(train_eyes.eye_error(found.eyes, true))
+        face = main_face(faces)
         other = FaceBox(face.x, face.y + 0.03 * face.side, face.side * 1.06, face.score)
-        moves.append(eye_error(locate_eyes(grey, other), locate_eyes(grey, face)))
-    assert np.median(moves) < 0.01
-
-
-def test_an_enlarged_picture_gives_enlarged_places(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
-    """Resolution changes the units and nothing else."""
-    grey = rendered[0][0]
-    large = np.asarray(Image.fromarray(grey).resize((grey.shape[1] * 3, grey.shape[0] * 3), Image.Resampling.BICUBIC))
-    small_eyes, large_eyes = find_eyes(grey), find_eyes(large)
-    assert small_eyes is not None and large_eyes is not None
-    expected = Eyes(*[(3 * x + 1, 3 * y + 1) for x, y in (small_eyes.eyes.left, small_eyes.eyes.right)])
-    assert eye_error(large_eyes.eyes, expected) < 0.03
-
-
-def test_the_same_picture_gives_the_same_eyes(rendered: list[tuple[np.ndarray, Eyes]]) -> None:
-    """Nothing random is left in use."""
-    grey = rendered[1][0]
-    assert find_eyes(grey) == find_eyes(grey.copy())
+        moves.append(train_eyes.eye_error(locate_eyes(grey, other), found.eyes))
+    assert np.median(errors) < 0.04 and np.median(moves) < 0.01
 
 
 def test_nothing_is_found_where_there_is_no_face() -> None:
@@ -128,34 +159,45 @@ def test_nothing_is_found_where_there_is_no_face() -> None:
     assert find_eyes(np.full((120, 160), 130, np.uint8)) is None
 
 
-def test_the_main_face_is_the_largest_of_the_sure_ones() -> None:
-    """A large but doubtful face gives way to a smaller sure one; of two sure ones the larger is taken."""
-    sure, small, doubtful = FaceBox(0, 0, 80, 2.0), FaceBox(0, 0, 60, 2.2), FaceBox(0, 0, 200, 0.2)
-    assert main_face([doubtful, sure, small]) == sure
+def test_the_main_face_is_the_largest_of_the_clear_ones() -> None:
+    """A large but doubtful face loses to a smaller clear one; of two clear ones the larger is taken."""
+    clear, small, doubtful = FaceBox(0, 0, 80, 2.0), FaceBox(0, 0, 60, 2.2), FaceBox(0, 0, 200, 0.2)
+    assert main_face([doubtful, clear, small]) == clear
 
 
-def test_an_aligned_patch_has_the_eyes_at_their_places() -> None:
-    """A change turns and scales about the patch's middle; a shift is in pixels of the patch."""
-    eyes = Eyes((50.0, 60.0), (90.0, 64.0))
-    geometry = patch_of_eyes(eyes)
-    np.testing.assert_allclose(
-        geometry.to_crop(np.array([eyes.left, eyes.right])), [EYES_IN_PATCH.left, EYES_IN_PATCH.right]
-    )
-    changed = patch_of_eyes(eyes, 1.1 + 0.1j, 5 - 2j)
-    middle = np.array([(PATCH - 1) / 2, (PATCH - 1) / 2])
-    np.testing.assert_allclose(changed.to_source(middle), geometry.to_source(middle + np.array([5, -2])))
+def test_the_shipped_predictor_is_the_one_that_was_measured() -> None:
+    """eyes5.json belongs to eyes5.dat and states its error on held-out people."""
+    report = json.loads(PREDICTOR.with_suffix(".json").read_text())
+    assert report["sha256"] == hash_file(PREDICTOR) and report["held_out_faces_found"] > 150
+    assert report["eye_error_mean"] < 0.04 and report["eye_error_95th_percentile"] < 0.08
+    assert report["missed_rate"] < 0.25 and report["false_face_rate"] < 0.02
+
+
+def test_misses_and_false_faces_count_in_the_stated_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No face is a miss, eyes elsewhere are a false face, the others give the error."""
+    landmarks = np.zeros((68, 2))
+    landmarks[36:42], landmarks[42:48] = (100, 100), (140, 100)
+    faces = [(np.full((8, 8), number, np.uint8), landmarks) for number in range(4)]
+    answers = {
+        0: FoundEyes(Eyes((100.0, 102.0), (140.0, 102.0)), 1.0, FIRST_ATTEMPT, 1),
+        1: FoundEyes(Eyes((104.0, 100.0), (144.0, 100.0)), 1.0, SECOND_ATTEMPT, 1),
+        2: FoundEyes(Eyes((20.0, 200.0), (60.0, 200.0)), 1.0, FIRST_ATTEMPT, 1),
+    }
+    monkeypatch.setattr(train_eyes, "training_faces", lambda *_: iter(faces))
+    monkeypatch.setattr(train_eyes, "find_eyes", lambda grey, *, predictor: answers.get(int(grey[0, 0])))
+    measured = train_eyes.measure(train_eyes.PredictorTraining(held_out=2, jobs=1))
+    assert list(measured.values()) == [8, 4, 0.25, 0.25, 0.25, 0.075, 0.1, 0.1]
 
 
 @pytest.mark.real_faces
-def test_every_real_photograph_has_its_eyes_found() -> None:
+def test_the_eyes_of_every_real_photograph_are_found() -> None:
     """48 photographs of eight people, glasses, winks and side light included: roll and distance are plausible."""
     if not REAL_FACES.is_dir():
         pytest.skip(f"the photographs are not part of the project; expected in {REAL_FACES}")
     distances: dict[str, list[float]] = {}
     for path in sorted(REAL_FACES.glob("*.png")):
         found = find_eyes(np.asarray(Image.open(path).convert("L")))
-        assert found is not None, path.name
-        assert found.faces == 1, path.name
+        assert found is not None and found.faces == 1, path.name
         (left, top), (right, bottom) = found.eyes.left, found.eyes.right
         assert abs(np.degrees(np.arctan2(bottom - top, right - left))) < 12, path.name
         distances.setdefault(path.name[:9], []).append(found.eyes.distance)

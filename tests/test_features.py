@@ -9,64 +9,67 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from planted_features import planted_study
+from conftest import open_trained
+from planted import SequenceMean
 from torch import Tensor, nn
 
-from gndl.analysis.ensure import ensure_run, folds_with_weights, has_weights, one_run, retrained_folder
-from gndl.analysis.features import FoldFeatures, fold_features, trained_network
-from gndl.errors import GndlError
+import gndl
+from gndl.analysis import features
+from gndl.analysis.features import FoldFeatures
+from gndl.files import GndlError
 from gndl.methods import MethodSettings
 from gndl.model import Method, Output
-from gndl.prepare import Prepared
-from gndl.runs import find_finished, fit_run, plan_runs
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Baseline and GNDL trained for one epoch on one fold; not to be written to."""
-    made = planted_study(tmp_path_factory.mktemp("planted"), folds=1)
-    for run in plan_runs(made):
-        fit_run(made, run)
-    return made
+def study(trained_study: Path) -> gndl.Study:
+    """Baseline and GNDL, one epoch on folds 0 and 1; not to be written to."""
+    return open_trained(trained_study)
 
 
 @pytest.fixture(scope="module")
-def features(study: Prepared) -> dict[str, FoldFeatures]:
-    """Both methods' features of the fold."""
-    return {method: fold_features(study, method, None, 0) for method in ("gndl", "baseline")}
+def own(study: gndl.Study) -> FoldFeatures:
+    """GNDL's features of fold 0."""
+    return features.of_fold(study)
+
+
+@pytest.fixture
+def copied(trained_study: Path, tmp_path: Path) -> gndl.Study:
+    """The same study in another folder, whose files may be changed."""
+    shutil.copytree(trained_study / "study", tmp_path / "study")
+    return gndl.open_study(
+        "ckplus", data_root=trained_study / "ckplus", profile="smoke", out=tmp_path / "study", device="cpu", jobs=1
+    )
 
 
 @pytest.mark.parametrize("method", ["gndl", "baseline"])
-def test_probabilities_are_those_of_the_predictions_to_the_last_digit(
-    study: Prepared, features: dict[str, FoldFeatures], method: str
-) -> None:
+def test_probabilities_are_those_of_the_predictions_to_the_last_digit(study: gndl.Study, method: str) -> None:
     """The same network in the same precision and batches: the same float32 as in predictions.csv."""
-    own = features[method]
-    table = pd.read_csv(own.run.folder / "predictions.csv")
+    own = features.of_fold(study, method, 1)
+    table = pd.read_csv(features.run_of(study, method, 1).folder / "predictions.csv")
     written = table[[f"p_{name}" for name in own.expressions]].to_numpy(np.float32)
     assert np.array_equal(own.probabilities, written)
-    assert table["sample"].tolist() == own.pairs.tolist() and table["truth"].tolist() == own.truth.tolist()
-    assert set(own.subject) == {"S000", "S001"} and own.note == ""
+    assert own.samples["sample"].tolist() == table["sample"].tolist()
+    assert own.samples[["truth", "predicted"]].equals(table[["truth", "predicted"]])
+    assert set(own.subject) == set(study.folds.test_subjects[1])
 
 
-def test_a_deviation_is_what_the_generator_leaves(features: dict[str, FoldFeatures]) -> None:
+def test_a_deviation_is_what_the_generator_leaves(study: gndl.Study, own: FoldFeatures) -> None:
     """Eq. 7, and its twin with the real neutral feature; the baseline has neither generator nor deviation."""
-    own = features["gndl"]
-    assert own.f_gen is not None and own.deviation is not None and own.f_exam.shape == (12, 512)
+    assert own.f_gen is not None and own.deviation is not None and own.f_exam.shape == (len(own), 512)
     assert np.array_equal(own.deviation, own.f_exam - own.f_gen)
     assert np.array_equal(own.deviation_real, own.f_exam - own.f_neu)
-    assert features["baseline"].f_gen is None and features["baseline"].deviation is None
-    assert features["baseline"].probabilities_real is None
+    assert list(own.by_name) == ["F_exam", "deviation", "deviation, real neutral", "G(F_exam)", "F_neu"]
+    baseline = features.of_fold(study, "baseline")
+    assert list(baseline.by_name) == ["F_exam", "F_neu"] and baseline.probabilities_real is None
 
 
-def test_the_gallery_holds_every_neutral_crop_once(study: Prepared, features: dict[str, FoldFeatures]) -> None:
-    """Six crops of six subjects; each sample's own is the feature that the network gives its neutral face."""
-    own = features["gndl"]
-    assert own.gallery_crop.tolist() == list(range(6)) and own.gallery_subject.tolist() == [f"S00{k}" for k in range(6)]
+def test_the_gallery_holds_every_neutral_crop_once(study: gndl.Study, own: FoldFeatures) -> None:
+    """Each sample's own neutral feature is what the network gives its neutral face, and the classifier its answer."""
+    assert len(own.gallery) == len(np.unique(study.pairs.neutral_index))
     assert own.gallery_subject[own.own].tolist() == own.subject.tolist()
-    network = trained_network(study, ensure_run(study, "gndl", None, 0))
-    data = study.pairs.on("cpu", 32)
-    batch = next(data.evaluation_batches(own.pairs, 64, with_neutral=True))
+    network = features.load_network(study, features.run_of(study, "gndl", 0))
+    batch = next(study.pairs.on("cpu", 16).evaluation_batches(own.pairs, 64, with_neutral=True))
     assert batch.neutral is not None
     with torch.no_grad():
         expected = network(batch.neutral).f_exam.numpy()
@@ -75,57 +78,36 @@ def test_the_gallery_holds_every_neutral_crop_once(study: Prepared, features: di
     assert own.probabilities_real is not None and np.allclose(own.probabilities_real, real, atol=1e-4)
 
 
-def copied(study: Prepared, folder: Path) -> Prepared:
-    """The same study in another folder, whose files may be changed."""
-    shutil.copytree(study.request.out, folder / "study")
-    return planted_study(folder / "study", folds=1)
+def test_what_is_missing_is_named_with_the_command_that_helps(copied: gndl.Study) -> None:
+    """A fold that was never run, an imported method, and a run without weights: each its own sentence."""
+    assert features.has_weights(copied, "gndl", 0) and not features.has_weights(copied, "gndl", 2)
+    with pytest.raises(GndlError, match=r"fold 2 is not trained yet: study.train\(\['gndl'\], folds=\[2\]\)"):
+        features.of_fold(copied, "gndl", 2)
+    with pytest.raises(GndlError, match="imported"):
+        features.of_fold(copied, "imported-poster")
+    assert not features.has_weights(copied, "imported-poster", 0)
+    (features.run_of(copied, "gndl", 0).folder / "weights.safetensors").unlink()
+    assert not features.has_weights(copied, "gndl", 0) and features.has_weights(copied, "gndl")
+    with pytest.raises(GndlError, match="gndl train --profile smoke --databases ckplus --methods gndl --only-folds 0"):
+        features.of_fold(copied, "gndl", 0)
 
 
-def test_a_run_without_weights_is_trained_again_beside_the_data(
-    study: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is said which run; predictions come out the same; the study stays as it is; a second call trains nothing."""
-    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
-    own = copied(study, tmp_path)
-    run = one_run(own, "gndl", None, 0)
-    (run.folder / "weights.safetensors").unlink()
-    before = {path: path.read_bytes() for path in run.folder.iterdir()}
-    assert not has_weights(own, run) and folds_with_weights(own, "gndl", None) == ()
-    ensured = ensure_run(own, "gndl", None, 0)
-    assert "gndl λ=5 fold 0: its weights are not kept" in capsys.readouterr().out
-    finished = find_finished(own, run)
-    assert finished is not None and ensured.folder == retrained_folder(finished)
-    assert ensured.folder.is_relative_to(tmp_path / "data") and "the same predictions" in ensured.note
-    assert {path: path.read_bytes() for path in run.folder.iterdir()} == before
-    assert has_weights(own, run) and folds_with_weights(own, "gndl", None) == (0,)
-    written = (ensured.folder / "run.json").stat().st_mtime_ns
-    assert ensure_run(own, "gndl", None, 0) == ensured and capsys.readouterr().out == ""
-    assert (ensured.folder / "run.json").stat().st_mtime_ns == written
-
-    # Predictions of another processor: one answer and every probability a little off.
-    table = pd.read_csv(run.folder / "predictions.csv")
-    names = [f"p_{name}" for name in own.pairs.expressions]
-    table[names] += 0.25
-    table.loc[3, "predicted"] = next(name for name in own.pairs.expressions if name != table.loc[3, "predicted"])
-    table.to_csv(run.folder / "predictions.csv", index=False)
-    note = ensure_run(own, "gndl", None, 0).note
-    assert "1 of 12 predictions differ, probabilities by at most 0.25" in note and "second training" in note
-
-
-def test_a_missing_run_is_trained_in_its_place(
-    study: Prepared, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Fold 2 is not among those that the study runs; asked for, it is trained, and enters accuracy.csv."""
-    own = copied(study, tmp_path)
-    ensured = ensure_run(own, "baseline", None, 2)
-    assert "baseline fold 2: is not in this study yet" in capsys.readouterr().out
-    assert ensured.folder == own.folder / "baseline/lam-none/fold-2/seed-0" and ensured.note == ""
-    accuracy = pd.read_csv(own.request.out / "accuracy.csv")
-    assert ((accuracy["method"] == "baseline") & (accuracy["fold"] == 2)).sum() == 1
+def test_a_packed_record_has_no_weights(trained_study: Path, tmp_path: Path) -> None:
+    """Its runs are named as the study names them, and a network is asked for in vain."""
+    gndl.results.pack(trained_study / "study", tmp_path / "record")
+    record = gndl.open_study(
+        "ckplus", data_root=trained_study / "ckplus", profile="smoke", out=tmp_path / "record", device="cpu"
+    )
+    studies = (record, open_trained(trained_study))
+    keys = [features.identity_key(study, features.run_of(study, "gndl", 0)) for study in studies]
+    assert keys[0] == keys[1] != ""
+    assert not features.has_weights(record, "gndl", 0)
+    with pytest.raises(GndlError, match="records and shared studies have none"):
+        features.of_fold(record)
 
 
 class Small(Method):
-    """A method of one's own with eight channels, a generator, and no deviation: half the feature is its guess."""
+    """Your own method with eight channels, a generator, and no deviation: half the feature is its guess."""
 
     def __init__(self, n_classes: int, depth: int = 2) -> None:
         super().__init__()
@@ -139,12 +121,28 @@ class Small(Method):
         return Output(logits=self.classifier(f_exam), f_exam=shown, f_gen=0.5 * shown)
 
 
-def test_a_method_of_ones_own_needs_nothing_but_its_output(study: Prepared, tmp_path: Path) -> None:
+def test_your_own_method_needs_nothing_but_its_output(copied: gndl.Study) -> None:
     """Any number of channels; the deviation is what its generator leaves; other shapes are refused in words."""
-    own = copied(study, tmp_path)
-    found = fold_features(own, MethodSettings("small", "small", Small), None, 0)
-    assert found.f_exam.shape == (12, 8) and found.gallery.shape == (6, 8) and found.probabilities_real is None
-    assert found.f_gen is not None and found.deviation is not None
-    assert np.allclose(found.deviation, found.f_exam / 2)
-    with pytest.raises(GndlError, match=r"shape \(12, 8, 1\) as f_exam"):
-        fold_features(own, MethodSettings("deep", "deep", Small, {"depth": 3}), None, 0)
+    small, deep = MethodSettings("small", "small", Small), MethodSettings("deep", "deep", Small, {"depth": 3})
+    for method in (small, deep):
+        copied.fit(features.run_of(copied, method, 0))
+    found = features.of_fold(copied, small)
+    assert found.f_exam.shape == (len(found), 8) and found.gallery.shape[1] == 8 and found.probabilities_real is None
+    assert found.deviation is not None and np.allclose(found.deviation, found.f_exam / 2)
+    with pytest.raises(GndlError, match=r"shape \(\d+, 8, 1\) as f_exam"):
+        features.of_fold(copied, deep)
+
+
+def test_a_method_of_whole_sequences_is_given_them_as_when_it_was_tested(copied: gndl.Study) -> None:
+    """The probabilities are those of predictions.csv, in whatever order pairs are asked for."""
+    method = MethodSettings("by-mean", "by-mean", SequenceMean, whole_sequences=True)
+    run = features.run_of(copied, method, 0)
+    copied.fit(run)
+    own, table = features.of_fold(copied, method), pd.read_csv(run.folder / "predictions.csv")
+    assert np.array_equal(own.probabilities, table[[f"p_{name}" for name in own.expressions]].to_numpy(np.float32))
+    data, settings = copied.pairs.on("cpu", 16), copied.train_settings
+    order = np.random.default_rng(0).permutation(len(own))
+    mixed = features.outputs(features.load_network(copied, run), data, own.pairs[order], settings)
+    assert np.allclose(mixed.logits.softmax(1), own.probabilities[order], atol=1e-6)
+    assert np.allclose(mixed.f_exam, own.f_exam[order], atol=1e-6)
+    assert own.gallery.shape == (len(np.unique(copied.pairs.neutral_index)), 3)

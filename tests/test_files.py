@@ -1,78 +1,123 @@
-"""Files appear whole, hashes stay what they are, and no name of a file is too odd for either."""
+"""Files appear whole or not at all, hashes never change, and no file name is too odd for either."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from filelock import FileLock
 
-from gndl.files import hash_file, hash_json, is_locked, locked, locked_if_free, write_json
-from gndl.source_hashes import hash_sources
-
-NO_UTF8 = os.fsdecode(b"M\xfcller") if sys.platform == "linux" else "Müller"
-"""A folder's name in Latin-1, as old archives hold them; elsewhere the system does not let it be made."""
+from gndl import files
+from gndl.files import atomic_write, hash_json, is_locked, locked, locked_if_free, write_csv, write_json, write_text
 
 
-def test_hashes_of_json_are_what_they_always_were() -> None:
-    """Runs, crops and pairs of earlier versions keep their hashes; keys are sorted, text is UTF-8."""
-    assert hash_json({"b": [1, 0.5, None], "a": "anger"}) == (
-        "c9b2b6002b8c97c946e35b88d5d09bcd8a726671f0891c105823948dfca3e1bd"
-    )
-    assert hash_json({"λ": "Müller"}) == ("32d7dc30cf90b15d45220e3d3dd8e3756cd2acdd3393236607e64a43cfcafcec")
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.csv", "old")
+    with pytest.raises(ValueError, match="interrupted"), atomic_write(tmp_path / "a.csv") as temporary:
+        temporary.write_text("half")
+        raise ValueError("interrupted")
+    assert (tmp_path / "a.csv").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
 
 
-def test_a_name_that_is_no_utf8_can_be_hashed_and_written(tmp_path: Path) -> None:
-    """Two such names have two hashes, and JSON gives them back; other text is written as it reads."""
+def test_a_folder_appears_as_one(tmp_path: Path) -> None:
+    for fails in (True, False):
+        try:
+            with atomic_write(tmp_path / "crops") as temporary:
+                temporary.mkdir()
+                (temporary / "images.npy").touch()
+                assert not (tmp_path / "crops").exists()
+                if fails:
+                    raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            assert not list(tmp_path.iterdir())
+    assert [path.name for path in (tmp_path / "crops").iterdir()] == ["images.npy"]
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path: Path) -> None:
+    """The system's own error names none."""
+    with pytest.raises(OSError, match=r"No space left on device: '.*run\.json'"), atomic_write(tmp_path / "run.json"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_hashes_of_json_are_those_of_version_1() -> None:
+    """Runs, crops and pairs keep their hashes; keys are sorted, text is UTF-8."""
+    known = "c9b2b6002b8c97c946e35b88d5d09bcd8a726671f0891c105823948dfca3e1bd"
+    assert hash_json({"b": [1, 0.5, None], "a": "anger"}) == known
+    assert hash_json({"λ": "Müller"}) == "32d7dc30cf90b15d45220e3d3dd8e3756cd2acdd3393236607e64a43cfcafcec"
+
+
+def test_a_name_that_is_not_utf8_is_hashed_and_read_back(tmp_path: Path) -> None:
     one, other = os.fsdecode(b"M\xfcller"), os.fsdecode(b"M\xf6ller")
     assert hash_json([one]) != hash_json([other])
     write_json(tmp_path / "names.json", [one, "Müller, λ"])
-    assert json.loads((tmp_path / "names.json").read_text(encoding="utf-8")) == [one, "Müller, λ"]
-    assert "Müller, λ" in (tmp_path / "names.json").read_text(encoding="utf-8")
+    text = (tmp_path / "names.json").read_text(encoding="utf-8")
+    assert json.loads(text) == [one, "Müller, λ"] and "Müller, λ" in text
+    write_csv(pd.DataFrame({"frame": [one]}), tmp_path / "names.csv")
+    assert (tmp_path / "names.csv").read_bytes() == b"frame\nM\xfcller\n"
 
 
-def test_sources_in_a_folder_whose_name_is_no_utf8_are_hashed_and_remembered(tmp_path: Path) -> None:
-    """The second time nothing is read again."""
-    picture = tmp_path / NO_UTF8 / "face.png"
-    picture.parent.mkdir()
-    picture.write_bytes(b"pixels")
-    memory = tmp_path / "memory.json"
-    assert hash_sources([picture], memory) == {picture: hash_file(picture)}
-    before = memory.stat().st_mtime_ns
-    assert hash_sources([picture], memory) == {picture: hash_file(picture)}
-    assert memory.stat().st_mtime_ns == before
-
-
-def test_a_lock_that_is_taken_is_not_waited_for(tmp_path: Path) -> None:
-    """Of two that ask at once one has it; what a lock leaves behind is nothing."""
+def test_a_lock_that_is_held_is_seen_and_not_waited_for(tmp_path: Path) -> None:
     with locked_if_free(tmp_path / "run") as first, locked_if_free(tmp_path / "run") as second:
         assert (first, second) == (True, False)
         assert is_locked(tmp_path / "run") and not is_locked(tmp_path / "other")
     assert not is_locked(tmp_path / "run") and not list(tmp_path.iterdir())
 
 
-def test_a_lock_file_that_lies_about_holds_nobody(tmp_path: Path) -> None:
-    """As a killed process leaves it; asking whether it is locked removes it."""
+def test_a_lock_file_left_by_a_killed_process_is_harmless(tmp_path: Path) -> None:
     (tmp_path / ".run.lock").touch()
-    assert not is_locked(tmp_path / "run") and not list(tmp_path.iterdir())
+    assert not is_locked(tmp_path / "run")
+    with locked(tmp_path / "run"):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_file_that_another_node_removed_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On NFS the system calls its handle stale; the second try has the lock, and other errors are not swallowed."""
+def test_a_lock_file_removed_by_another_node_is_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS calls its handle stale; the second try succeeds, and other errors are not swallowed."""
     errors = [OSError(errno.ESTALE, "Stale file handle"), OSError(errno.EIO, "Input/output error")]
     acquire = FileLock.acquire
 
-    def stale(lock: FileLock, *words: object, **options: object) -> object:
+    def stale(lock: FileLock) -> object:
         if errors:
             raise errors.pop(0)
-        return acquire(lock, *words, **options)  # type: ignore[arg-type]
+        return acquire(lock)
 
     monkeypatch.setattr(FileLock, "acquire", stale)
     with pytest.raises(OSError, match="Input/output error"), locked(tmp_path / "run"):
         raise AssertionError("the lock is not held")
     with locked(tmp_path / "run"):
         assert (tmp_path / ".run.lock").exists()
+
+
+def test_data_and_crops_follow_their_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GNDL_CROPS", raising=False)
+    monkeypatch.setenv("GNDL_DATA", str(tmp_path / "data"))
+    assert files.standin_folder("quick", "mmi") == tmp_path / "data" / "standins" / "quick" / "mmi"
+    assert files.crops_folder() == tmp_path / "data" / "crops"
+    monkeypatch.setenv("GNDL_CROPS", str(tmp_path / "node"))
+    assert files.crops_folder() == tmp_path / "node"
+    monkeypatch.delenv("GNDL_DATA")
+    assert files.shown_path(files.data_folder()) == "data", "relative to the repository"
+    assert files.shown_path(tmp_path) == str(tmp_path)
+
+
+def test_progress_in_a_log_is_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """pytest's standard error is not a terminal; nothing is drawn over."""
+    assert sum(files.progress(range(5), "Counting")) == 10
+    assert "\r" not in capsys.readouterr().err
+    assert files.counted(1, "clip") == "1 clip" and files.counted(3000, "frame") == "3,000 frames"
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next_write_and_nothing_else(tmp_path: Path) -> None:
+    path, left = tmp_path / "run.json", tmp_path / ".run.0123abcd.json"
+    for file in (left, tmp_path / ".run.4567cdef.json", tmp_path / ".others.0123abcd.json"):
+        file.write_text("half")
+    for old in (left, tmp_path / ".others.0123abcd.json"):
+        os.utime(old, (0, 0))
+    write_text(path, "whole")
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert names == [".others.0123abcd.json", ".run.4567cdef.json", "run.json"]

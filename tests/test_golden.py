@@ -12,15 +12,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from planted import planted_pairs
+from planted import like_golden, planted_pairs
 from safetensors.numpy import load_file
 
-from gndl.crop import prepare_crops
+from gndl.crops import prepare_crops
 from gndl.databases import read_database
 from gndl.folds import deal_folds
 from gndl.profiles import CropSettings, TrainSettings
 from gndl.train import fit
 
+pytestmark = [pytest.mark.golden, like_golden]
 GOLDEN = json.loads((Path(__file__).parent / "golden.json").read_text(encoding="utf-8"))
 
 

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gndl.errors import GndlError
+from gndl.files import GndlError
 from gndl.methods import build_method
 from gndl.model import GNDL, Losses, NeutralFeatureGenerator, Output, SeparateBatchNorm2d
 
 BATCH = 3
+Faces = tuple[Tensor, Tensor]
 
 
 @pytest.fixture(scope="module")
-def faces() -> tuple[Tensor, Tensor]:
+def faces() -> Faces:
     """Examined and neutral faces (3, 3, 48, 48), of different brightness and contrast, in float64."""
     generator = torch.Generator().manual_seed(5)
     examined = torch.randn(BATCH, 3, 48, 48, generator=generator, dtype=torch.float64)
@@ -30,12 +31,12 @@ def watched(network: nn.Module, layer: str, *inputs: Tensor) -> tuple[Tensor, Te
     )
     network(*inputs)
     handle.remove()
-    assert len(seen) == 1, "the two groups pass through the layer at once"
+    assert len(seen) == 1, "both groups pass through the layer together"
     return seen[0]
 
 
 def moved(network: GNDL, layer: str) -> nn.BatchNorm2d:
-    """Give a batch-norm γ, β and running statistics that no default hides behind."""
+    """Give a batch-norm γ, β and running statistics that differ from the defaults."""
     norm = network.get_submodule(layer)
     assert isinstance(norm, nn.BatchNorm2d)
     generator = torch.Generator().manual_seed(7)
@@ -47,7 +48,7 @@ def moved(network: GNDL, layer: str) -> nn.BatchNorm2d:
 
 
 @pytest.mark.parametrize("layer", ["backbone.bn1", "backbone.layer2.0.bn2", "backbone.layer4.1.bn2"])
-def test_joint_batch_norm_in_training_is_equations_4_to_6(faces: tuple[Tensor, Tensor], layer: str) -> None:
+def test_joint_batch_norm_in_training_is_equations_4_to_6(faces: Faces, layer: str) -> None:
     """Mean and variance over the 2M images and all positions, per channel, by hand in float64 (L4)."""
     network = build_method("gndl", 7, 5.0).double().train()
     norm = moved(network, layer)
@@ -67,7 +68,7 @@ def test_joint_batch_norm_in_training_is_equations_4_to_6(faces: tuple[Tensor, T
         torch.testing.assert_close(norm.running_var[channel], 0.9 * running_var[channel] + 0.1 * unbiased)
 
 
-def test_batch_norm_in_evaluation_uses_the_running_statistics(faces: tuple[Tensor, Tensor]) -> None:
+def test_batch_norm_in_evaluation_uses_the_running_statistics(faces: Faces) -> None:
     """Eq. 6 with running mean and variance, on the examined faces alone (L5)."""
     network = build_method("gndl", 7, 5.0).double().eval()
     norm = moved(network, "backbone.bn1")
@@ -79,7 +80,7 @@ def test_batch_norm_in_evaluation_uses_the_running_statistics(faces: tuple[Tenso
         torch.testing.assert_close(y[:, channel], expected, rtol=1e-10, atol=1e-10)
 
 
-def test_without_joint_norm_each_group_has_its_own_statistics(faces: tuple[Tensor, Tensor]) -> None:
+def test_without_joint_norm_each_group_has_its_own_statistics(faces: Faces) -> None:
     """joint_norm=False: two means in training, two running means, evaluation by the examined ones (L4)."""
     network = build_method("gndl-no-joint-norm", 7, 5.0).double().train()
     norm = network.get_submodule("backbone.bn1")
@@ -147,7 +148,7 @@ def losses_by_hand(output: Output, labels: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @pytest.mark.parametrize(("variant", "divisor"), [("gndl", BATCH * 512), ("gndl-channel-sum", BATCH), ("gndl-sum", 1)])
-def test_losses_are_equations_8_to_11(faces: tuple[Tensor, Tensor], variant: str, divisor: int) -> None:
+def test_losses_are_equations_8_to_11(faces: Faces, variant: str, divisor: int) -> None:
     """L_cls, L_neu in each reading of L2, and L_total = L_cls + λ L_neu, by hand; Eq. 7 and 10 for the logits."""
     network = build_method(variant, 7, 2.5).double().train()
     output: Output = network(*faces)
@@ -163,21 +164,7 @@ def test_losses_are_equations_8_to_11(faces: tuple[Tensor, Tensor], variant: str
     torch.testing.assert_close(losses.total, cls + 2.5 * differences.sum() / divisor)
 
 
-@pytest.mark.parametrize("variant", ["gndl", "gndl-no-joint-norm", "gndl-no-bias", "baseline-joint-norm", "baseline"])
-def test_evaluation_never_reads_the_neutral_face(faces: tuple[Tensor, Tensor], variant: str) -> None:
-    """Noise, NaN or nothing as neutral leaves the logits unchanged, bit for bit."""
-    network = build_method(variant, 7, 5.0 if variant.startswith("gndl") else None).double()
-    network.train()
-    network(*faces)  # so that running statistics are not the defaults
-    network.eval()
-    examined, neutral = faces
-    logits = network(examined).logits
-    assert not network.needs_neutral_at_test
-    for garbage in (neutral, torch.full_like(neutral, float("nan")), torch.empty(0)):
-        assert torch.equal(network(examined, garbage).logits, logits)
-
-
-def test_training_without_neutral_faces_is_refused(faces: tuple[Tensor, Tensor]) -> None:
+def test_training_without_neutral_faces_is_refused(faces: Faces) -> None:
     """GNDL in training mode needs them; so does its loss."""
     network = build_method("gndl", 7, 5.0).double().train()
     with pytest.raises(GndlError, match="needs the neutral face"):
@@ -186,9 +173,7 @@ def test_training_without_neutral_faces_is_refused(faces: tuple[Tensor, Tensor])
         network.loss(network.eval()(faces[0]), torch.tensor([0, 1, 2]))
 
 
-def test_stop_gradient_keeps_the_reconstruction_loss_from_the_real_neutral_feature(
-    faces: tuple[Tensor, Tensor],
-) -> None:
+def test_stop_gradient_keeps_the_reconstruction_loss_from_the_real_neutral_feature(faces: Faces) -> None:
     """L3: by default L_neu has a gradient with respect to F_neu, with stop_gradient it has none; F'_neu always has."""
     for variant, reaches in (("gndl", True), ("gndl-stop-gradient", False)):
         network = build_method(variant, 7, 5.0).double().train()
@@ -199,26 +184,7 @@ def test_stop_gradient_keeps_the_reconstruction_loss_from_the_real_neutral_featu
         assert to_gen is not None and to_gen.abs().sum() > 0
 
 
-def test_baseline_joint_norm_differs_from_the_baseline_by_its_batch_norm_alone(faces: tuple[Tensor, Tensor]) -> None:
-    """L21: the same parameters and logits of the examined faces only, normalised with the neutral ones."""
-    plain, joint = build_method("baseline", 7).double(), build_method("baseline-joint-norm", 7).double()
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters(), joint.parameters(), strict=True))
-    x, _ = watched(joint.train(), "backbone.bn1", *faces)
-    assert len(x) == 2 * BATCH and joint(*faces).logits.shape == (BATCH, 7)
-    assert (plain.images_per_pair, joint.images_per_pair) == (1, 2)
-    assert torch.equal(
-        plain.eval()(faces[0]).logits, build_method("baseline-joint-norm", 7).double().eval()(faces[0]).logits
-    )
-
-
-@pytest.mark.parametrize("size", [64, 112])
-def test_the_network_takes_faces_of_other_sizes(size: int) -> None:
-    """Features have 512 channels at any size (section 4.2 names 224)."""
-    output = build_method("gndl", 6, 5.0).train()(torch.randn(2, 3, size, size), torch.randn(2, 3, size, size))
-    assert output.f_exam.shape == output.f_gen.shape == (2, 512) and output.logits.shape == (2, 6)
-
-
-def test_the_subtraction_stays_in_full_precision_under_bf16(faces: tuple[Tensor, Tensor]) -> None:
+def test_the_subtraction_stays_in_full_precision_under_bf16(faces: Faces) -> None:
     """Eq. 7 to 11 are computed in float32 where the backbone runs in bf16."""
     network = build_method("gndl", 7, 5.0).train()
     with torch.autocast("cpu", dtype=torch.bfloat16):

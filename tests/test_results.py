@@ -1,208 +1,311 @@
-"""Summaries are what one would compute by hand from the files on disk."""
+"""Tables of results are what one would compute by hand from the files, and a packed record loses nothing."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from planted_runs import predictions, write_planted_study, write_run
 
-from gndl import comparison, results
-from gndl.checking.study import check_study
-from gndl.errors import GndlError
-from gndl.files import hash_json, write_json
-from gndl.profiles import PAPER
-from gndl.sweeping.estimate import Estimate, expected_images
+from gndl import results
+from gndl.files import GndlError, write_json, write_text
 
-EXPRESSIONS = ("anger", "happiness")
+A, H = (0.9, 0.1), (0.2, 0.8)
+CLASSES = ("anger", "happiness")
+RUN = "ckplus/gndl/lam-5/fold-0/seed-0"
 
 
-def write_run(
-    out: Path, method: str, lam: str, fold: int, truths: list[str], predicted: list[str], best: float, subject: str
-) -> None:
-    """Write one finished run by hand; every three rows are one sequence."""
-    folder = out / "ckplus" / method / f"lam-{lam}" / f"fold-{fold}" / "seed-0"
-    folder.mkdir(parents=True)
-    accuracy = float(np.mean([t == p for t, p in zip(truths, predicted, strict=True)]))
-    rows = [
-        {
-            "sample": 10 * fold + number,
-            "subject": subject,
-            "sequence": f"{subject}_{number // 3}",
-            "frame": f"{number}.png",
-            "truth": truth,
-            "predicted": answer,
-            "p_anger": 0.9 if answer == "anger" else 0.2,
-            "p_happiness": 0.1 if answer == "anger" else 0.8,
-        }
-        for number, (truth, answer) in enumerate(zip(truths, predicted, strict=True))
+def one_fold(fold: int, truths: str, answers: str) -> pd.DataFrame:
+    """Predictions of one subject; every three frames are one sequence. ``"AAH"`` are classes by their first letter."""
+    names = {"A": "anger", "H": "happiness"}
+    frames = [
+        (f"S{fold:03}", f"S{fold:03}_{number // 3}", names[truth], A if answer == "A" else H)
+        for number, (truth, answer) in enumerate(zip(truths, answers, strict=True))
     ]
-    pd.DataFrame(rows).to_csv(folder / "predictions.csv", index=False)
-    epochs = {"epoch": [1, 2], "loss": [1.0, 0.5], "accuracy_train": [0.5, 1.0], "accuracy_test": [best, accuracy]}
-    pd.DataFrame(epochs).to_csv(folder / "epochs.csv", index=False)
-    identity = {
-        "method": {"name": method},
-        "lam": lam,
-        "fold": fold,
-        "seed": 0,
-        "weights": None,
-        "train": {"learning_rate": 0.001},
-        "train_samples": str(fold),
-        "test_samples": str(fold),
-        "extra": {"source": "rendered", "test_subjects": subject},
-    }
-    record = {
-        "method": {"name": method, "images_per_pair": 2 if method == "gndl" else 1},
-        "epochs": 2,
-        "needs_neutral_at_test": False,
-        "accuracy_last": accuracy,
-        "accuracy_best": best,
-        "epoch_best": 1,
-        "n_train": 30,
-        "n_test": len(rows),
-        "parameters": 1000,
-        "images_per_epoch": 60 if method == "gndl" else 30,
-        "identity": identity,
-        "identity_hash": hash_json(identity),
-    }
-    write_json(folder / "run.json", record)
+    return predictions(frames, CLASSES, 10 * fold)
 
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     """Two methods on two folds of six and three samples."""
-    a, h = "anger", "happiness"
-    for method, first in (("baseline", [a, h, h, h, h, h]), ("gndl", [a, a, h, h, h, h])):
-        lam = "none" if method == "baseline" else "5"
-        write_run(tmp_path, method, lam, 0, [a, a, a, h, h, h], first, 1.0, "S001")
-        write_run(tmp_path, method, lam, 1, [h, h, h], [h, h, a], 1.0, "S002")
-    write_json(tmp_path / "ckplus" / "folds.json", {"0": ["S001"], "1": ["S002"]})
-    crops = pd.DataFrame({"sequence": ["S001_0", "S001_1", "S002_0"], "subject": ["S001", "S001", "S002"]})
-    crops.assign(source="rendered").to_csv(tmp_path / "ckplus" / "crops.csv", index=False)
-    results.write_accuracy(tmp_path)
+    for method, lam, first in (("baseline", "none", "AHHHHH"), ("gndl", "5", "AAHHHH")):
+        write_run(tmp_path, method, lam, 0, one_fold(0, "AAAHHH", first))
+        write_run(tmp_path, method, lam, 1, one_fold(1, "HHH", "HHA"))
     return tmp_path
 
 
-def test_headline_is_the_mean_of_folds_and_pooled_stands_beside_it(study: Path) -> None:
-    """Folds of unequal size: mean of folds and pooled accuracy differ, and both are right (ledger L12, L17)."""
-    summary = results.summarise(study, "ckplus").set_index("method")
+def change_record(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    record = json.loads(path.read_text())
+    change(record)
+    write_json(path, record)
+
+
+def change_cell(path: Path, row: int, column: str, value: str) -> None:
+    lines = [line.split(",") for line in path.read_text().splitlines()]
+    lines[row][lines[0].index(column)] = value
+    write_text(path, "".join(f"{','.join(line)}\n" for line in lines))
+
+
+def test_the_headline_is_the_mean_of_folds_with_the_pooled_accuracy_next_to_it(study: Path) -> None:
+    """Folds of unequal size: both are right and differ (ledger L12, L17)."""
+    summary = results.summarise(results.read(study)).set_index("method")
     # baseline: 4 of 6 and 2 of 3; gndl: 5 of 6 and 2 of 3
     assert summary.loc["baseline", "accuracy"] == pytest.approx((4 / 6 + 2 / 3) / 2)
     assert summary.loc["gndl", "accuracy"] == pytest.approx((5 / 6 + 2 / 3) / 2)
-    assert summary.loc["gndl", "pooled"] == pytest.approx(7 / 9)
     assert summary.loc["gndl", "sd"] == pytest.approx(np.std([5 / 6, 2 / 3], ddof=1))
-    assert summary.loc["gndl", "optimistic"] == 1.0
-    assert summary.loc["gndl", "chance"] == pytest.approx(6 / 9)
-    assert list(summary["folds"]) == [2, 2]
+    assert summary.loc["gndl", ["pooled", "chance"]].tolist() == pytest.approx([7 / 9, 6 / 9])
+    assert summary["folds"].tolist() == [2, 2] and summary["n_test"].tolist() == [9, 9]
+    assert np.isnan(summary.loc["baseline", "lam"]) and summary.loc["gndl", "lam"] == 5
 
 
-def test_a_sequence_has_one_vote(study: Path) -> None:
-    """Three frames of a sequence vote by their mean probability: two of three for happiness outvote one."""
-    votes = results.sequence_votes(results.read_predictions(study, "ckplus", "baseline", "none"))
-    assert len(votes) == 3
-    assert dict(zip(votes["sequence"], votes["predicted"], strict=True)) == {
-        "S001_0": "happiness",
-        "S001_1": "happiness",
-        "S002_0": "happiness",
-    }
+def test_seeds_of_a_fold_are_averaged_first(study: Path) -> None:
+    write_run(study, "gndl", "5", 0, one_fold(0, "AAAHHH", "AAAHHH"), seed=1)
+    row = results.summarise(results.read(study).only(methods="gndl")).iloc[0]
+    assert row["accuracy"] == pytest.approx(((5 / 6 + 1) / 2 + 2 / 3) / 2)
+    assert (row["folds"], row["seeds"], row["n_test"]) == (2, 2, 9)
+
+
+def test_a_sequence_has_one_vote_by_its_mean_probability(study: Path) -> None:
+    """One "anger" at 0.9 and two "happiness" at 0.8: happiness has the larger mean."""
+    votes = results.sequence_votes(results.read(study).only(methods=["baseline"]).predictions)
+    assert votes["sequence"].tolist() == ["S000_0", "S000_1", "S001_0"] and set(votes["predicted"]) == {"happiness"}
+    counts = results.confusion_counts(results.read(study).only(methods="gndl").predictions, (*CLASSES, "fear"))
+    assert counts.to_numpy().tolist() == [[2, 1, 0], [1, 5, 0], [0, 0, 0]], "also classes that were never predicted"
+
+
+def test_only_keeps_what_was_asked_for_and_methods_without_lam(study: Path) -> None:
+    write_run(study, "gndl", "0.5", 0, one_fold(0, "AAA", "AAA"))
+    read = results.read(study)
+    assert read.runs["lam"].tolist() == pytest.approx([np.nan, np.nan, 0.5, 5, 5], nan_ok=True)
+    assert read.headline.runs["lam"].dropna().tolist() == [5, 5], "λ fixed in advance (ledger L19)"
+    assert len(read.only(lams=0.5).runs) == 3
+    assert len(read.only(methods="gndl", lams=[0.5, 5], folds=0).predictions) == 9
+    assert read.only(seeds=[7]).runs.empty and read.only(database="mmi").runs.empty
+    with pytest.raises(GndlError, match="holds none of these runs"):
+        _ = read.only(seeds=[7]).predictions
+
+
+def test_a_record_says_what_was_measured(study: Path) -> None:
+    read = results.read(study)
+    assert (read.source, read.title("ckplus"), read.classes("ckplus")) == ("rendered", "CK+ stand-in", CLASSES)
+    assert results.measured_on("ckplus-to-mmi", "licensed") == "CK+ to MMI"
 
 
 def test_accuracy_csv_has_the_columns_that_others_read(study: Path) -> None:
-    """Columns and their order are a contract; λ of a method without it is the text "none"."""
-    table = results.read_csv(study / "accuracy.csv", ())
-    assert ",".join(table.columns) == (
+    results.write_accuracy(study)
+    first, *rows = (study / "accuracy.csv").read_text().splitlines()
+    assert first == (
         "database,source,method,lam,fold,seed,needs_neutral_at_test,"
         "accuracy_last,accuracy_best,epoch_best,n_train,n_test"
     )
-    assert set(table["lam"]) == {"none", "5"}
-    assert set(table["source"]) == {"rendered"}
-
-
-def test_confusion_counts_keep_classes_that_were_never_predicted(study: Path) -> None:
-    """A class without a sample keeps its row and column."""
-    predictions = results.read_predictions(study, "ckplus", "gndl", "5")
-    counts = results.confusion_counts(predictions, ("anger", "fear", "happiness"))
-    assert counts.loc["anger", "anger"] == 2
-    assert counts.loc["happiness", "anger"] == 1
-    assert counts.loc["fear"].sum() == 0
-    assert counts.to_numpy().sum() == 9
-
-
-def test_too_few_folds_are_never_called_a_difference(study: Path) -> None:
-    """Below seven folds the words state effect and spread, and that no difference is shown."""
-    compared = comparison.compare_with_baseline(results.summarise(study, "ckplus"), results.accuracy_table(study))
-    words = comparison.in_plain_words(compared)
-    assert "+8.3 points" in words
-    assert "no difference shown either way" in words
-    assert "rendered faces" in words
-
-
-def change_record(run: Path, **changes: object) -> None:
-    """Change run.json by hand."""
-    record = json.loads((run / "run.json").read_text())
-    write_json(run / "run.json", {**record, **changes})
+    assert rows[0] == "ckplus,rendered,baseline,none,0,0,False,0.6666666666666666,0.6666666666666666,1,30,6"
+    assert len(rows) == 4
 
 
 def test_runs_trained_otherwise_are_never_averaged(study: Path) -> None:
     """Another learning rate, or more epochs, in one fold: the mean is refused and the field named."""
-    run = study / "ckplus" / "gndl" / "lam-5" / "fold-1" / "seed-0"
-    record = json.loads((run / "run.json").read_text())
-    other = {**record["identity"], "train": {"learning_rate": 0.1}}
-    change_record(run, identity=other, identity_hash=hash_json(other))
-    with pytest.raises(GndlError, match=r"train\.learning_rate"):
-        results.summarise(study, "ckplus")
-    assert any("learning_rate" in problem for problem in check_study(study))
-    change_record(run, identity=record["identity"], identity_hash=hash_json(record["identity"]), epochs=3)
-    with pytest.raises(GndlError, match="epochs"):
-        results.summarise(study, "ckplus")
+
+    def other_rate(record: dict[str, Any]) -> None:
+        record["identity"]["train"]["learning_rate"] = 0.1
+
+    path = study / "ckplus/gndl/lam-5/fold-1/seed-0/run.json"
+    whole = path.read_text()
+    change_record(path, other_rate)
+    with pytest.raises(GndlError, match=r"train\.learning_rate: 0\.001, now 0\.1.*Train them alike"):
+        results.summarise(results.read(study))
+    path.write_text(whole)
+    change_record(path, lambda record: record.update(epochs=3))
+    with pytest.raises(GndlError, match="epochs: 1, now 3"):
+        results.summarise(results.read(study))
+    path.write_text(whole)
+    # What belongs to one fold may differ, and so may the subjects that it tests.
+    change_record(path, lambda record: record["identity"]["extra"].update(test_subjects="others", dev_subjects="more"))
+    assert len(results.summarise(results.read(study))) == 2
 
 
-def test_only_the_lam_fixed_beforehand_is_the_headline(study: Path) -> None:
-    """Another λ on disk stays out of the headline's rows (ledger L19)."""
-    write_run(study, "gndl", "0.5", 0, ["anger"] * 3, ["anger"] * 3, 1.0, "S001")
-    summary = results.summarise(study, "ckplus")
-    assert sorted(summary["lam"]) == ["0.5", "5", "none"]
-    assert sorted(results.headline(summary, 5.0)["lam"]) == ["5", "none"]
+def test_other_pairs_are_refused_unless_the_method_rearranges_them(study: Path) -> None:
+    """Shuffled neutral faces differ from fold to fold by design; other pictures do not."""
+    for fold in (0, 1):
+        folder = write_run(study, "gndl-shuffled-neutral", "5", fold, one_fold(fold, "AAH", "AAH"))
+        change_record(folder / "run.json", lambda record, fold=fold: record["identity"].update(pairs=f"fold {fold}"))
+    assert len(results.summarise(results.read(study))) == 3
+    change_record(study / RUN / "run.json", lambda record: record["identity"].update(pairs="others"))
+    with pytest.raises(GndlError, match="pairs: others, now planted"):
+        results.summarise(results.read(study))
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    """An absent CSV and an empty folder are errors with the path."""
-    with pytest.raises(GndlError, match=r"accuracy\.csv"):
-        results.read_csv(tmp_path / "accuracy.csv", ())
-    with pytest.raises(GndlError, match="holds no finished run"):
-        check_study(tmp_path)
+def test_imported_runs_have_predictions_and_no_epochs(study: Path) -> None:
+    """Their training is unknown: no curve, no best epoch, no size; they are averaged like any others."""
+    folder = write_run(study, "imported-other", "none", 0, one_fold(0, "AAAHHH", "AAAHHH"))
+    unknown = dict.fromkeys(("accuracy_best", "epoch_best", "images_per_epoch", "parameters"))
+    change_record(folder / "run.json", lambda record: record.update(unknown, imported={"audited": False}, epochs=0))
+    write_text(folder / "epochs.csv", "epoch,loss,loss_cls,loss_neu,accuracy_train,accuracy_test\n")
+    read = results.read(study)
+    row = results.summarise(read).set_index("method").loc["imported-other"]
+    assert row["accuracy"] == 1 and row["imported"] and row[["optimistic", "parameters"]].isna().all()
+    assert "imported-other" not in set(read.epochs["method"]) and "imported-other" in set(read.predictions["method"])
+    results.write_accuracy(study)
+    assert "imported-other,none,0,0,False,1.0,,,30,6" in (study / "accuracy.csv").read_text()
 
 
-def test_an_unfinished_run_does_not_count(study: Path) -> None:
-    """Without predictions.csv a run is not finished."""
-    (study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "predictions.csv").unlink()
-    assert [run.fold for run in results.finished_runs(study) if run.method == "gndl"] == [1]
+def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
+    """A class, subject or sequence called NA, None or nan."""
+    frames = [("NA", "None", "nan", (0.9, 0.1)), ("NA", "null", "fear", (0.1, 0.9))]
+    write_run(tmp_path, "gndl", "5", 0, predictions(frames, ("nan", "fear")))
+    table = results.read(tmp_path).predictions
+    assert table[["subject", "sequence", "truth", "predicted"]].to_numpy().tolist() == [
+        ["NA", "None", "nan", "nan"],
+        ["NA", "null", "fear", "fear"],
+    ]
 
 
-def test_a_damaged_record_is_named(study: Path) -> None:
-    """A run.json that is no JSON is an error with its path, not a traceback."""
-    path = study / "ckplus" / "gndl" / "lam-5" / "fold-0" / "seed-0" / "run.json"
-    path.write_text("{")
-    with pytest.raises(GndlError, match=r"run\.json"):
-        results.finished_runs(study)
+def test_copies_and_unfinished_runs_do_not_count(study: Path) -> None:
+    for copy in ("seed-0.bak", "seed-00"):
+        shutil.copytree(study / RUN, (study / RUN).with_name(copy))
+    shutil.copytree((study / RUN).parent, (study / RUN).parent.with_name("fold-0 (copy)"))
+    assert len(results.read(study).runs) == 4
+    (study / RUN / "predictions.csv").unlink()
+    assert len(results.read(study).runs) == 3
 
 
-def test_the_estimate_follows_the_measured_rate() -> None:
-    """After half of the work in 10 s, another 10 s are left, whatever the first guess was."""
-    estimate = Estimate(jobs=2)
-    estimate.plan("train", "ckplus", 500)
-    estimate.plan("train", "mmi", 500)
-    estimate.finished("train", "ckplus", 500, 10.0)
-    assert estimate.seconds_left() == pytest.approx(10.0)
-    assert "10 s remain" in estimate.line()
-    estimate.finished("train", "mmi", 500, 10.0)
-    assert "nothing remains" in estimate.line()
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda record: record.clear(), "method"),
+        (lambda record: record["identity"].pop("extra"), r"identity\.extra"),
+        (lambda record: record.update(accuracy_last="0.9"), "accuracy_last"),
+    ],
+)
+def test_a_damaged_run_json_is_named_with_its_field(study: Path, damage: Callable, said: str) -> None:
+    change_record(study / RUN / "run.json", damage)
+    with pytest.raises(GndlError, match=rf"{RUN}/run\.json.*{said}"):
+        results.read(study)
 
 
-def test_the_first_estimate_counts_every_training() -> None:
-    """Before anything is read, the images of all folds, methods and epochs of the profile are planned."""
-    # Nine tenths of 981 pairs, one image a pair for the baseline and two for GNDL, 150 epochs, ten folds.
-    # The headline is 1 + 2 images a pair; the sweep adds GNDL at seven further values of λ on the same folds.
-    assert expected_images(PAPER, 327, 118) == pytest.approx(981 * 0.9 * (3 + 7 * 2) * 150 * 10)
+DAMAGES: dict[str, Callable[[str], bytes]] = {
+    "empty": lambda text: b"",
+    "not UTF-8": lambda text: text.encode() + b"\xff\xfe,\n",
+    "ragged": lambda text: text.encode() + b"1,2,3,4,5,6,7,8,9,10,11,12,13\n",
+    "more cells in every row": lambda text: text.replace("\n", "\nx,").removesuffix("x,").encode(),
+    "a column is missing": lambda text: text.replace("truth", "thruth", 1).encode(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_predictions_that_no_run_writes_are_named(study: Path, damage: str) -> None:
+    path = study / RUN / "predictions.csv"
+    path.write_bytes(DAMAGES[damage](path.read_text()))
+    with pytest.raises(GndlError, match=rf"{RUN}/predictions\.csv.*(no run writes|cannot be read)"):
+        _ = results.read(study).predictions
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "value", "said"),
+    [
+        ("predictions", "sample", "1.5", "'1.5'"),
+        ("predictions", "sample", "1e999", "'inf'"),
+        ("predictions", "truth", "", "blank"),
+        ("predictions", "p_anger", "", "blank"),
+        ("predictions", "p_anger", "many", "'many'"),
+        ("epochs", "epoch", "", "blank"),
+        ("epochs", "loss", "nan", "('nan'|blank)"),
+        ("epochs", "accuracy_test", "many", "'many'"),
+    ],
+)
+def test_a_cell_that_no_run_writes_is_named_by_row(study: Path, name: str, column: str, value: str, said: str) -> None:
+    change_cell(study / RUN / f"{name}.csv", 1, column, value)
+    with pytest.raises(GndlError, match=rf"{name}\.csv, row 2: {column} is {said}"):
+        getattr(results.read(study), name)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A study of two databases with a run across them, folds, crops, analyses and odd names; and the same packed."""
+    study = write_planted_study(tmp_path_factory.mktemp("runs") / "study")
+    write_run(study / "across", "gndl", "5", 0, one_fold(0, "AAH", "AHH"), database="ckplus-to-mmi")
+    odd = predictions([("1e5", 'a,"b"', "anger", A), ("NA", "ü", "happiness", H)], CLASSES)
+    write_run(study, "imported-odd", "none", 0, odd)
+    for database, subject in (("ckplus", "S000"), ("mmi", "007")):
+        write_text(study / database / "crops.csv", f"database,subject,frame,crop\n{database},{subject},1.png,0\n")
+        write_text(study / database / "analysis/agreement.csv", f"measure,value\ncosine,{len(database)}.50\n")
+    write_json(study / "mmi/folds.json", {"0": {"test": ["S1"], "dev": ["S2"]}, "1": {"test": ["S2"], "dev": ["S1"]}})
+    results.write_accuracy(study)
+    results.pack(study, study.parent / "record")
+    return study, study.parent / "record"
+
+
+def test_a_packed_record_gives_the_same_tables(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    study, record = (results.read(out) for out in whole)
+    assert results.is_packed(record.out) and not results.is_packed(study.out)
+    assert record.records == study.records
+    assert record.runs["folder"].isna().all() and study.runs["folder"].notna().all()
+    pd.testing.assert_frame_equal(record.runs.drop(columns="folder"), study.runs.drop(columns="folder"))
+    for name in ("epochs", "predictions", "folds", "crops"):
+        pd.testing.assert_frame_equal(getattr(record, name), getattr(study, name))
+    pd.testing.assert_frame_equal(record.analysis("agreement"), study.analysis("agreement"))
+    assert record.analysis("agreement")["value"].tolist() == [6.5, 3.5]
+    few = [out.only(database="ckplus", methods="imported-odd").predictions for out in (record, study)]
+    pd.testing.assert_frame_equal(*few)
+    assert "p_surprise" not in few[0], "a run has the classes of its own file"
+    assert record.folds.query("database == 'mmi' and fold == 0")["role"].tolist() == ["test", "dev"]
+    assert results.read(whole[1], "mmi").runs["database"].unique().tolist() == ["mmi"]
+    across = results.read(whole[1], across=True)
+    assert across.runs["database"].tolist() == ["ckplus-to-mmi"] and len(across.predictions) == 3
+    results.pack(study.out, tmp_path)
+    for path in sorted(record.out.rglob("*.*")):
+        assert (tmp_path / path.relative_to(record.out)).read_bytes() == path.read_bytes(), "the same bytes every time"
+
+
+def test_a_packed_record_keeps_the_text_of_every_cell(whole: tuple[Path, Path]) -> None:
+    """With the header that runs.csv keeps, a run's own file can be written again, byte for byte."""
+    study, record = whole
+    texts: dict[str, Any] = {"dtype": str, "keep_default_na": False}
+    runs = pd.read_csv(record / "runs.csv", **texts)
+    for name in ("epochs.csv", "predictions.csv"):
+        whole_table = pd.read_csv(record / f"{name}.gz", **texts)
+        for row in runs.to_dict("records"):
+            database, method, lam, fold, seed = row["folder"].removeprefix("across/").split("/")
+            key = {"database": database, "method": method, "lam": lam[4:], "fold": fold[5:], "seed": seed[5:]}
+            own = whole_table[(whole_table[list(key)] == list(key.values())).all(axis=1)]
+            text = own[row[name].split(",")].to_csv(index=False, lineterminator="\n")
+            assert text == (study / row["folder"] / name).read_text()
+
+
+def test_values_of_run_json_survive_packing_whatever_they_look_like(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    study = Path(shutil.copytree(whole[0], tmp_path / "study"))
+    odd = {"text": "5", "null": "null", "blank": "", "float": 0.1 + 0.2, "none": None, "list": ["a", 1], "empty": {}}
+    odd |= {"dotted": {"a.b": 1}, "quoted": '"x"', "lines": "a\nb", "deep": {"er": {"text": "1e5"}}}
+    change_record(study / RUN / "run.json", lambda record: record.update(odd=odd))
+    results.pack(study, tmp_path / "record")
+    records = results.read(tmp_path / "record").records
+    assert records["ckplus", "gndl", "5", 0, 0]["odd"] == odd
+
+
+def test_a_damaged_record_is_named(whole: tuple[Path, Path], tmp_path: Path) -> None:
+    for name, damage in (
+        ("predictions.csv.gz", lambda content: content[:-20]),
+        ("epochs.csv.gz", lambda content: gzip.compress(gzip.decompress(content).replace(b",0.5,", b",many,", 1))),
+        ("runs.csv", lambda content: content[:-300]),
+        ("runs.csv", lambda content: content.replace(b"identity.extra.source", b"identity.extra.sauce")),
+    ):
+        record = Path(shutil.copytree(whole[1], tmp_path / "record", dirs_exist_ok=True))
+        (record / name).write_bytes(damage((record / name).read_bytes()))
+        with pytest.raises(GndlError, match=name.replace(".", r"\.")):
+            _ = [getattr(results.read(record), table) for table in ("predictions", "epochs")]
+
+
+def test_a_folder_that_is_not_a_study_is_named(tmp_path: Path) -> None:
+    with pytest.raises(GndlError, match=r"nowhere is not a study"):
+        results.read(tmp_path / "nowhere")
+    with pytest.raises(GndlError, match=r"accuracy\.csv is missing"):
+        results.read_csv(tmp_path / "accuracy.csv")
+    write_text(tmp_path / "ckplus" / "folds.json", "[")
+    with pytest.raises(GndlError, match=r"folds\.json: not a fold file"):
+        _ = results.read(tmp_path).folds

@@ -1,1 +1,4 @@
-"""What trained networks have learnt: their features, and what can be measured in them; runs in, tables out."""
+"""One file a question. Most take tables and return tables.
+
+`across` also trains; `along` and `neutral` run trained networks and keep their tables in the study's ``analysis``.
+"""

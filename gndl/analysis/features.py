@@ -1,101 +1,72 @@
-"""Features of one finished run: F_exam, F_neu, G(F_exam) and the deviation of its validation fold (Fig. 2, Fig. 8)."""
+"""Features of one finished run on its test fold: F_exam, F_neu, G(F_exam) and the deviation (Fig. 2, Fig. 8).
+
+Every fold has a network of its own, so features of two folds are never mixed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gndl.analysis.ensure import EnsuredRun, ensure_run, folds_with_weights
-from gndl.batches import Batch, DevicePairs
-from gndl.checkpoint import read_weights
 from gndl.device import autocast, choose_device, computing_on
-from gndl.errors import GndlError
-from gndl.methods import MethodSettings, build_method
+from gndl.files import GndlError
+from gndl.methods import MethodSettings, build_method, is_imported
 from gndl.model import GNDL, Method, Output
-from gndl.pairs import FacePairs
-from gndl.prepare import Prepared
+from gndl.pairs import DevicePairs, FacePairs
 from gndl.profiles import TrainSettings
-from gndl.runs import Run
-from gndl.trainer import EVALUATION_BATCH, EVALUATION_PIXELS
+from gndl.runs import WEIGHTS, Run
+from gndl.train import read_weights
+from gndl.trainer import evaluate_outputs, evaluation_batches
 
-__all__ = [
-    "EnsuredRun",
-    "FoldFeatures",
-    "ensure_run",
-    "features_of_run",
-    "fold_features",
-    "folds_with_weights",
-    "trained_network",
-]
+if TYPE_CHECKING:
+    from gndl.study import Study
 
 Floats = NDArray[np.float32]
 Names = NDArray[np.str_]
+Row = dict[str, Any]
+"""One measured number, or what names its run, by column."""
+
+F_EXAM, F_NEU, F_GEN, MEAN_NEUTRAL = "F_exam", "F_neu", "G(F_exam)", "mean neutral"
+DEVIATION, DEVIATION_REAL = "deviation", "deviation, real neutral"
+"""Names of features in every table and figure."""
 
 
 @dataclass(frozen=True, eq=False)
 class FoldFeatures:
-    """What one trained network makes of the T samples of its validation fold, D channels a feature (512 in the paper).
+    """What one trained network makes of the T samples of its test fold, D channels a feature (512 in the paper)."""
 
-    Parameters
-    ----------
-    run : Run
-        The run that the network comes from.
-    key : str
-        Of the run (:func:`gndl.analysis.ensure.run_key`).
-    note : str
-        What a reader must know about where its weights come from; "" where they lie in the study.
-    expressions : tuple of K str
-        Names of the classes.
-    pairs : int array (T,)
-        Positions of the samples in the study's pairs.
-    f_exam : float32 array (T, D)
-        F_exam of the examined faces, by running statistics (ledger L5).
-    f_gen : float32 array (T, D) or None
-        F'_neu = G(F_exam); None for methods without a generator.
-    deviation : float32 array (T, D) or None
-        F_exp-d of Eq. 7, which is classified in place of F_exam; None for methods without one.
-    probabilities : float32 array (T, K)
-        Softmax of the logits (Eq. 10), those of the run's predictions.csv.
-    probabilities_real : float32 array (T, K) or None
-        What GNDL's classifier makes of ``deviation_real``, the neutral face that it never sees at test time; None for
-        other methods.
-    label : int array (T,)
-    subject, sequence, frame : str array (T,)
-    gallery : float32 array (N, D)
-        Features of the neutral crops of the whole database, each crop once. The network was trained on those of
-        every subject but the fold's.
-    gallery_subject : str array (N,)
-        Whose they are.
-    gallery_crop : int array (N,)
-        Where they lie in ``study.pairs.images``, in rising order.
-    own : int array (T,)
-        Row of ``gallery`` that holds each sample's own neutral face.
-    """
-
-    run: Run
-    key: str
-    note: str
+    about: Row
+    """What names the run in every table: database, method, lam, fold, seed and ``run`` (`identity_key`)."""
     expressions: tuple[str, ...]
     pairs: NDArray[np.int64]
+    """Positions (T,) of the samples in the study's pairs."""
     f_exam: Floats
+    """F_exam (T, D) of the examined faces, by running statistics (ledger L5)."""
     f_gen: Floats | None
+    """F'_neu = G(F_exam) (T, D); None for methods without a generator."""
     deviation: Floats | None
+    """F_exp-d (T, D) of Eq. 7, which is classified in place of F_exam; None for methods without one."""
     probabilities: Floats
+    """Softmax (T, K) of the logits (Eq. 10), those of the run's predictions.csv."""
     probabilities_real: Floats | None
+    """What GNDL's classifier makes of ``deviation_real`` (T, K); None for other methods."""
     label: NDArray[np.int64]
     subject: Names
     sequence: Names
     frame: Names
     gallery: Floats
+    """Features (N, D) of the neutral crops of the whole database, each once."""
     gallery_subject: Names
-    gallery_crop: NDArray[np.int64]
+    """Whose they are (N,)."""
     own: NDArray[np.int64]
+    """Row (T,) of ``gallery`` that holds each sample's own neutral face."""
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -111,78 +82,82 @@ class FoldFeatures:
         return self.f_exam - self.f_neu
 
     @property
-    def about(self) -> dict[str, str | int]:
-        """What names the run in every table: database, method, λ, fold, seed and the run's key."""
-        run = self.run
-        named = (run.folder.parents[3].name, run.variant, run.lam_text, run.fold, run.seed, self.key)
-        return dict(zip(("database", "method", "lam", "fold", "seed", "run"), named, strict=True))
+    def by_name(self) -> dict[str, Floats]:
+        """The features (T, D) that this method has, by their names in tables."""
+        real = None if self.deviation is None else self.deviation_real
+        named = {F_EXAM: self.f_exam, DEVIATION: self.deviation, DEVIATION_REAL: real, F_GEN: self.f_gen}
+        return {name: values for name, values in (named | {F_NEU: self.f_neu}).items() if values is not None}
 
     @property
     def truth(self) -> Names:
         """Names of the samples' classes (T,)."""
         return np.asarray(self.expressions)[self.label]
 
+    @property
+    def samples(self) -> pd.DataFrame:
+        """One row a sample: what names the run, ``sample``, ``subject``, ``sequence``, ``frame``, both answers."""
+        predicted = np.asarray(self.expressions)[self.probabilities.argmax(axis=1)]
+        columns = {"sample": self.pairs, "subject": self.subject, "sequence": self.sequence, "frame": self.frame}
+        return pd.DataFrame({**self.about, **columns, "truth": self.truth, "predicted": predicted})
 
-def fold_features(
-    study: Prepared, method: str | MethodSettings, lam: float | None, fold: int, seed: int | None = None
+
+def of_fold(
+    study: Study,
+    method: str | MethodSettings = "gndl",
+    fold: int = 0,
+    *,
+    lam: float | None = None,
+    seed: int | None = None,
 ) -> FoldFeatures:
-    """Compute the features of one run's validation fold, training the run first where its weights are absent.
+    """Compute the features of one run's test fold; nothing is trained.
 
     Parameters
     ----------
-    study : Prepared
+    study : Study
     method : str or MethodSettings
-        Any method that returns :class:`gndl.model.Output`, one's own included.
-    lam : float or None
-        λ of Eq. 11; read by methods that use it only.
+        Any method that returns `gndl.model.Output`, your own included.
     fold : int
+    lam : float, optional
+        λ of Eq. 11; default the study's, left out for methods without it.
     seed : int, optional
         Of the run; default the study's first.
-
-    Returns
-    -------
-    FoldFeatures
 
     Raises
     ------
     GndlError
-        Where the fold does not exist, another configuration lies in the run's folder, or the method returns features
-        of another shape than (B, D).
+        Where the run is missing or has no weights, naming the command; or where the method returns features of another
+        shape than (B, D).
     """
-    return features_of_run(study, ensure_run(study, method, lam, fold, seed))
-
-
-def features_of_run(study: Prepared, ensured: EnsuredRun, index: NDArray[np.int64] | None = None) -> FoldFeatures:
-    """Compute the features of a run whose weights are there (:func:`gndl.analysis.ensure.ensure_run`).
-
-    ``index`` (T,) names the pairs; by default those of the run's validation fold.
-    """
-    run, pairs, settings = ensured.run, study.pairs, study.train
-    device = choose_device(study.request.device)
-    network = trained_network(study, ensured)
-    index = study.folds.train_test(run.fold, pairs.subject)[1] if index is None else index
-    # Each neutral crop once, and a pair that uses it.
-    crops, first = np.unique(np.asarray(pairs.neutral_index), return_index=True)
+    run = run_of(study, method, fold, lam=lam, seed=seed)
+    network = load_network(study, run)
+    pairs, settings, device = study.pairs, study.train_settings, choose_device(study.device)
+    index = study.folds.train_test(fold, pairs.subject)[1]
+    crops, first = np.unique(np.asarray(pairs.neutral_index), return_index=True)  # each once, and a pair that uses it
     with computing_on(device, settings.precision, settings.threads, run.seed):
         data = _on_device(pairs, device, settings)
-        outputs = _outputs(network, data, index, settings, with_neutral=run.method.needs_neutral_at_test)
+        output = outputs(network, data, index, settings)
         gallery = _neutral_features(network, data, crops, settings)
         own = np.searchsorted(crops, np.asarray(pairs.neutral_index)[index])
-        real = _with_real_neutral(network, outputs.f_exam, gallery[own])
-    deviation = outputs.deviation
-    if deviation is None and outputs.f_gen is not None:
-        deviation = outputs.f_exam - outputs.f_gen
+        real = _with_real_neutral(network, output.f_exam, gallery[own])
+    deviation = output.deviation
+    if deviation is None and output.f_gen is not None:
+        deviation = output.f_exam - output.f_gen
     subject = np.asarray(pairs.subject)
     return FoldFeatures(
-        run=run,
-        key=ensured.key,
-        note=ensured.note,
+        about={
+            "database": study.name,
+            "method": run.variant,
+            "lam": np.nan if run.lam is None else run.lam,
+            "fold": run.fold,
+            "seed": run.seed,
+            "run": identity_key(study, run),
+        },
         expressions=pairs.expressions,
         pairs=index,
-        f_exam=outputs.f_exam.numpy(),
-        f_gen=None if outputs.f_gen is None else outputs.f_gen.numpy(),
+        f_exam=output.f_exam.numpy(),
+        f_gen=None if output.f_gen is None else output.f_gen.numpy(),
         deviation=None if deviation is None else deviation.numpy(),
-        probabilities=outputs.logits.softmax(1).numpy(),
+        probabilities=output.logits.softmax(1).numpy(),
         probabilities_real=None if real is None else real.softmax(1).numpy(),
         label=np.asarray(pairs.label)[index],
         subject=subject[index],
@@ -190,18 +165,85 @@ def features_of_run(study: Prepared, ensured: EnsuredRun, index: NDArray[np.int6
         frame=np.asarray(pairs.frame)[index],
         gallery=gallery.numpy(),
         gallery_subject=subject[first],
-        gallery_crop=crops,
         own=own,
     )
 
 
-def trained_network(study: Prepared, ensured: EnsuredRun) -> Method:
-    """Load the network of a run in evaluation mode on the study's device, laid out as it was trained."""
-    run = ensured.run
-    network = build_method(run.method, len(study.pairs.expressions), run.lam)
-    network.to(device=choose_device(study.request.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    network.load_state_dict(read_weights(ensured.folder))
+def row(analysis: str, measure: str, feature: str, value: float, weight: float, **more: Any) -> Row:
+    """One measured number; its columns are described in `gndl.analysis.neutral.measure_fold`."""
+    first = {"analysis": analysis, "measure": measure, "feature": feature, "value": float(value), "weight": weight}
+    return first | more
+
+
+def sequence_means(values: NDArray[Any], sequence: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Mean (S, D) of the rows (T, D) of each sequence, in the order of the sequences' names."""
+    _, number, count = np.unique(sequence, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(count), values.shape[1]))
+    np.add.at(sums, number, values)
+    return sums / count[:, None]
+
+
+def run_of(
+    study: Study, method: str | MethodSettings, fold: int, *, lam: float | None = None, seed: int | None = None
+) -> Run:
+    """One run of a study: by default at the study's λ and of its first seed."""
+    if is_imported(method):
+        raise GndlError(f"{method} was imported: there are predictions and no network.")
+    lam = study.settings.lam if lam is None else lam
+    return study.plan([method], [lam], [fold], [study.seeds[0] if seed is None else seed])[0]
+
+
+def identity_key(study: Study, run: Run) -> str:
+    """Name a run by all that can change its numbers: the beginning of its identity's hash, and its epochs.
+
+    "" for a run that is not finished.
+    """
+    record = study.finished(run)
+    return "" if record is None else f"{record['identity_hash'][:16]}-{record['epochs']}"
+
+
+def has_weights(
+    study: Study,
+    method: str | MethodSettings,
+    fold: int | None = None,
+    *,
+    lam: float | None = None,
+    seed: int | None = None,
+) -> bool:
+    """Whether a run (None: of any fold) is finished and has weights; never so in a record or for an imported method."""
+    if study.is_record or is_imported(method):
+        return False
+    if fold is None:
+        return any(has_weights(study, method, one, lam=lam, seed=seed) for one in study.run_folds)
+    run = run_of(study, method, fold, lam=lam, seed=seed)
+    return study.finished(run) is not None and (run.folder / WEIGHTS).exists()
+
+
+def load_network(study: Study, run: Run) -> Method:
+    """The network of a finished run in evaluation mode, on the study's device; `GndlError` where there is none."""
+    if study.finished(run) is None:
+        raise GndlError(f"{run.name} is not trained yet: study.train([{run.variant!r}], folds=[{run.fold}]) trains it.")
+    if study.is_record or not (run.folder / WEIGHTS).exists():
+        raise GndlError(
+            f"{study.out} holds no weights of {run.name} (records and shared studies have none). Train it again: "
+            f"gndl train --profile {study.settings.name} --databases {study.name} --methods {run.method.name} "
+            f"--only-folds {run.fold} --out runs/again; then open that study."
+        )
+    network = build_method(run.method, len(study.classes), run.lam)
+    network.to(device=choose_device(study.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.load_state_dict(read_weights(run.folder))
     return network.eval()
+
+
+def outputs(network: Method, data: DevicePairs, index: NDArray[np.int64], settings: TrainSettings) -> Output:
+    """Outputs for the pairs of ``index``, joined, in float32 on the CPU, as in the run's evaluation."""
+    names = ("logits", "f_exam", "f_gen", "deviation")
+    options = {"with_neutral": network.needs_neutral_at_test, "whole_sequences": network.whole_sequences}
+    found = evaluate_outputs(network, data, index, settings.precision, names, **options)
+    for name in names[1:]:
+        if name == "f_exam" or name in found:
+            _require_features(found.get(name), name)
+    return Output(**{name: values.cpu() for name, values in found.items()})
 
 
 @lru_cache(maxsize=1)  # scaling a whole database down takes seconds, and every run of one database needs the same
@@ -209,45 +251,18 @@ def _on_device(pairs: FacePairs, device: torch.device, settings: TrainSettings) 
     return pairs.on(device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
 
 
-def _batches(
-    data: DevicePairs, index: NDArray[np.int64], settings: TrainSettings, *, with_neutral: bool
-) -> Iterable[Batch]:
-    """Batches of the size in which runs are evaluated, so that the same bits come out."""
-    size = max(1, min(EVALUATION_BATCH, EVALUATION_PIXELS // data.images.shape[1] ** 2))
-    return data.evaluation_batches(index, size, with_neutral=with_neutral)
-
-
-def _outputs(
-    network: Method, data: DevicePairs, index: NDArray[np.int64], settings: TrainSettings, *, with_neutral: bool
-) -> Output:
-    """The network's outputs for the pairs of ``index``, joined, in float32 on the CPU."""
-    parts = []
-    with torch.no_grad(), autocast(data.device, settings.precision):
-        for batch in _batches(data, index, settings, with_neutral=with_neutral):
-            parts.append(network(batch.examined, batch.neutral))
-    return Output(
-        logits=_joined([part.logits for part in parts]),
-        f_exam=_features([part.f_exam for part in parts], "f_exam"),
-        f_gen=_features([part.f_gen for part in parts], "f_gen") if parts[0].f_gen is not None else None,
-        deviation=_features([part.deviation for part in parts], "deviation")
-        if parts[0].deviation is not None
-        else None,
-    )
-
-
 def _neutral_features(network: Method, data: DevicePairs, crops: NDArray[np.int64], settings: TrainSettings) -> Tensor:
-    """Features (N, D) of crops that show neutral faces.
-
-    By the method's own ``neutral_features`` where it has one; else the neutral face is given as the examined one.
-    """
+    """Features (N, D) of neutral crops: by the method's ``neutral_features``, else as if they were examined ones."""
     own = getattr(network, "neutral_features", None)
     crop = torch.from_numpy(crops).to(data.device)
-    alone = replace(data, examined_index=crop, neutral_index=crop, label=torch.zeros_like(crop))
-    parts = []
+    every = np.arange(len(crops))
+    alone = replace(data, examined_index=crop, neutral_index=crop, label=torch.zeros_like(crop), sequence=every)
+    if own is None:
+        return outputs(network, alone, every, settings).f_exam
     with torch.no_grad(), autocast(data.device, settings.precision):
-        for batch in _batches(alone, np.arange(len(crops)), settings, with_neutral=network.needs_neutral_at_test):
-            parts.append(own(batch.examined) if own else network(batch.examined, batch.neutral).f_exam)
-    return _features(parts, "f_neu")
+        found = torch.cat([own(batch.examined).float().cpu() for batch in evaluation_batches(alone, every)])
+    _require_features(found, "f_neu")
+    return found
 
 
 def _with_real_neutral(network: Method, f_exam: Tensor, f_neu: Tensor) -> Tensor | None:
@@ -255,20 +270,11 @@ def _with_real_neutral(network: Method, f_exam: Tensor, f_neu: Tensor) -> Tensor
     if type(network) is not GNDL:  # a method made from it may classify in another way
         return None
     with torch.no_grad():
-        weight = network.classifier.weight
-        return _joined([network.classifier((f_exam - f_neu).to(weight))])
+        logits: Tensor = network.classifier((f_exam - f_neu).to(network.classifier.weight)).float().cpu()
+    return logits
 
 
-def _joined(parts: list[Tensor]) -> Tensor:
-    return torch.cat([part.float().cpu() for part in parts])
-
-
-def _features(parts: list[Tensor | None], name: str) -> Tensor:
-    """Join one feature of all batches, which must be (B, D) each."""
-    for part in parts:
-        if part is None or part.ndim != 2:
-            found = "none" if part is None else f"shape {tuple(part.shape)}"
-            raise GndlError(
-                f"The method returned {found} as {name}; features of (B, channels) are needed to analyse it."
-            )
-    return _joined([part for part in parts if part is not None])
+def _require_features(values: Tensor | None, name: str) -> None:
+    if values is None or values.ndim != 2:
+        found = "none" if values is None else f"shape {tuple(values.shape)}"
+        raise GndlError(f"The method returned {found} as {name}; features of (B, channels) are needed here.")

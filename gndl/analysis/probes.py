@@ -1,9 +1,8 @@
-"""What else can be read from a feature by a straight line: who it is, the light, the pose, age, skin tone, glasses.
+"""Linear probes: whether a feature still contains identity, light, pose, age, skin tone or glasses.
 
-The paper says that disentangling removes identity, illumination and occlusion. A linear probe asks the feature: F_exam
-and the deviation of the same samples, within one validation fold. A sequence is one point, the mean of its frames.
-Probes are fitted on parts of the fold and scored on the rest; features are standardised on the fitted part alone.
-A fold has few people, so a probe finds only what is plain to see, and a low score is no proof of absence.
+The paper says that disentangling removes identity, illumination and occlusion. Probes are fitted on parts of one test
+fold and scored on the rest; features are standardised on the fitted part alone. A fold has few people, so a probe finds
+strong effects only.
 """
 
 from __future__ import annotations
@@ -13,91 +12,73 @@ import warnings
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from gndl.analysis.embedding import sequence_means
-from gndl.analysis.features import FoldFeatures
-from gndl.analysis.measurement import DEVIATION, F_EXAM, F_GEN, F_NEU, Measurement
+from gndl.analysis.features import DEVIATION, F_EXAM, F_GEN, F_NEU, FoldFeatures, Row, row, sequence_means
 
 Array = NDArray[np.float64]
 
 PARTS = 3
 """Parts that each subject's sequences are dealt to for the identity probe, at most."""
-
 FEWEST_PEOPLE = 3
-"""People with two sequences or more, below whom identity is not asked for."""
-
+"""People with two sequences or more, below whom identity is not probed."""
 FEWEST_SUBJECTS = 6
 """Subjects below which nothing that is drawn for a whole subject can be learnt."""
-
 GROUPS = 10
 """Groups of subjects that a factor is cross-validated by, at most."""
-
 ALPHAS = (1e1, 1e2, 1e3, 1e4, 1e5, 1e7)
-"""Ridge penalties on standardised features, of which each fit chooses one within its own part; the last is a guess."""
-
-CONSTANT = "does not vary"
-"""Note on a factor that is the same in the whole fold."""
-
+"""Ridge penalties on standardised features, chosen among within each fitted part; the last is a guess."""
 FARTHEST = 5.0
-"""Standard deviations of the fitted part to which a held-out channel is drawn in: one odd face shall not decide."""
+"""Standard deviations of the fitted part to which a held-out channel is clipped: one odd face shall not decide."""
 
 
-def measure_probes(features: FoldFeatures, factors: pd.DataFrame) -> list[Measurement]:
-    """Fit probes on F_exam, the deviation and G(F_exam) of one validation fold.
+def probes(own: FoldFeatures, factors: pd.DataFrame) -> list[Row]:
+    """Predict identity, and what was drawn for a face, from each feature by linear probes.
 
-    Parameters
-    ----------
-    features : FoldFeatures
-    factors : DataFrame
-        Of :func:`gndl.analysis.factors.face_factors`; without a column only identity is asked for.
-
-    Returns
-    -------
-    list of Measurement
-        ``identity``: accuracy in telling the fold's subjects apart, one vote a sequence; of F_neu too, as a control
-        that shows what the probe can find. Every other measure is named by its factor and is an R² against guessing
-        the mean of the fitted part: 1 is perfect, 0 no better than guessing, below 0 worse. Its weight is the squared
-        error of guessing, so that folds add up to one R².
+    ``identity``: accuracy in telling the fold's subjects apart by some of their sequences, asked on the others; of
+    F_neu too, which shows what the probe can find. Every other measure is named by its factor: R² against guessing the
+    mean, in subjects whom the probe has not seen; its weight is the squared error of guessing, so that folds add up to
+    one R². A low score of few people proves no absence.
     """
-    _, first = np.unique(features.sequence, return_index=True)
-    subject = features.subject[first]
-    drawn = sequence_means(factors.iloc[features.pairs].to_numpy(float), features.sequence)
+    _, first = np.unique(own.sequence, return_index=True)
+    subject = own.subject[first]
+    drawn = sequence_means(factors.iloc[own.pairs].to_numpy(float), own.sequence)
+    part, several = deal_sequences(subject)
+    people, subjects = len(np.unique(subject[several])), len(np.unique(subject))
     found = []
-    probed = {F_EXAM: features.f_exam, DEVIATION: features.deviation, F_GEN: features.f_gen, F_NEU: features.f_neu}
-    for name, values in probed.items():
-        if values is not None:
-            means = sequence_means(values, features.sequence)
-            found.append(_identity(name, means, subject))
-            if name != F_NEU:  # of another frame than the one that the factors speak of
-                found += _factors(name, means, drawn, tuple(factors.columns), subject)
+    for feature in (F_EXAM, DEVIATION, F_GEN, F_NEU):
+        if feature not in own.by_name:
+            continue
+        values = sequence_means(own.by_name[feature], own.sequence)
+        if people < FEWEST_PEOPLE:
+            note = f"fewer than {FEWEST_PEOPLE} people with two sequences"
+            found.append(row("probe", "identity", feature, np.nan, 0, choices=people, note=note))
+        else:
+            right = identity_probe(values[several], subject[several], part[several])
+            found.append(row("probe", "identity", feature, right.mean(), len(right), chance=1 / people, choices=people))
+        if feature == F_NEU:  # of another frame than the one that the factors speak of
+            continue
+        error = guess = np.zeros(drawn.shape[1])
+        if enough := subjects >= FEWEST_SUBJECTS:
+            error, guess = factor_probe(values, drawn, subject)
+        none = "does not vary" if enough else f"fewer than {FEWEST_SUBJECTS} subjects"
+        for factor, wrong, by_guess in zip(factors.columns, error.tolist(), guess.tolist(), strict=True):
+            value, note = (1 - wrong / by_guess, "") if by_guess > 0 else (np.nan, none)
+            found.append(row("probe", factor, feature, value, by_guess, chance=0.0, choices=subjects, note=note))
     return found
 
 
-def _identity(name: str, values: Array, subject: NDArray[np.str_]) -> Measurement:
-    part, several = deal_sequences(subject)
-    people = len(np.unique(subject[several]))
-    if people < FEWEST_PEOPLE:
-        note = f"fewer than {FEWEST_PEOPLE} people with two sequences"
-        return Measurement("probe", "identity", name, "all", np.nan, 0, np.nan, people, note)
-    correct = identity_probe(values[several], subject[several], part[several])
-    return Measurement("probe", "identity", name, "all", float(correct.mean()), len(correct), 1 / people, people)
-
-
 def deal_sequences(subject: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Deal each subject's sequences to parts, and say which subjects have two or more.
+    """Deal each subject's sequences to parts (S,), and say whether the subject has several (S,).
 
     The first part differs from subject to subject, so that databases whose sequences are in the order of their classes
     have every class in every part.
-
-    Returns
-    -------
-    part : int array (S,)
-    several : bool array (S,)
-        Whether the sequence's subject has another sequence, in another part.
     """
     _, person, count = np.unique(subject, return_inverse=True, return_counts=True)
     order = pd.Series(person).groupby(person).cumcount().to_numpy()
@@ -105,105 +86,47 @@ def deal_sequences(subject: NDArray[np.str_]) -> tuple[NDArray[np.int64], NDArra
 
 
 def identity_probe(values: Array, subject: NDArray[np.str_], part: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Tell subjects apart by logistic regression; return for each of S points whether it was right.
-
-    Parameters
-    ----------
-    values : array (S, D)
-    subject : str array (S,)
-    part : int array (S,)
-        Each part is predicted by a probe fitted on all others.
-    """
-    correct = np.zeros(len(subject), dtype=bool)
+    """Tell subjects apart by logistic regression fitted on all other parts; whether each of S points was right."""
+    # A penalised line lies in the span of what it is fitted on: the same answer in as many components as points.
+    probe = make_pipeline(StandardScaler(), PCA(svd_solver="full"), LogisticRegression(max_iter=200))
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.filterwarnings("ignore", message="The number of unique classes", category=UserWarning)
-        for held_out in np.unique(part):
-            fitted = part != held_out
-            scaler = StandardScaler().fit(values[fitted])
-            known, asked = scaler.transform(values[fitted]), scaler.transform(values[~fitted])
-            # A penalised line lies in the span of what it is fitted on: the same answer in as many channels as points.
-            span = np.linalg.svd(known, full_matrices=False)[2].T
-            probe = LogisticRegression(max_iter=200).fit(known @ span, subject[fitted])
-            correct[~fitted] = probe.predict(asked @ span) == subject[~fitted]
-    return correct
-
-
-def _factors(
-    name: str, values: Array, drawn: Array, names: tuple[str, ...], subject: NDArray[np.str_]
-) -> list[Measurement]:
-    people = len(np.unique(subject))
-    if not names:
-        return []
-    if people < FEWEST_SUBJECTS:
-        note = f"fewer than {FEWEST_SUBJECTS} subjects"
-        return [Measurement("probe", factor, name, "all", np.nan, 0, 0.0, people, note) for factor in names]
-    error, guessing = factor_probe(values, drawn, subject)
-    return [
-        Measurement("probe", factor, name, "all", 1 - wrong / guess, guess, 0.0, people)
-        if guess > 0
-        else Measurement("probe", factor, name, "all", np.nan, 0, 0.0, people, CONSTANT)
-        for factor, wrong, guess in zip(names, error.tolist(), guessing.tolist(), strict=True)
-    ]
+        predicted = cross_val_predict(probe, values, subject, groups=part, cv=LeaveOneGroupOut())
+    return np.asarray(predicted == subject)
 
 
 def factor_probe(values: Array, drawn: Array, subject: NDArray[np.str_]) -> tuple[Array, Array]:
-    """Predict F numbers of held-out subjects by ridge regression.
+    """Predict F numbers (S, F) of held-out subjects from S points (S, D) by ridge regression.
 
-    Parameters
-    ----------
-    values : array (S, D)
-    drawn : array (S, F)
-        What is to be predicted.
-    subject : str array (S,)
-        Nobody is in the fitted and in the held-out part, nor within the fitted part when the penalty is chosen.
-
-    Returns
-    -------
-    error, guessing : array (F,)
-        Summed squared errors of the probe, and of guessing the fitted part's mean.
+    Nobody is in the fitted and in the held-out part, nor within the fitted part when the penalty is chosen. Returns the
+    summed squared errors (F,) of the probe, and of guessing the fitted part's mean; both 0 for what does not vary.
     """
-    error, guessing = np.zeros(drawn.shape[1]), np.zeros(drawn.shape[1])
+    predicted, guessed = np.zeros_like(drawn), np.zeros_like(drawn)
+    if not drawn.shape[1]:
+        return np.zeros(0), np.zeros(0)
     group = np.unique(subject, return_inverse=True)[1] % GROUPS
     with threadpool_limits(1):
-        for held_out in np.unique(group):
-            fitted = group != held_out
-            predicted = _chosen_ridge(values[fitted], drawn[fitted], group[fitted], values[~fitted])
-            error += ((predicted - drawn[~fitted]) ** 2).sum(axis=0)
-            guessing += ((drawn[fitted].mean(axis=0) - drawn[~fitted]) ** 2).sum(axis=0)
+        for fitted, held_out in LeaveOneGroupOut().split(values, groups=group):
+            penalty = _best_penalty(values[fitted], drawn[fitted], group[fitted])
+            predicted[held_out] = _ridge(values[fitted], drawn[fitted], values[held_out], penalty)
+            guessed[held_out] = drawn[fitted].mean(axis=0)
     varies = np.ptp(drawn, axis=0) > 1e-9
-    return error * varies, guessing * varies
+    return ((predicted - drawn) ** 2).sum(axis=0) * varies, ((guessed - drawn) ** 2).sum(axis=0) * varies
 
 
-def _chosen_ridge(values: Array, drawn: Array, group: NDArray[np.int64], asked: Array) -> Array:
-    """Predict with, for each factor, the penalty that predicts other groups of the fitted part best."""
-    errors = np.zeros((len(ALPHAS), drawn.shape[1]))
-    for held_out in np.unique(group):
-        fitted = group != held_out
-        predicted = ridge_path(values[fitted], drawn[fitted], values[~fitted])
-        errors += ((predicted - drawn[~fitted]) ** 2).sum(axis=1)
-    best = errors.argmin(axis=0)
-    return ridge_path(values, drawn, asked)[best, :, np.arange(drawn.shape[1])].T
+def _best_penalty(values: Array, drawn: Array, group: NDArray[np.int64]) -> Array:
+    """For each factor, the penalty that predicts held-out groups best."""
+    every = np.tile(drawn, len(ALPHAS))  # scikit-learn's ridge takes a penalty a target: all of them in one fit
+    penalties, predicted = np.repeat(ALPHAS, drawn.shape[1]), np.zeros_like(every)
+    for fitted, held_out in LeaveOneGroupOut().split(values, groups=group):
+        predicted[held_out] = _ridge(values[fitted], every[fitted], values[held_out], penalties)
+    errors = ((predicted - every) ** 2).sum(axis=0).reshape(len(ALPHAS), -1)
+    return np.asarray(ALPHAS)[errors.argmin(axis=0)]
 
 
-def ridge_path(values: Array, drawn: Array, asked: Array) -> Array:
-    """Ridge regression on standardised features at every penalty of ``ALPHAS`` at once, by the Gram matrix.
-
-    Parameters
-    ----------
-    values : array (S, D), drawn : array (S, F)
-        Fitted on; features are standardised by these alone, the intercept is free.
-    asked : array (Q, D)
-
-    Returns
-    -------
-    array (len(ALPHAS), Q, F)
-    """
+def _ridge(values: Array, drawn: Array, asked: Array, penalty: Array) -> Array:
     scaler = StandardScaler().fit(values)
-    fitted, asked = scaler.transform(values), np.clip(scaler.transform(asked), -FARTHEST, FARTHEST)
-    middle = drawn.mean(axis=0)
-    eigenvalues, vectors = np.linalg.eigh(fitted @ fitted.T)
-    onto = vectors.T @ (drawn - middle)  # (S, F)
-    from_asked = asked @ fitted.T @ vectors  # (Q, S)
-    shrunk = 1 / (np.maximum(eigenvalues, 0) + np.array(ALPHAS)[:, None])  # (A, S)
-    return middle + np.einsum("qs,as,sf->aqf", from_asked, shrunk, onto)
+    clipped = np.clip(scaler.transform(asked), -FARTHEST, FARTHEST)
+    predicted = Ridge(alpha=penalty).fit(scaler.transform(values), drawn).predict(clipped)
+    return np.asarray(predicted).reshape(len(asked), -1)

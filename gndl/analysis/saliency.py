@@ -1,72 +1,83 @@
-"""Which part of a face an answer rests on: how much it weakens where a grey patch hides that part.
+"""Which part of a face an answer rests on: how much it weakens where a grey patch hides that part (Fig. 9).
 
-Occlusion is used rather than gradients because it asks nothing of a method but its answers: any ``Method`` can be
-looked at, the unit is one that a reader knows (log-probability lost), and no noise has to be averaged away. It shows
-regions of the size of the patch, no wrinkles. A patch is itself a sight that no network was trained on, so a weak map
-means little; every map is scaled by its own maximum, which is given beside it.
+captum's occlusion rather than gradients: it asks nothing of a method but its answers, and its unit is log-probability
+lost. It shows regions of the size of the patch, no wrinkles. No network was trained on patches, so a weak map means
+little; every map is scaled by its own maximum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
+from captum.attr import Occlusion
 from numpy.typing import NDArray
 from torch import Tensor
 
-from gndl.analysis.ensure import ensure_run
-from gndl.analysis.features import trained_network
+from gndl.analysis.features import has_weights, load_network, run_of
 from gndl.device import autocast, choose_device, computing_on
-from gndl.errors import GndlError
-from gndl.methods import MethodSettings
 from gndl.model import Method
-from gndl.pairs import FacePairs
-from gndl.prepare import Prepared
-from gndl.profiles import Precision
+from gndl.trainer import output_alone
+
+if TYPE_CHECKING:
+    from gndl.study import Study
 
 PATCH = 0.22
 """Side of the patch as a fraction of the face's: about an eye with its brow, or half a mouth."""
-STEPS = 9
-"""Places of the patch along each side; 81 in all, each overlapping the next by half."""
 AT_ONCE = 128
+"""Faces with a patch in one forward pass, about."""
 
 
-@dataclass(frozen=True, eq=False)
-class Saliency:
-    """Maps of T faces of S × S pixels.
+def of_samples(study: Study, rows: pd.DataFrame, methods: Iterable[str]) -> dict[str, NDArray[np.float32]]:
+    """Maps (n, S, S) of n tested samples, for each method by the network that was tested on them, at the study's λ.
 
     Parameters
     ----------
-    maps : float32 array (T, S, S)
-        From 0 to 1, 1 where hiding weakens the answer most; all 0 where hiding nothing weakens it.
-    largest : float array (T,)
-        Log-probability (natural logarithm) lost where the map is 1.
-    target : int array (T,)
-        The class that was explained.
-    """
+    study : Study
+    rows : DataFrame
+        ``fold``, ``seed`` and ``sample``, as `gndl.analysis.samples.hard_samples` gives them.
+    methods : iterable of str
+        A method without the weights of all these runs is left out of the result.
 
-    maps: NDArray[np.float32]
-    largest: NDArray[np.float64]
-    target: NDArray[np.int64]
+    Returns
+    -------
+    dict of str to float32 array (n, S, S)
+        From 0 to 1, 1 where hiding weakens the method's own answer most; all 0 where hiding nothing weakens it.
+    """
+    runs = rows[["fold", "seed"]].drop_duplicates().to_numpy(int).tolist()
+    side, found = study.train_settings.image_size, {}
+    for method in methods:
+        if all(has_weights(study, method, fold, seed=seed) for fold, seed in runs):
+            found[method] = np.zeros((len(rows), side, side), np.float32)
+            for fold, seed in runs:
+                here = ((rows["fold"] == fold) & (rows["seed"] == seed)).to_numpy()
+                found[method][here] = _of_run(study, method, fold, seed, rows.loc[here, "sample"])
+    return found
+
+
+def _of_run(study: Study, method: str, fold: int, seed: int, samples: pd.Series) -> NDArray[np.float32]:
+    network = load_network(study, run_of(study, method, fold, seed=seed))
+    settings, device = study.train_settings, choose_device(study.device)
+    with computing_on(device, settings.precision, settings.threads, seed):
+        pairs = study.pairs.take(samples.to_numpy(np.int64))
+        data = pairs.on(device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
+        with_neutral = network.needs_neutral_at_test
+        batch = next(data.evaluation_batches(np.arange(len(pairs)), len(pairs), with_neutral=with_neutral))
+        with autocast(device, settings.precision):
+            return occlusion(network, batch.examined, neutral=batch.neutral)
 
 
 def occlusion(
-    network: Method,
-    examined: Tensor,
-    target: Tensor | None = None,
-    *,
-    neutral: Tensor | None = None,
-    patch: float = PATCH,
-    steps: int = STEPS,
-    precision: Precision = "fp32",
-) -> Saliency:
+    network: Method, examined: Tensor, target: Tensor | None = None, *, neutral: Tensor | None = None
+) -> NDArray[np.float32]:
     """Hide every part of each face in turn by a patch of the face's mean grey, and note what the answer loses.
 
     A pixel's value is the loss of the target's log-probability, averaged over the patches that cover it; where hiding
-    strengthens the answer it is 0. Nothing is random.
+    strengthens the answer it is 0. Nothing is random. A method of whole sequences is given each face alone.
 
     Parameters
     ----------
@@ -78,115 +89,29 @@ def occlusion(
         The class to explain; default the predicted one.
     neutral : float tensor (T, 3, S, S), optional
         For methods that need the neutral face; it is never hidden.
-    patch : float
-        Side of the patch as a fraction of S.
-    steps : int
-        Places along each side.
-    precision : {"fp32", "tf32", "bf16"}
 
-    Raises
-    ------
-    GndlError
-        Where patches would leave gaps.
+    Returns
+    -------
+    float32 array (T, S, S)
+        From 0 to 1, scaled by each map's maximum.
     """
-    side = examined.shape[-1]
-    width = max(1, round(patch * side))
-    starts = np.unique(np.linspace(0, side - width, steps).round().astype(int))
-    if np.diff(starts, append=side).max() > width:
-        raise GndlError(f"{steps} patches of {width} pixels leave gaps on faces of {side}; take more steps.")
-    places = [(top, left) for top in starts.tolist() for left in starts.tolist()]
-    maps, largest, targets = [], [], []
-    with torch.no_grad(), autocast(examined.device, precision):
-        for number, face in enumerate(examined):
-            own = None if neutral is None else neutral[number : number + 1]
-            whole = _log_probabilities(network, face[None], own)[0]
-            explained = int(whole.argmax()) if target is None else int(target[number])
-            hidden = torch.cat(
-                [_log_probabilities(network, faces, own)[:, explained] for faces in _hidden(face, places, width)]
-            )
-            loss = _spread((whole[explained] - hidden).double().cpu().numpy(), places, width, side).clip(min=0)
-            maps.append(loss / loss.max() if loss.max() > 0 else loss)
-            largest.append(loss.max())
-            targets.append(explained)
-    return Saliency(
-        np.array(maps, dtype=np.float32), np.array(largest, dtype=np.float64), np.array(targets, dtype=np.int64)
-    )
 
+    def log_probabilities(faces: Tensor, neutral: Tensor | None = None) -> Tensor:
+        faces = faces.contiguous(memory_format=torch.channels_last)
+        return F.log_softmax(output_alone(network, faces, neutral).logits.float(), dim=1)
 
-def saliency_of_samples(
-    study: Prepared,
-    method: str | MethodSettings,
-    lam: float | None,
-    fold: int,
-    samples: Iterable[int],
-    *,
-    seed: int | None = None,
-) -> Saliency:
-    """Make the maps of some samples of one fold by the network that was tested on them, for its own answers.
-
-    Parameters
-    ----------
-    study : Prepared
-    method : str or MethodSettings
-    lam : float or None
-        λ of Eq. 11; the profile's by default, left out for methods without it.
-    fold : int
-    samples : iterable of int
-        Positions in the study's pairs, as ``sample`` in predictions.csv.
-    seed : int, optional
-        Of the run; default the study's first.
-    """
-    ensured = ensure_run(study, method, lam, fold, seed)
-    settings, device = study.train, choose_device(study.request.device)
-    network = trained_network(study, ensured)
-    index = np.asarray(list(samples), dtype=np.int64)
-    with computing_on(device, settings.precision, settings.threads, ensured.run.seed):
-        data = _only(study.pairs, index).on(
-            device, settings.image_size, mean=settings.input_mean, std=settings.input_std
+    width = max(1, round(PATCH * examined.shape[-1]))
+    grey = examined.mean(dim=(2, 3), keepdim=True).expand_as(examined)
+    with torch.no_grad():
+        lost = Occlusion(log_probabilities).attribute(
+            examined,
+            sliding_window_shapes=(3, width, width),
+            strides=(3, max(1, width // 2), max(1, width // 2)),
+            baselines=grey,
+            target=log_probabilities(examined, neutral).argmax(1) if target is None else target,
+            additional_forward_args=neutral,
+            perturbations_per_eval=max(1, AT_ONCE // len(examined)),
         )
-        needs_neutral = ensured.run.method.needs_neutral_at_test
-        batch = next(iter(data.evaluation_batches(np.arange(len(index)), len(index), with_neutral=needs_neutral)))
-        return occlusion(network, batch.examined, neutral=batch.neutral, precision=settings.precision)
-
-
-def _only(pairs: FacePairs, index: NDArray[np.int64]) -> FacePairs:
-    """The pairs of ``index`` with their own crops alone, so that no whole database is scaled down for a few."""
-    crops, place = np.unique(
-        np.concatenate([pairs.examined_index[index], pairs.neutral_index[index]]), return_inverse=True
-    )
-    return FacePairs(
-        images=np.asarray(pairs.images[crops]),
-        examined_index=place[: len(index)],
-        neutral_index=place[len(index) :],
-        label=pairs.label[index],
-        subject=[pairs.subject[number] for number in index],
-        sequence=[pairs.sequence[number] for number in index],
-        frame=[pairs.frame[number] for number in index],
-        expressions=pairs.expressions,
-    )
-
-
-def _log_probabilities(network: Method, faces: Tensor, neutral: Tensor | None) -> Tensor:
-    """Log of the softmax of Eq. 10, (B, K) in float32; one neutral face serves all."""
-    alike = None if neutral is None else neutral.expand(len(faces), -1, -1, -1)
-    return F.log_softmax(network(faces, alike).logits.float(), dim=1)
-
-
-def _hidden(face: Tensor, places: list[tuple[int, int]], width: int) -> Iterator[Tensor]:
-    """Batches of the face with one part hidden, (B, 3, S, S) in the layout that networks are given."""
-    grey = face.mean(dim=(1, 2), keepdim=True)
-    for start in range(0, len(places), AT_ONCE):
-        some = places[start : start + AT_ONCE]
-        faces = face.repeat(len(some), 1, 1, 1).contiguous(memory_format=torch.channels_last)
-        for number, (top, left) in enumerate(some):
-            faces[number, :, top : top + width, left : left + width] = grey
-        yield faces
-
-
-def _spread(values: NDArray[np.float64], places: list[tuple[int, int]], width: int, side: int) -> NDArray[np.float64]:
-    """Give every pixel the mean value of the patches that cover it, (S, S)."""
-    total, count = np.zeros((side, side)), np.zeros((side, side))
-    for value, (top, left) in zip(values, places, strict=True):
-        total[top : top + width, left : left + width] += value
-        count[top : top + width, left : left + width] += 1
-    return total / count
+    maps = lost[:, 0].float().clamp(min=0).cpu().numpy()  # the same in all three channels
+    largest = maps.max(axis=(1, 2), keepdims=True)
+    return np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)

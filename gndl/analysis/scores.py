@@ -1,98 +1,61 @@
-"""How good one method is, class by class and over all: frames and sequences, with intervals over subjects.
+"""How good one method is, class by class and over all, and whether its confidence can be trusted.
 
-The headline stays the mean over folds of the last epoch's accuracy (ledger L10, L12). Here is what it does not show:
-which classes are found, how far the answer depends on the frame, and how far other people might have moved it.
+The headline stays the mean over folds of the last epoch's accuracy (ledger L10, L12). Here is what it does not show.
+Intervals are over subjects: frames and sequences of one subject are not independent draws.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from gndl import results
-from gndl.analysis.resampling import interval_of_statistic
-from gndl.analysis.variants import Variant
+from gndl.results import sequence_votes
 
-OF = ("frames", "sequences")
-"""Counted by examined frames, and by sequences with one vote each (`gndl.results.sequence_votes`)."""
+DRAWS = 2000
+FEWEST_SUBJECTS = 5
+"""Subjects below which no interval is given: so few can hardly stand for others."""
 
-PER_CLASS = ("recall", "precision", "f1")
-OVER_ALL = ("accuracy", "macro_recall", "macro_f1")
-
-SCORE_COLUMNS = (
-    "method",
-    "lam",
-    "of",
-    "class",
-    "measure",
-    "value",
-    "low",
-    "high",
-    "count",
-    "subjects",
-    "folds",
-    "seeds",
-)
+VARIANT = ["database", "method", "lam"]
 
 
-def scores(out: Path, database: str, variant: Variant, *, seed: int = 0) -> pd.DataFrame:
-    """Score one variant of a study; arguments as for :func:`scores_of`."""
-    predictions = results.read_predictions(out, database, variant.method, variant.lam)
-    return scores_of(predictions, variant, seed=seed)
+def scores(predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
+    """Score every method's predictions of the last epoch, pooled over folds and seeds; ``seed`` is the bootstrap's.
 
-
-def scores_of(predictions: pd.DataFrame, variant: Variant, *, seed: int = 0) -> pd.DataFrame:
-    """Score the last epoch's predictions, pooled over folds and seeds.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        Of `gndl.results.read_predictions`.
-    variant : Variant
-    seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    DataFrame
-        One row per unit counted (``of``), ``class`` (``"all"`` for the three over all) and ``measure``: ``accuracy``
-        (pooled), ``macro_recall`` and ``macro_f1`` (plain means over the classes tested), ``recall``, ``precision``
-        and ``f1`` of a class; ``value``, its 95 % interval ``low`` to ``high`` (subjects drawn with replacement, the
-        trained networks as they are; NaN below five subjects), ``count`` (of the class, all seeds), ``subjects``,
-        ``folds`` and ``seeds``. A class that was never tested has no recall and no F1, one that was never predicted
-        no precision.
+    One row per database, method, λ, unit counted (``of``: frames, or sequences with one vote each), ``class``
+    (``"all"`` for the three over all) and ``measure``: ``accuracy``, ``macro_recall`` and ``macro_f1`` (plain means
+    over the classes tested), ``recall``, ``precision`` and ``f1`` of a class; ``value``, its 95 % interval ``low`` to
+    ``high`` (subjects drawn with replacement, the trained networks as they are; NaN below five subjects), ``count`` (of
+    the class, all seeds), ``subjects``, ``folds`` and ``seeds``. A class that was never tested has no recall and no F1,
+    one that was never predicted no precision.
     """
-    classes = [name.removeprefix("p_") for name in predictions.columns if name.startswith("p_")]
-    common = {
-        "method": variant.method,
-        "lam": variant.lam,
-        "folds": int(predictions["fold"].nunique()),
-        "seeds": int(predictions["seed"].nunique()),
-    }
-    rows: list[dict[str, Any]] = []
-    for of, table in zip(OF, (predictions, results.sequence_votes(predictions)), strict=True):
-        by_subject = confusion_by_subject(table, classes)
-        total = by_subject.sum(axis=0)
-        values = measures(total[None])[0]
-        interval = interval_of_statistic(by_subject, measures, seed=seed)
-        low, high = interval if interval else (np.full(len(values), np.nan),) * 2
-        names = [("all", name) for name in OVER_ALL] + [(name, part) for part in PER_CLASS for name in classes]
-        counts = dict(zip(classes, total.sum(axis=1), strict=True)) | {"all": total.sum()}
-        for place, (name, measure) in enumerate(names):
-            numbers = {"value": values[place], "low": low[place], "high": high[place]}
-            count = {"count": int(counts[name]), "subjects": len(by_subject)}
-            rows.append({**common, "of": of, "class": name, "measure": measure, **numbers, **count})
-    return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
+    tables = []
+    for key, own in predictions.groupby(VARIANT, dropna=False, sort=False):
+        classes = [str(name)[2:] for name in own if str(name).startswith("p_") and own[name].notna().any()]
+        names = [("all", name) for name in ("accuracy", "macro_recall", "macro_f1")]
+        names += [(name, part) for part in ("recall", "precision", "f1") for name in classes]
+        for of, table in (("frames", own), ("sequences", sequence_votes(own))):
+            counts = confusion_by_subject(table, classes)
+            total = counts.sum(axis=0)
+            low, high = interval_of_statistic(counts, measures, seed=seed)
+            number = dict(zip(classes, total.sum(axis=1).astype(int), strict=True)) | {"all": int(total.sum())}
+            common: Any = dict(zip(VARIANT, key, strict=True)) | {"of": of}
+            rows = pd.DataFrame([(*common.values(), *name) for name in names], columns=[*common, "class", "measure"])
+            rows = rows.assign(folds=own["fold"].nunique(), seeds=own["seed"].nunique(), value=measures(total[None])[0])
+            rows = rows.assign(low=low, high=high, count=rows["class"].map(number), subjects=len(counts))
+            tables.append(rows)
+    return pd.concat(tables, ignore_index=True)
 
 
 def confusion_by_subject(table: pd.DataFrame, classes: list[str]) -> NDArray[np.float64]:
     """Count answers of every subject: array (subjects, true classes, predicted classes)."""
-    _, subject = np.unique(table["subject"].to_numpy(str), return_inverse=True)
     place = {name: number for number, name in enumerate(classes)}
+    _, subject = np.unique(table["subject"].to_numpy(str), return_inverse=True)
     counts = np.zeros((int(subject.max()) + 1, len(classes), len(classes)))
     truth, predicted = (table[name].map(place).to_numpy(np.int64) for name in ("truth", "predicted"))
     np.add.at(counts, (subject, truth, predicted), 1)
@@ -100,17 +63,10 @@ def confusion_by_subject(table: pd.DataFrame, classes: list[str]) -> NDArray[np.
 
 
 def measures(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Accuracy, macro recall and macro F1, then recall, precision and F1 of every class.
+    """Accuracy, macro recall and macro F1, then recall, precision and F1 of every class: (n, K, K) to (n, 3 + 3 K).
 
-    Parameters
-    ----------
-    counts : array (n, K, K)
-        Confusion matrices, true classes as rows.
-
-    Returns
-    -------
-    array (n, 3 + 3 K)
-        NaN where a class gives no number; macro averages are over the classes tested.
+    scikit-learn's scores, for 2,000 bootstrap draws of a confusion matrix (true classes as rows) at once. NaN where a
+    class gives no number; macro averages are over the classes tested.
     """
     right = np.diagonal(counts, axis1=1, axis2=2)
     tested, predicted = counts.sum(axis=2), counts.sum(axis=1)
@@ -118,10 +74,92 @@ def measures(counts: NDArray[np.float64]) -> NDArray[np.float64]:
         recall, precision = right / tested, right / predicted
         f1 = np.where(tested > 0, 2 * right / (tested + predicted), np.nan)
         accuracy = right.sum(axis=1) / counts.sum(axis=(1, 2))
-    macro = [_mean_over_tested(part, tested) for part in (recall, f1)]
+    shown = tested > 0
+    macro = [np.where(shown, part, 0).sum(axis=1) / shown.sum(axis=1) for part in (recall, f1)]
     return np.concatenate([np.column_stack([accuracy, *macro]), recall, precision, f1], axis=1)
 
 
-def _mean_over_tested(values: NDArray[np.float64], tested: NDArray[np.float64]) -> NDArray[np.float64]:
-    shown = tested > 0
-    return np.where(shown, values, 0).sum(axis=1) / shown.sum(axis=1)
+def interval_of_statistic(
+    per_subject: NDArray[np.float64], statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], *, seed: int = 0
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bootstrap interval (95 %, percentiles) of a statistic of sums over subjects, drawn with replacement.
+
+    ``statistic`` takes sums (draws, …) and returns values (draws, m); a NaN in a draw (a class that was not drawn) is
+    left out. NaN below five subjects.
+    """
+    if len(per_subject) < FEWEST_SUBJECTS:
+        nothing = np.full(statistic(per_subject[:1]).shape[1], np.nan)
+        return nothing, nothing
+    values = statistic(np.tensordot(_times_drawn(len(per_subject), seed), per_subject, axes=1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # no draw has it: no interval
+        low, high = np.nanquantile(values, [0.025, 0.975], axis=0)
+    return low, high
+
+
+def interval_over_subjects(
+    values: ArrayLike, subjects: ArrayLike, *, member: ArrayLike | None = None, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval (95 %, percentiles) of a mean over rows, with subjects drawn with replacement.
+
+    With ``member`` (bool, one per row; all rows of a subject alike), that of the mean of the members minus the mean of
+    all others. NaN with fewer than five subjects, on either side.
+    """
+    numbers, names = np.asarray(values, dtype=float), np.asarray(subjects)
+    if member is None:
+        draws = _means_drawn(numbers, names, seed)
+    else:
+        inside = np.asarray(member, dtype=bool)
+        first = _means_drawn(numbers[inside], names[inside], 2 * seed)
+        draws = first - _means_drawn(numbers[~inside], names[~inside], 2 * seed + 1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _means_drawn(values: NDArray[np.float64], subjects: NDArray[np.object_], seed: int) -> NDArray[np.float64]:
+    names, place = np.unique(subjects, return_inverse=True)
+    if len(names) < FEWEST_SUBJECTS:
+        return np.array([np.nan])
+    times = _times_drawn(len(names), seed)
+    return (times @ np.bincount(place, weights=values)) / (times @ np.bincount(place).astype(float))
+
+
+@lru_cache(maxsize=64)
+def _times_drawn(count: int, seed: int) -> NDArray[np.float64]:
+    """How often each of ``count`` subjects is drawn, (draws, count)."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(count, np.full(count, 1 / count), size=DRAWS).astype(float)
+
+
+def reliability(predictions: pd.DataFrame, *, bins: int = 10, seed: int = 0) -> pd.DataFrame:
+    """Compare confidence (probability of the predicted class) with accuracy, pooled over folds and seeds.
+
+    One row per database, method, λ and bin of confidence, empty bins included: ``low`` and ``high`` (edges; a bin holds
+    its upper one), ``count`` (frames), ``subjects``, ``confidence`` and ``accuracy`` (means, NaN in an empty bin),
+    ``accuracy_low`` and ``accuracy_high`` (95 % over subjects), and in every row what holds for all bins: ``error``
+    (expected calibration error: mean over frames of the distance between accuracy and confidence of their bin),
+    ``mean_confidence``, ``mean_accuracy``, ``folds``, ``frames`` and ``tested_subjects``.
+    """
+    edges = np.linspace(0, 1, bins + 1)
+    tables = []
+    for key, own in predictions.groupby(VARIANT, dropna=False, sort=False):
+        frames = own[["subject"]].assign(right=own["predicted"] == own["truth"])
+        frames["confidence"] = own.filter(regex="^p_").max(axis=1).astype(float)
+        frames["bin"] = np.clip(np.searchsorted(edges, frames["confidence"], side="left") - 1, 0, bins - 1)
+        groups = frames.groupby("bin")
+        table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": groups.size()}, index=range(bins))
+        table = table.fillna({"count": 0}).astype({"count": int})
+        table["subjects"] = groups["subject"].nunique().reindex(table.index, fill_value=0)
+        table["confidence"], table["accuracy"] = groups["confidence"].mean(), groups["right"].mean()
+        intervals = {
+            number: interval_over_subjects(here["right"], here["subject"], seed=seed) for number, here in groups
+        }
+        table["accuracy_low"], table["accuracy_high"] = (
+            pd.Series({number: ends[side] for number, ends in intervals.items()}) for side in (0, 1)
+        )
+        distance = (table["accuracy"] - table["confidence"]).abs().fillna(0.0)
+        named: Any = dict(zip(VARIANT, key, strict=True)) | {"error": (distance * table["count"]).sum() / len(own)}
+        named |= {"mean_confidence": frames["confidence"].mean(), "mean_accuracy": frames["right"].mean()}
+        named |= {"folds": own["fold"].nunique(), "frames": len(own), "tested_subjects": own["subject"].nunique()}
+        tables.append(table.assign(**named))
+    return pd.concat(tables, ignore_index=True)

@@ -3,21 +3,17 @@
 Databases are used where they lie and are never written to.
 """
 
-from gndl.databases.frames_csv import choose_frames, write_frames_csv
-from gndl.databases.locate import locate_databases
-from gndl.databases.reader import READERS, inspect_database, read_database
-from gndl.databases.reading import ReadOptions, per_class
-from gndl.databases.report import Audit, audit
+from gndl.databases.audit import AuditReport, audit
+from gndl.databases.manifest import write_frames_csv
+from gndl.databases.reader import inspect_database, locate_databases, read_database
+from gndl.sequences import ReadOptions
 
 __all__ = [
-    "READERS",
-    "Audit",
+    "AuditReport",
     "ReadOptions",
     "audit",
-    "choose_frames",
     "inspect_database",
     "locate_databases",
-    "per_class",
     "read_database",
     "write_frames_csv",
 ]

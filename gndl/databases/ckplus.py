@@ -4,193 +4,212 @@
 
     cohn-kanade-images/S005/001/S005_001_00000011.png       neutral in the first frame, peak in the last
     Emotion/S005/001/S005_001_00000011_emotion.txt          one number, for 327 of the 593 sequences
-    Landmarks/S005/001/S005_001_00000011_landmarks.txt      68 lines of x y, one file per frame; may be missing
-    FACS/S005/001/S005_001_00000011_facs.txt                not used
+    Landmarks/S005/001/S005_001_00000011_landmarks.txt      68 lines of x y, one file per frame; optional
 
 Taken (section 4.1): the first frame as the neutral face and the last three as examined: 981 pairs.
-The four trees are told apart by the files in them, so wrappers such as ``Emotion_labels/Emotion`` do not matter.
+The trees are recognised by the files in them, so wrappers such as ``Emotion_labels/Emotion`` do not matter; FACS is
+not used.
 """
 
 from __future__ import annotations
 
-import math
+import re
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
-from gndl.databases.ckplus_trees import Place, Tree, find_trees, resolve
-from gndl.databases.folders import archives_in, how_to_unpack
-from gndl.databases.found_instead import explain
-from gndl.databases.reading import FEWEST_FRAMES, Findings, ReadOptions, first_and_last_three, source_of, too_few
-from gndl.paper import EXPRESSIONS
-from gndl.sequences import Database, FrameRef, Sequence
+from gndl.databases.common import (
+    PICTURES,
+    Findings,
+    contents,
+    explain,
+    first_and_last_three,
+    is_too_short,
+    licensed,
+    require_one_spelling,
+    walk,
+)
+from gndl.files import GndlError
+from gndl.frames import picture_size, read_eyes
+from gndl.sequences import Database, FrameRef, ReadOptions, Sequence
 
-NEUTRAL_LABEL = 0
 LABELS = {1: "anger", 2: "contempt", 3: "disgust", 4: "fear", 5: "happiness", 6: "sadness", 7: "surprise"}
-"""Numbers in the emotion files (the database's own notes)."""
+"""Numbers in the emotion files (the database's own notes); 0 is neutral."""
 
-_LEFT_OUT = "sequence left out"
+ROLES = {".png": "images", "_emotion.txt": "labels", "_landmarks.txt": "landmarks"}
+
+_SUBJECT = re.compile(r"S\d{3}", re.IGNORECASE)
+_FILE = re.compile(rf"(S\d{{3}})_(\d{{3}})_(\d{{8}})({'|'.join(map(re.escape, ROLES))})", re.IGNORECASE)
+
+Place = tuple[str, str]
+"""Subject and sequence number, such as ``("S005", "001")``."""
+
+
+class _Tree:
+    """One folder of subjects: its files by role, sequence and frame number."""
+
+    def __init__(self, root: Path, subjects: list[Path]) -> None:
+        self.root = root
+        self.places: dict[Place, Path] = {}
+        self.strays: list[Path] = []
+        """Files whose name does not belong to their folder."""
+        self.files: dict[str, dict[Place, dict[int, Path]]] = {role: defaultdict(dict) for role in ROLES.values()}
+        for subject in subjects:
+            folders, files = contents(subject)
+            self.strays += files
+            for folder in folders:
+                files = contents(folder)[1]
+                if re.fullmatch(r"\d{3}", folder.name):
+                    place = (subject.name.upper(), folder.name)
+                    self.places[place] = folder
+                    self.strays += [file for file in files if not self._is_sorted_in(file, place)]
+                else:
+                    self.strays += files
+
+    def _is_sorted_in(self, file: Path, place: Place) -> bool:
+        match = _FILE.fullmatch(file.name)
+        if match is None or (match[1].upper(), match[2]) != place:
+            return False
+        return self.files[ROLES[match[4].lower()]][place].setdefault(int(match[3]), file) == file
+
+    def size(self, role: str) -> int:
+        return sum(map(len, self.files[role].values()))
 
 
 def read(root: Path, options: ReadOptions) -> Database:
-    """Read a copy of CK+.
-
-    Parameters
-    ----------
-    root : Path
-        The folder that holds the unpacked downloads, whatever wrappers are left around them.
-    options : ReadOptions
-        Nothing in it concerns CK+.
-
-    Returns
-    -------
-    Database
-        With a finding of kind ``"error"`` where the study could not run.
-    """
+    """Read a copy of CK+; error findings say why the study cannot run."""
     findings = Findings()
-    trees = find_trees(root)
-    labels, landmarks, facs = (resolve(trees, role, findings) for role in ("labels", "landmarks", "facs"))
-    images = resolve(trees, "images", findings, landmarks)
-    named = {"images": images, "labels": labels, "landmarks": landmarks, "facs": facs}
-    folders = {role: tree.root for role, tree in named.items() if tree}
+    trees = []
+    for folder, subfolders, _ in walk(root):
+        if subjects := [subfolder for subfolder in subfolders if _SUBJECT.fullmatch(subfolder.name)]:
+            require_one_spelling(folder, "subjects' folders", [subject.name for subject in subjects], findings)
+            trees.append(_Tree(folder, subjects))
+            subfolders[:] = [subfolder for subfolder in subfolders if subfolder not in subjects]
+    named = {role: tree for role in ROLES.values() if (tree := _only_tree(trees, role, findings))}
+    images, labels, landmarks = map(named.get, ("images", "labels", "landmarks"))
     sequences: list[Sequence] = []
     found: dict[str, int] = {}
     if images is None:
         findings.error(root, explain(root, "ckplus"))
     else:
-        for stray in images.strays:
-            findings.skip(
-                stray,
-                "not a frame of its folder (named Sxxx_yyy_dddddddd.png after it); ignored, rename it if it is one",
-            )
+        for file in sorted({file for tree in named.values() for file in tree.strays}):
+            if file.suffix.lower() in PICTURES or file.name.lower().endswith(tuple(ROLES)):
+                message = "not a file of its folder (Sxxx_yyy_dddddddd.png); ignored, rename or move it if it is one"
+                findings.skip(file, message)
         frames = _frames(images, landmarks, findings)
-        found = {
-            "sequences": len(frames),
-            "subjects": len({subject for subject, _ in frames}),
-            "frames": images.size("images"),
-        }
+        subjects_seen = {subject for subject, _ in frames}
+        found = {"sequences": len(frames), "subjects": len(subjects_seen), "frames": images.size("images")}
         if labels is None:
-            findings.error(root, _no_labels(root))
+            expected = "expected Emotion/S005/001/S005_001_00000011_emotion.txt and the like"
+            separate = "they are a separate download (Emotion_labels.zip); unpack it next to the frames"
+            findings.error(root, f"frames, but no emotion labels: {expected}; {separate}")
         else:
             sequences = _labelled(frames, images, labels, findings)
-        for tree in {id(tree): tree for tree in (labels, landmarks) if tree}.values():
-            for file in tree.misplaced:
-                findings.problem(
-                    file,
-                    "its name is of another subject or sequence than its folder; ignored, move it where it belongs",
-                )
-    return Database(
-        name="ckplus",
-        root=root,
-        source=source_of(root, folders, sequences, "licensed"),
-        expressions=EXPRESSIONS["ckplus"],
-        sequences=tuple(sequences),
-        findings=tuple(findings.items),
-        folders=folders,
-        found=found,
-    )
+    return licensed("ckplus", root, sequences, findings, {role: tree.root for role, tree in named.items()}, found)
 
 
-def _no_labels(root: Path) -> str:
-    message = (
-        "frames are here, but no emotion label: expected Emotion/S005/001/S005_001_00000011_emotion.txt and the "
-        "like; they come as a download of their own (Emotion_labels.zip)"
-    )
-    packed = [file for file in archives_in(root) if "emotion" in file.name.lower()]
-    return f"{message}; unpack it:\n{how_to_unpack(packed)}" if packed else message
+def _only_tree(trees: list[_Tree], role: str, findings: Findings) -> _Tree | None:
+    """The one tree that holds files of a role; where there are several, an error that names them."""
+    holding = [tree for tree in trees if tree.size(role)]
+    for other in holding[1:]:
+        message = f"a second folder of {role}, after {holding[0].root}: move the one that is not meant out of this copy"
+        findings.error(other.root, message)
+    return holding[0] if holding else None
 
 
-def _frames(images: Tree, landmarks: Tree | None, findings: Findings) -> dict[Place, list[FrameRef]]:
-    """Frames of every sequence in the order of their numbers, each with its landmark file where there is one."""
+def _frames(images: _Tree, landmarks: _Tree | None, findings: Findings) -> dict[Place, list[FrameRef]]:
+    """Frames of every sequence in the order of their numbers, each with its landmark file if there is one."""
     frames = {}
     for place, folder in sorted(images.places.items()):
-        numbered = images.files["images"].get(place, {})
         points = landmarks.files["landmarks"].get(place, {}) if landmarks else {}
+        numbered = sorted(images.files["images"].get(place, {}).items())
         if numbered:
-            frames[place] = [FrameRef(numbered[number], landmarks=points.get(number)) for number in sorted(numbered)]
-        elif folder.is_relative_to(images.root):
-            findings.skip(folder, "a folder without frames; if there are some, unpack them again")
+            frames[place] = [FrameRef(file, landmarks=points.get(number)) for number, file in numbered]
+        else:
+            findings.skip(folder, "a folder without frames; if there should be some, unpack it again")
     return frames
 
 
-def _labelled(frames: dict[Place, list[FrameRef]], images: Tree, labels: Tree, findings: Findings) -> list[Sequence]:
+def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree, findings: Findings) -> list[Sequence]:
+    by_place = {place: files for place, files in sorted(labels.files["labels"].items()) if files}
     sequences = []
-    unlabelled = 0
-    for place in sorted({*frames, *(place for place, files in labels.files["labels"].items() if files)}):
-        files = labels.files["labels"].get(place, {})
-        if not files:
-            unlabelled += 1
-            continue
+    for place, files in by_place.items():
+        labelled = files[max(files)]
         if place not in frames:
-            findings.problem(
-                next(iter(files.values())),
-                "a label without frames: the sequence's pictures are missing; left out, unpack them again",
-            )
+            findings.problem(labelled, "a label without frames: the pictures are missing; left out, unpack them again")
             continue
-        expression = _expression(files, findings)
-        if expression is None:
-            continue
-        if len(frames[place]) < FEWEST_FRAMES:
-            findings.skip(images.places[place], too_few(len(frames[place])))
+        expression = _expression([file for _, file in sorted(files.items())], findings)
+        if expression is None or is_too_short(images.places[place], len(frames[place]), findings):
             continue
         last = max(images.files["images"][place])
-        labelled = max(files)
-        if labelled > last:
-            findings.problem(
-                files[labelled],
-                f"peak frames missing: the label names frame {labelled:08d}, but {last:08d} is the last one here; "
-                "unpack the sequence again",
-            )
-        elif last not in files:
-            findings.note(files[labelled], f"named after another frame than the last one ({last:08d})")
-        neutral, examined = first_and_last_three(frames[place])
-        sequences.append(
-            Sequence(
-                subject=place[0],
-                sequence="_".join(place),
-                expression=expression,
-                neutral=neutral,
-                examined=examined,
-                frames=tuple(frames[place]),
-                frames_chosen_by="first and last three",
-            )
-        )
-    if unlabelled:
+        if max(files) > last:
+            missing = f"the label names frame {max(files):08d}, but {last:08d} is the last one here"
+            findings.problem(labelled, f"peak frames missing: {missing}; unpack the sequence again")
+        sequences.append(first_and_last_three(place[0], "_".join(place), expression, frames[place]))
+    if unlabelled := len(frames.keys() - by_place.keys()):
         findings.note(labels.root, f"sequences without an emotion label, which take no part: {unlabelled}")
     return sequences
 
 
-def _expression(files: dict[int, Path], findings: Findings) -> str | None:
-    """The class that a sequence's label files agree on; None, with a finding, where there is no such class."""
-    values = {file: _label(file, findings) for _, file in sorted(files.items())}
-    if None in values.values():
+def _expression(files: list[Path], findings: Findings) -> str | None:
+    """The class on which a sequence's label files agree; None, with a finding, where there is none."""
+    values = []
+    for file in files:
+        try:
+            with file.open("rb") as content:
+                text = content.read(1000).decode("utf-8-sig", "replace").strip().strip("\0")
+            if (value := float(text)) not in range(8):
+                raise ValueError
+        except (OSError, ValueError) as error:
+            found = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else f"found {text[:40]!r}"
+            findings.problem(file, f"one number from 0 to 7 expected ({found}); sequence left out, unpack it again")
+            return None
+        values.append(int(value))
+    if len(set(values)) > 1:
+        findings.problem(files[0], "label files of one sequence that disagree; left out, keep the distributed one")
         return None
-    file = next(iter(values))
-    if len(set(values.values())) > 1:
+    if values[0] == 0:
+        findings.skip(files[0], "label 0 (neutral) is not an expression; sequence left out")
+    return LABELS.get(values[0])
+
+
+def with_landmarks_for_all_or_none(database: Database) -> Database:
+    """Keep the landmark files only if every frame taken has a usable one, so that all crops are made the same way.
+
+    Otherwise no frame keeps its landmarks, the crop stage finds all faces by detection, and findings say so.
+    """
+    findings = Findings(database.findings)
+    taken = [frame for sequence in database.sequences for frame in sequence.taken]
+    usable = [frame for frame in taken if frame.landmarks and _are_usable(frame.landmarks, frame.path, findings)]
+    if len(usable) < len(taken):
+        lacking = f"{len(taken) - len(usable)} of the {len(taken)}" if usable else "the"
         findings.problem(
-            file, f"the sequence has several label files that disagree; {_LEFT_OUT}, keep the distributed one"
+            database.folders.get("landmarks", database.root),
+            f"{lacking} frames taken have no usable landmarks, so no landmark file is used: all faces are found by "
+            "detection, never a mixture; to use them, unpack them again",
         )
-        return None
-    for other in list(values)[1:]:
-        findings.note(other, f"a second label of its sequence, which says the same as {file.name}")
-    value = values[file]
-    if value == NEUTRAL_LABEL:
-        findings.skip(file, f"label 0 (neutral) is no expression; {_LEFT_OUT}, unpack it again if it is another")
-        return None
-    return LABELS[value] if value is not None else None
+        for frame in taken if usable else []:
+            if frame.landmarks is None:
+                findings.problem(frame.path, "no landmark file; to use the others, unpack it again")
+        database = replace(database, sequences=tuple(map(_without_landmarks, database.sequences)))
+    return replace(database, findings=tuple(findings))
 
 
-def _label(file: Path, findings: Findings) -> int | None:
+def _without_landmarks(sequence: Sequence) -> Sequence:
+    neutral, *examined = (replace(frame, landmarks=None) for frame in sequence.taken)
+    frames = tuple(replace(frame, landmarks=None) for frame in sequence.frames)
+    return replace(sequence, neutral=neutral, examined=tuple(examined), frames=frames)
+
+
+def _are_usable(landmarks: Path, picture: Path, findings: Findings) -> bool:
+    """Whether a landmark file puts two eyes in its picture; the crop stage makes the same check."""
     try:
-        with file.open("rb") as content:
-            text = content.read(1000).decode("utf-8-sig", "replace").strip().strip("\0")
-    except OSError as error:
-        findings.problem(file, f"the label cannot be read ({error.strerror}); {_LEFT_OUT}, make it readable")
-        return None
+        size = picture_size(picture)
+    except GndlError:  # then the picture is wrong, and is named where it is read
+        return True
     try:
-        value = float(text)
-    except ValueError:
-        findings.problem(file, f"one number from 0 to 7 expected, found {text[:40]!r}; {_LEFT_OUT}, unpack it again")
-        return None
-    if not (math.isfinite(value) and value == int(value) and 0 <= value <= 7):
-        findings.problem(file, f"label out of range: {text[:40]} (0 to 7 expected); {_LEFT_OUT}, unpack it again")
-        return None
-    return int(value)
+        read_eyes(landmarks, *size)
+    except GndlError as error:
+        findings.problem(landmarks, f"not usable: {str(error).removeprefix(f'{landmarks}: ')}; unpack it again")
+        return False
+    return True

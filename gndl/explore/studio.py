@@ -1,228 +1,271 @@
-"""From what is set in the studio to a picture of the face and the crop that a network sees; no widgets here."""
+"""The face studio, and your own photo: a face that you make or bring, and what a study's networks say about it."""
 
 from __future__ import annotations
 
-import functools
-import io
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, replace
-from typing import Literal
+import base64
+import random
+import textwrap
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
+import ipywidgets as widgets
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
-from PIL.PngImagePlugin import PngInfo
 
-from gndl.align import Eyes, cut, geometry_from_eyes
-from gndl.explore.state import AS_DRAWN, FRINGE, NONE, Expression, Person, State
-from gndl.frames_reading import as_grey
-from gndl.profiles import CropSettings
-from gndl.standins.beard import Beard
-from gndl.standins.faces import Face, Pose, Shading, View, backdrop
-from gndl.standins.glasses import Glasses
-from gndl.standins.head import Floats, load_head
-from gndl.standins.identity import Identity, Phenotype, draw_identity
-from gndl.standins.performance import Style, perform
-from gndl.standins.sensor import record
+from gndl import gallery
+from gndl.analysis import features
+from gndl.explore.tested import DeviationMap
+from gndl.explore.widgets import (
+    WIDTH,
+    Explorer,
+    Faces,
+    answered,
+    command,
+    dropdown,
+    in_rows,
+    new_figure,
+    probability_bars,
+    slider,
+)
+from gndl.eyes import Eyes, cut, eyes_in_crop, geometry_from_eyes
+from gndl.files import GndlError, counted
+from gndl.frames import as_colour, as_grey, open_photograph
+from gndl.pairs import FacePairs
+from gndl.predict import crop_photograph
+from gndl.runs import WEIGHTS
+from gndl.train import load_method
+from standins import Studio
+from standins.studio import BEARDS, EMOTIONS, FRINGES, GLASSES, HAIR, action_groups, in_words, sides_of
 
-Picture = NDArray[np.uint8]
+if TYPE_CHECKING:
+    from gndl.study import Study
 
-LABEL = "rendered: nobody"
-"""Stands under every picture that leaves the studio."""
+SIZE = 320
+"""Side of a rendered picture in pixels."""
+BOTH, LEFT, RIGHT = "both sides", "subject's left", "subject's right"
+MEASURED, ANCESTRIES = ("age", "femininity"), ("african", "asian", "european")
+PAGES = {
+    "Expression": ("strength", "variant", "second", "share"),
+    "Person": ("seed", "tone", *MEASURED, *ANCESTRIES, "glasses", "beard", "hair", "fringe"),
+    "Pose and light": ("yaw", "pitch", "roll", "azimuth", "height", "lamp", "room"),
+}
+"""Fields of `standins.studio.Portrait`."""
+MARK = "#F0E442"
+CAUTION = {
+    "rendered": "**These networks have seen rendered faces only.** What they say about a photo of a person means "
+    "little: it shows how the parts work, and is never a statement about the person.",
+    "": "These networks have seen posed expressions in the pictures of one database. What they say about another photo "
+    "is a guess about its pixels, never a statement about what the person feels.",
+}
+KEPT = (
+    "The photo stays in this kernel's memory and is written nowhere. JPEG, PNG or WebP of at most 9 MB; the face "
+    "should look at the camera."
+)
 
-_ONE_AT_A_TIME = threading.Lock()
-"""All studios of a process cast rays at one mesh."""
 
-FACES_KEPT = 6
-EYES_OF_WIDTH = 0.235
-"""Distance between the eyes as a share of the picture's width."""
-NOISE = 0.004
+class Networks:
+    """The trained networks of one fold of a study; `GndlError`, naming the command, where there are none."""
 
+    def __init__(self, study: Study) -> None:
+        results = answered(study)
+        runs = results.runs[~results.runs["needs_neutral_at_test"].astype(bool) & results.runs["folder"].notna()]
+        runs = runs[[(folder / WEIGHTS).exists() for folder in runs["folder"]]]
+        if runs.empty:
+            again = command(study, out="runs/again")
+            raise GndlError(f"**This study has no weights here** (records have none). Train it again: `{again}`.")
+        self.study, self.classes = study, results.classes(study.name)
+        self.fold = int(runs["fold"].mode().min())  # the first that has both methods
+        self.runs = runs[runs["fold"] == self.fold].set_index("method")
+        loaded = {str(name): load_method(folder) for name, folder in self.runs["folder"].items()}
+        self.methods = {name: method for name, (method, _) in loaded.items()}
+        self.colour = any(record["colour"] for _, record in loaded.values())
 
-@dataclass(frozen=True, eq=False)
-class Photograph:
-    """What the studio's camera took.
+    def read(self, crop: NDArray[np.uint8]) -> tuple[pd.DataFrame, NDArray[Any] | None]:
+        """Probability of every class (row) by every method (column) for one crop, and GNDL's deviation feature (D,)."""
+        image = as_colour(crop) if self.colour else as_grey(crop)
+        index, settings, pairs = (
+            np.zeros(1, np.int64),
+            self.study.train_settings,
+            FacePairs.of_faces(image[None], self.classes),
+        )
+        data = pairs.on("cpu", settings.image_size, mean=settings.input_mean, std=settings.input_std)
+        outputs = {name: features.outputs(method, data, index, settings) for name, method in self.methods.items()}
+        table = pd.DataFrame({name: one.logits.softmax(1)[0] for name, one in outputs.items()}, list(self.classes))
+        deviations = [one.deviation[0].numpy() for one in outputs.values() if one.deviation is not None]
+        return table, deviations[0] if deviations else None
 
-    Parameters
-    ----------
-    picture : array (size, size, 3), uint8
-    landmarks : array (68, 2)
-        Exact points of the iBUG scheme, in pixels.
-    """
-
-    picture: Picture
-    landmarks: Floats
-
-    def crop(self, settings: CropSettings, *, in_colour: bool = True) -> Picture:
-        """Cut the face as the study cuts its faces, by the two eye centres alone (ledger L15)."""
-        picture = self.picture if in_colour else as_grey(self.picture)
-        return cut(picture, geometry_from_eyes(Eyes.from_landmarks(self.landmarks), settings))
-
-    def encoded(self, kind: Literal["jpeg", "png"] = "jpeg") -> bytes:
-        """The picture as a browser takes it."""
-        file = io.BytesIO()
-        Image.fromarray(self.picture).save(file, kind, **({"quality": 90} if kind == "jpeg" else {}))
-        return file.getvalue()
-
-    def labelled_png(self) -> bytes:
-        """The picture as a PNG that says, in a strip below the face and in its metadata, that it shows nobody."""
-        size = len(self.picture)
-        strip = max(18, size // 16)
-        labelled = Image.new("RGB", (size, size + strip), "white")
-        labelled.paste(Image.fromarray(self.picture))
-        draw, font = ImageDraw.Draw(labelled), ImageFont.load_default(strip * 0.7)
-        draw.text((size / 2, size + strip / 2), LABEL, "black", font, anchor="mm")
-        note = PngInfo()
-        note.add_text("Description", f"{LABEL} (gndl)")
-        file = io.BytesIO()
-        labelled.save(file, "png", pnginfo=note)
-        return file.getvalue()
+    def in_words(self) -> str:
+        """What the networks were trained on, and how often they are right."""
+        one = self.runs.iloc[0]
+        right = " and ".join(f"{row.accuracy_last:.0%} ({row.Index})" for row in self.runs.itertuples())
+        return (
+            f"Networks trained on {self.study.title}: {counted(one['epochs'], 'epoch')}, {one['n_train']} pairs. "
+            f"Accuracy on the {one['n_test']} faces of people left out (fold {self.fold}): {right}."
+        )
 
 
 class FaceStudio:
-    """Renders states; remembers faces and shading, so that the next picture comes fast.
+    """A rendered face with everything about it on sliders, both networks' probabilities, and the deviation feature."""
 
-    Notes
-    -----
-    Most of a picture's time goes into how the head shades itself, and most of a person's into the painting of the
-    skin. While a slider is dragged both are taken over from the picture before; once it rests they are made anew.
-    """
+    def __init__(self, study: Study) -> None:
+        self.study, self.studio = study, Studio()
+        self.networks: Networks | None = None
+        self.map: DeviationMap | None = None
+        try:
+            self.networks = Networks(study)
+            self.note = self.networks.in_words()
+            if absent := [name for name in self.networks.classes if name not in EMOTIONS]:
+                self.note += f" The studio cannot render these classes of the study: {', '.join(absent)}."
+            if "gndl" in self.networks.methods and Faces(study).pairs is not None:
+                self.map = DeviationMap(features.of_fold(study, "gndl", self.networks.fold))
+        except GndlError as error:
+            self.note = str(error) if self.networks is None else f"{self.note} {error}"
 
-    def __init__(self) -> None:
-        self._faces: OrderedDict[Person, Face] = OrderedDict()
-        self._last: Face | None = None
-        self._shading: Shading | None = None
-        self._shaded: tuple[object, ...] = ()
+    def figure(self, emotion: str = "happiness", **portrait: Any) -> Figure:
+        """Draw a face with these fields of `standins.studio.Portrait`, and what the networks say about it."""
+        face = self.studio.set(emotion=emotion, **portrait).render(SIZE)
+        shown = sorted(zip(self.studio.actions.tolist(), self.studio.action_names, strict=True), reverse=True)
+        does = ", ".join(f"{in_words(name)} {amount:.1f}" for amount, name in shown[:12] if amount >= 0.05)
+        figure = new_figure(2.9, note=textwrap.fill(f"Facial actions: {does or 'none'}.", 150))
+        left, middle, right = figure.subplots(1, 3, width_ratios=(1, 0.85, 1))
+        gallery.show_face(left, face)
+        left.set_title(f"synthetic identity {self.studio.portrait.seed} (no real person)", fontsize=7)
+        if self.networks is not None:
+            eyes = Eyes.from_landmarks(self.studio.landmarks)
+            table, deviation = self.networks.read(cut(face, geometry_from_eyes(eyes, self.study.settings.crop)))
+            probability_bars(middle, table)
+            if self.map is not None and deviation is not None:
+                self.map.draw(right, self.networks.classes, self.map.place(deviation[None])[0])
+                near = pd.Series(self.map.truth[self.map.nearest(deviation)]).value_counts()
+                words = ", ".join(f"{count} {name}" for name, count in near.items())
+                right.set_title(textwrap.fill(f"deviation feature; nearest faces: {words}", 50), fontsize=6.5)
+        for ax in (middle, right):
+            ax.axis("on" if ax.has_data() else "off")
+        return figure
 
-    def show(self, state: State, size: int = 224, *, actions: Floats | None = None, hurry: bool = False) -> Photograph:
-        """Take a picture.
+    def widget(self) -> Explorer:
+        """All sliders in tabs, above the picture."""
+        groups, own = action_groups(self.studio.action_names), _controls()
+        hands = {action: slider(in_words(action), -1, 1, 0.0) for group in groups.values() for action in group}
+        explorer: Explorer
+        usual = {name: control.value for name, control in (own | hands).items()}
 
-        Parameters
-        ----------
-        state : State
-        size : int
-            Side of the picture in pixels.
-        actions : array (52,), optional
-            In place of the amounts that ``state.expression`` asks for.
-        hurry : bool
-            Take over the shading of the last picture, and the painting of the last face where the person is another.
-        """
-        with _ONE_AT_A_TIME:
-            return self._show(state, size, actions_of(state) if actions is None else actions, hurry)
+        def drawn() -> dict[str, Any]:
+            """Where the seed of the person has the other sliders of the page."""
+            seen = self.studio.set(seed=own["seed"].value).drawn
+            seen = dict(zip(ANCESTRIES, seen["ancestry"], strict=True)) | {name: seen[name] for name in MEASURED}
+            return {name: seen.get(name, usual[name]) for name in PAGES["Person"][1:]}
 
-    def _show(self, state: State, size: int, wanted: Floats, hurry: bool) -> Photograph:
-        face = self.face(state.person, hurry=hurry)
-        scene = state.scene
-        pose, light = Pose(scene.yaw, scene.pitch, scene.roll), scene.light
-        worn = _worn(face.identity)
-        key = (face, wanted.tobytes(), pose, light, worn)
-        # What is worn is part of the mesh: another frame or beard has other vertices to be shaded.
-        if self._shading is None or worn != self._shaded[-1] or (not hurry and key != self._shaded):
-            self._shading, self._shaded = face.shading(wanted, pose, light), key
-        view = View((size, size), size * EYES_OF_WIDTH / 0.62, (size / 2, size * 0.53))
-        shot = face.show(wanted, pose, light, view, self._shading)
-        linear = shot.picture + _wall(size, state.person.seed) * (1 - shot.coverage[..., None])
-        rng = np.random.default_rng(state.person.seed)
-        picture = record(linear, rng, exposure=_exposure(face.identity), noise=NOISE, blur=size / 1000)
-        return Photograph(picture, shot.landmarks)
+        at_rest = {name: value for name, value in usual.items() if name not in PAGES["Person"]}
+        bar, saved = [], widgets.HTML()
+        for text, action in (
+            ("Random person", lambda _: setattr(own["seed"], "value", random.randrange(1000))),
+            ("Reset expression, pose and light", lambda _: explorer.move(at_rest)),
+            ("Save picture", lambda _: setattr(saved, "value", self._download())),
+        ):
+            bar.append(widgets.Button(description=text, layout={"width": "auto"}))
+            bar[-1].on_click(action)
+        pages = {title: _page(own[name] for name in names) for title, names in PAGES.items()}
+        by_group = widgets.Tab([_page(hands[one] for one in group) for group in groups.values()], titles=tuple(groups))
+        pages["Movements"] = widgets.VBox([own["side"], by_group])
+        for name, value in drawn().items():
+            own[name].value = value
+        own["seed"].observe(lambda _: explorer.set_quietly(drawn()), "value")
+        tab = widgets.Tab(list(pages.values()), titles=tuple(pages), layout={"width": f"{WIDTH}px"})
+        explorer = Explorer(self._draw, own | hands, [own["emotion"], tab, in_rows([*bar, saved])])
+        return explorer
 
-    def knows(self, person: Person) -> bool:
-        """Whether the person's face is ready to be shown without a wait."""
-        return person in self._faces
+    def _draw(self, african: float, asian: float, european: float, side: str, **values: Any) -> Figure:
+        """Draw what the sliders say."""
+        names, by_hand = self.studio.action_names, dict[str, float]()
+        for group in action_groups(names).values():
+            for action in group:
+                amount, both = values.pop(action), sides_of(action, names)
+                chosen = both[:1] if side == LEFT else both[-1:] if side == RIGHT else both
+                by_hand |= dict.fromkeys(chosen, amount)
+        shares = np.array([african, asian, european]) + 1e-6
+        return self.figure(**values, ancestry=tuple((shares / shares.sum()).tolist()), by_hand=by_hand)
 
-    def face(self, person: Person, *, hurry: bool = False) -> Face:
-        """The person's face; in a hurry with the last face's painting, unless it is known already."""
-        if person in self._faces:
-            self._faces.move_to_end(person)
-            self._last = self._faces[person]
-        elif hurry and self._last is not None:
-            return Face(identity_of(person), painted_as=self._last)
-        else:
-            self._last = self._faces[person] = Face(identity_of(person))
-            while len(self._faces) > FACES_KEPT:
-                self._faces.popitem(last=False)
-        return self._last
-
-
-@functools.lru_cache(maxsize=32)
-def identity_of(person: Person) -> Identity:
-    """Draw the person, with everything that was settled in place of what was drawn."""
-    known = Phenotype(person.age, person.femininity, person.ancestry)
-    identity = draw_identity(load_head(), np.random.default_rng(person.seed), phenotype=known)
-    hair = identity.hair
-    if person.hair != AS_DRAWN:
-        hair = replace(hair, style=person.hair)
-    fringe = FRINGE[person.fringe]
-    if fringe is not None:
-        hair = replace(hair, fringe=fringe)
-    glasses, beard = identity.glasses, identity.beard
-    if person.glasses != AS_DRAWN:
-        glasses = None if person.glasses == NONE else replace(glasses or Glasses(), frame=person.glasses)
-    if person.beard != AS_DRAWN:
-        beard = None if person.beard == NONE else _beard(person.beard, beard)
-    return _toned(replace(identity, hair=hair, glasses=glasses, beard=beard), person.tone)
-
-
-def _beard(style: str, drawn: Beard | None) -> Beard:
-    if drawn is not None and drawn.style == style:
-        return drawn
-    return Beard("stubble", 0.004, 0.6) if style == "stubble" else Beard(style)
-
-
-def _toned(identity: Identity, tone: float) -> Identity:
-    """The same person with skin, lips and ears darker or lighter."""
-    if tone == 0:
-        return identity
-    # A third of the way from the palest to the darkest skin of gndl.standins.identity, in the logarithm.
-    factor = np.exp(-tone * np.array([0.52, 0.61, 0.67]))
-
-    def toned(colour: tuple[float, float, float]) -> tuple[float, float, float]:
-        red, green, blue = (float(value) for value in np.clip(np.array(colour) * factor, 0.01, 0.8))
-        return red, green, blue
-
-    colours, complexion = identity.colours, identity.complexion
-    return replace(
-        identity,
-        complexion=replace(complexion, skin=toned(complexion.skin)),
-        colours=replace(colours, lip=toned(colours.lip), ear=toned(colours.ear)),
-    )
+    def _download(self) -> str:
+        """HTML of a link by which the browser saves the picture, labelled as rendered."""
+        name = f"person-{self.studio.portrait.seed}-{self.studio.portrait.emotion}.png"
+        content = base64.b64encode(self.studio.labelled_png(448)).decode()
+        return f"<a href='data:image/png;base64,{content}' download='{name}'><u>Download {name}</u></a>"
 
 
-def _worn(identity: Identity) -> tuple[object, ...]:
-    return identity.hair, identity.glasses, identity.beard
+def _controls() -> dict[str, widgets.Widget]:
+    """A control for every field of `standins.studio.Portrait`, and the side that moves."""
+    return {
+        "emotion": widgets.ToggleButtons(options=EMOTIONS, style={"button_width": "95px"}),
+        "side": widgets.ToggleButtons(options=(BOTH, LEFT, RIGHT), style={"button_width": "130px"}),
+        "strength": slider("strength", 0, 1, 1.0),
+        "variant": slider("variant", 0, 30, 0),
+        "second": dropdown("blend with", EMOTIONS, "370px", "136px"),
+        "share": slider("share of the blend", 0, 1, 0.0),
+        "seed": slider("person", 0, 999, 0),
+        "tone": slider("skin: light to dark", -1.5, 1.5, 0.0),
+        "age": slider("age: young to old", 0, 1, 0.3),
+        "femininity": slider("sex: man to woman", 0, 1, 0.5),
+        **{name: slider(f"{name.title()} ancestry", 0, 1, 0.33) for name in ANCESTRIES},
+        "glasses": dropdown("glasses", GLASSES, "370px", "136px"),
+        "beard": dropdown("beard", BEARDS, "370px", "136px"),
+        "hair": dropdown("hair", HAIR, "370px", "136px"),
+        "fringe": dropdown("fringe", tuple(FRINGES), "370px", "136px"),
+        "yaw": slider("yaw: turn (°)", -45, 45, 0.0, 1),
+        "pitch": slider("pitch: nod (°)", -25, 25, 0.0, 1),
+        "roll": slider("roll: lean (°)", -30, 30, 0.0, 1),
+        "azimuth": slider("lamp: left to right (°)", -90, 90, 25.0, 1),
+        "height": slider("lamp: low to high (°)", -30, 80, 28.0, 1),
+        "lamp": slider("lamp: amount", 0, 2, 1.0),
+        "room": slider("light of the room", 0, 2, 1.0),
+    }
 
 
-def actions_of(state: State) -> Floats:
-    """Amounts (52,) of the facial actions that this person shows for what is set, in this person's manner."""
-    return expression_actions(state.expression, getattr(identity_of(state.person), "style", None))
+def _page(controls: Iterable[widgets.Widget]) -> widgets.Widget:
+    return in_rows(controls, width="auto", max_height="200px", overflow="auto")
 
 
-def expression_actions(expression: Expression, style: Style | None = None) -> Floats:
-    """Amounts (52,) of the facial actions: the blend of the emotions at their strength, and what was added by hand."""
-    first, second = (apex(emotion, expression.variant, style) for emotion in (expression.emotion, expression.second))
-    total = expression.strength * ((1 - expression.share) * first + expression.share * second)
-    names = load_head().action_names
-    for name, amount in expression.by_hand.items():
-        total[names.index(name)] += amount
-    return np.clip(total, 0.0, 1.0).astype(np.float32)
+class OwnPhotograph:
+    """An upload, the face found in it, its crop and what every method says; until then a rendered face."""
 
+    def __init__(self, study: Study) -> None:
+        self.study, self.networks = study, Networks(study)
+        self.note = CAUTION.get(study.source, CAUTION[""])
 
-def apex(emotion: str, variant: int = 0, style: Style | None = None) -> Floats:
-    """Amounts (52,) of the facial actions at the apex of an emotion, at full strength; zeros for ``"neutral"``."""
-    names = load_head().action_names
-    if emotion == "neutral":
-        return np.zeros(len(names), np.float32)
-    rng = np.random.default_rng((variant, *emotion.encode()))
-    return perform(emotion, names, rng, style=style, strength=(1.0, 1.0)).apex
+    def widget(self) -> Explorer:
+        """The upload above the picture."""
+        upload = widgets.FileUpload(accept="image/*", description="Choose a photo", layout={"width": "200px"})
 
+        def draw(upload: tuple[dict[str, Any], ...]) -> Figure:
+            return self.figure(bytes(upload[0]["content"]), str(upload[0]["name"])) if upload else self.figure()
 
-@functools.lru_cache(maxsize=8)
-def _wall(size: int, seed: int) -> Floats:
-    return backdrop((size, size), np.random.default_rng((seed, 1)))
+        explorer = Explorer(draw, {"upload": upload}, [in_rows([upload, widgets.HTML(KEPT)])])
+        # Once it is drawn the copy goes, and the same file can be chosen again.
+        upload.observe(lambda _: explorer.set_quietly({"upload": ()}), "value")
+        return explorer
 
-
-def _exposure(identity: Identity) -> float:
-    """Half of what would bring every skin to the same brightness in the usual light, as the films are exposed."""
-    luminance = np.array([0.21, 0.72, 0.07]) @ np.array(identity.complexion.skin)
-    return float((0.34 / (1.09 * luminance)) ** 0.5)
+    def figure(self, content: bytes | None = None, name: str = "example: synthetic (no real person)") -> Figure:
+        """Draw a photo with the crop's outline and the eyes found, the crop, and every method's probabilities."""
+        settings = self.study.settings.crop
+        example = Studio(seed=12).set(emotion="happiness")
+        photo = example.render(448) if content is None else open_photograph(content, name)
+        try:
+            crop = crop_photograph(photo, settings)
+        except GndlError as error:
+            raise GndlError(str(error).replace("the picture", name, 1)) from error
+        figure = new_figure(2.6, note=f"{self.networks.in_words()} {crop.note}".strip())
+        whole, face, bars = figure.subplots(1, 3, width_ratios=(1, 0.9, 0.9))
+        gallery.show_face(whole, photo)
+        gallery.show_face(face, crop.image if self.networks.colour else as_grey(crop.image))
+        whole.set_title(textwrap.shorten(name, 45, placeholder="…"), fontsize=7)
+        face.set_title("as the networks see it", fontsize=7)
+        corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)], dtype=float) * (settings.size - 1)
+        outline = geometry_from_eyes(crop.eyes, settings).to_source(corners)
+        whole.add_patch(Polygon(outline, fill=False, edgecolor=MARK, linewidth=1.2))
+        for ax, eyes in ((whole, crop.eyes), (face, eyes_in_crop(settings))):
+            ax.plot(*np.transpose([eyes.left, eyes.right]), "+", color=MARK, markersize=7)
+        probability_bars(bars, self.networks.read(crop.image)[0])
+        return figure

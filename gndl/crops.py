@@ -1,0 +1,399 @@
+"""All faces that a study needs from a database, aligned by their eyes, cut once and cached.
+
+A set of crops is a folder named by a hash of everything that it is made from. It holds ``images.npy`` (the crops),
+``crops.csv`` (where each comes from) and ``crops.json`` (settings and notes).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+import sys
+from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Sequence as Many
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import av
+import dlib
+import numpy as np
+import pandas as pd
+import PIL
+import scipy
+from joblib import Parallel, delayed
+
+from gndl.eyes import PREDICTOR, Eyes, FoundEyes, cut, find_eyes, geometry_from_eyes
+from gndl.files import GndlError, atomic_write, counted, hash_file, hash_json, locked, progress, write_csv, write_json
+from gndl.frames import as_colour, as_grey, iterate_clip, read_eyes, read_frames, read_image
+from gndl.pairs import FacePairs
+from gndl.profiles import CropSettings
+from gndl.sequences import Database, FrameRef, Sequence
+
+CROPS = 1
+"""Raised by hand, with a line in the changelog, when a change of the code changes a byte of the crops or crops.csv."""
+
+COLUMNS = {
+    **dict.fromkeys(("database", "source", "sequence", "subject", "role", "frame"), str),
+    **dict.fromkeys(("source_file", "source_sha256", "how"), str),
+    **dict.fromkeys(("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y"), float),
+    **{"turned": int, "half": str, "score": float, "crop": int},
+}
+"""Columns of crops.csv and their types, described in `Crops`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """The crops of one database.
+
+    Parameters
+    ----------
+    folder, hash : Path, str
+        Where they are, and the hash of all that they are made from (the folder's name).
+    images : ndarray of uint8, shape (N, S, S) or (N, S, S, 3)
+        Memory-mapped; one kind for the whole database, that of most frames, so that colour tells nothing about a class.
+    table : DataFrame
+        crops.csv, one row for every use of a frame in a sequence (`COLUMNS`). ``role`` is ``neutral``, ``examined 1``,
+        …; the eyes are in pixels of the stored frame, left as seen on the upright face, ``how`` says how they were
+        found, ``score`` is the detector's; ``turned`` are the degrees clockwise that bring a lying clip upright,
+        ``half`` is the half taken of a dual view; ``crop`` an index into ``images``.
+    faceless : dict of str to list of str
+        Sequences left out, and their frames without a face; the list is empty where no frame shows a face.
+    notes : tuple of str
+        What a reader of the results should know.
+    root : Path
+        To which ``source_file`` is relative.
+    """
+
+    folder: Path
+    hash: str
+    images: np.ndarray
+    table: pd.DataFrame
+    faceless: dict[str, list[str]]
+    notes: tuple[str, ...]
+    root: Path
+
+    def key(self, frame: FrameRef) -> int:
+        """Index of a frame's crop in ``images``; KeyError where the frame was not cropped."""
+        return self._index[relative_to_root(frame.path, self.root), frame_name(frame)]
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, str], int]:
+        return {(file, name): crop for file, name, crop in self.table[["source_file", "frame", "crop"]].to_numpy()}
+
+
+Origins = Mapping[Path, tuple[str, str]]  # of every file that matters: path relative to the root, SHA-256
+
+
+def relative_to_root(path: Path, root: Path) -> str:
+    """A path relative to the database's root, with forward slashes."""
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def frame_name(frame: FrameRef) -> str:
+    """The file's name; in a clip with the frame's number counted from 1, as in ``S001-001.avi#31``."""
+    return f"{frame.path.name}#{frame.index + 1}" if frame.is_video else frame.path.name
+
+
+def taken_frames(sequence: Sequence) -> tuple[FrameRef, ...]:
+    """The frames that the study takes from a sequence, neutral first, each once."""
+    return tuple(dict.fromkeys(sequence.taken))
+
+
+def prepare_crops(
+    database: Database, settings: CropSettings, cache: Path, *, allow_missing_faces: bool = False, jobs: int = 1
+) -> Crops:
+    """Crop the neutral and examined frames of every sequence, or read crops made before from the same input.
+
+    The eyes come from landmark files where every frame taken has one (CK+), else from detector and predictor for the
+    whole database. A frame without a face is cropped like the nearest frame of its size that has one, except in a
+    manifest, whose pictures may be unrelated. A sequence in which a face is missing nevertheless is an error, or left
+    out with ``allow_missing_faces``. ``jobs`` is the number of processes; it changes no byte.
+    """
+    if not database.sequences:
+        raise GndlError(f"{database.root}: no sequences to crop; `gndl check` tells what was found")
+    root = database.root.parent if database.root.is_file() else database.root
+    by_landmarks = all(frame.landmarks is not None for s in database.sequences for frame in s.taken)
+    # Without landmarks a frame without a face may borrow the eyes of any other frame of its sequence.
+    frames = [frame for s in database.sequences for frame in (s.taken if by_landmarks else (*s.taken, *s.frames))]
+    files = [file for frame in frames for file in (frame.path, frame.landmarks if by_landmarks else None) if file]
+    hashes = _hash_sources(files, cache / "source-hashes.json")
+    origins = {file: (relative_to_root(file, root), content) for file, content in hashes.items()}
+    folder = cache / _hash_of_crops(database, root, settings, by_landmarks, origins)
+    with locked(folder):
+        crops = _read(folder, root)
+        if crops is None:
+            _build(folder, database, settings, by_landmarks, origins, jobs)
+            crops = _read(folder, root)
+    assert crops is not None
+    for note in crops.notes:
+        print(note, file=sys.stderr)
+    if crops.faceless and not allow_missing_faces:
+        raise GndlError(
+            f"{database.root}: no face found in {counted(len(crops.faceless), 'sequence')}: {_listed(crops.faceless)}. "
+            "Check these pictures and remove the sequences, or pass --allow-missing-faces to continue without them."
+        )
+    return crops
+
+
+def pairs_from_crops(database: Database, crops: Crops) -> FacePairs:
+    """Pair every examined crop with the neutral crop of its sequence; sequences without a face are left out."""
+    taken = [sequence for sequence in database.sequences if sequence.sequence not in crops.faceless]
+    pairs = [(sequence, frame) for sequence in taken for frame in sequence.examined]
+    return FacePairs(
+        images=crops.images,
+        examined_index=np.array([crops.key(frame) for _, frame in pairs], dtype=np.int64),
+        neutral_index=np.array([crops.key(sequence.neutral) for sequence, _ in pairs], dtype=np.int64),
+        label=np.array([database.expressions.index(sequence.expression) for sequence, _ in pairs], dtype=np.int64),
+        subject=tuple(sequence.subject for sequence, _ in pairs),
+        sequence=tuple(sequence.sequence for sequence, _ in pairs),
+        frame=tuple(frame_name(frame) for _, frame in pairs),
+        expressions=database.expressions,
+    )
+
+
+def _hash_sources(paths: Iterable[Path], memory: Path) -> dict[Path, str]:
+    """SHA-256 of every file, remembered in the JSON file ``memory`` so that an unchanged file is not read again.
+
+    A file is unchanged while its size and its times of modification and of status change (both in nanoseconds) are: the
+    third notices a copy that keeps the old date.
+    """
+    known: dict[str, list[Any]] = {}
+    with suppress(OSError, ValueError, TypeError):  # absent or damaged: every file is hashed again
+        known = dict(json.loads(memory.read_text(encoding="utf-8")))
+    hashes, changed = {}, {}
+    for path in progress(dict.fromkeys(paths), "hashing", unit="file"):
+        try:
+            status = path.stat()
+            stamp = [status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            *before, hashes[path] = known.get(str(path.absolute()), [""])
+            if before != stamp:
+                hashes[path] = hash_file(path)
+                changed[str(path.absolute())] = [*stamp, hashes[path]]
+        except OSError as error:
+            raise GndlError(f"{path}: cannot be read ({error.strerror})") from error
+    if changed:
+        write_json(memory, known | changed)
+    return hashes
+
+
+def _hash_of_crops(database: Database, root: Path, settings: CropSettings, by_landmarks: bool, origins: Origins) -> str:
+    def named(frames: Iterable[FrameRef]) -> list[list[str]]:  # so that a database may be moved
+        return [[relative_to_root(frame.path, root), frame_name(frame)] for frame in frames]
+
+    content = {
+        "crops": CROPS,
+        "settings": asdict(settings),
+        "database": [database.name, database.source],
+        "predictor": None if by_landmarks else hash_file(PREDICTOR),
+        "sequences": [
+            [s.sequence, s.subject, named(taken_frames(s)), named(s.frames), s.view, s.may_lie_on_its_side]
+            for s in database.sequences
+        ],
+        "contents": dict(origins.values()),
+        "libraries": {library.__name__: str(library.__version__) for library in (PIL, scipy, dlib, av)},
+    }
+    return hash_json(content)[:16]
+
+
+def _read(folder: Path, root: Path) -> Crops | None:
+    """The crops made before from the same input; None where they are missing or damaged."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, EOFError):
+        content = json.loads((folder / "crops.json").read_text(encoding="utf-8"))
+        # Without na_values a class "NA" stays; a file name that is not UTF-8 keeps its bytes.
+        options: Any = {"keep_default_na": False, "na_values": {"score": [""]}, "encoding_errors": "surrogateescape"}
+        table = pd.read_csv(folder / "crops.csv", dtype=COLUMNS, **options)
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        if len(images) == table["crop"].max() + 1:
+            return Crops(folder, folder.name, images, table, content["faceless"], tuple(content["notes"]), root)
+    return None
+
+
+def _build(
+    folder: Path, database: Database, settings: CropSettings, by_landmarks: bool, origins: Origins, jobs: int
+) -> None:
+    if folder.exists():
+        print(f"{folder}: damaged; cropping the faces again.", file=sys.stderr)
+        shutil.rmtree(folder)
+    subjects = list(dict.fromkeys(sequence.subject for sequence in database.sequences))
+    sequences = sorted(database.sequences, key=lambda sequence: subjects.index(sequence.subject))
+    may_borrow = database.name != "manifest"
+    work = (delayed(crop_sequence)(sequence, settings, by_landmarks, may_borrow) for sequence in sequences)
+    results = Parallel(n_jobs=min(jobs, len(sequences)), return_as="generator")(work)
+    bar = progress(results, f"cropping {database.title}", total=len(sequences), unit="sequence")
+    crops: dict[FrameRef, CroppedFrame] = {}
+    faceless: dict[str, list[str]] = {}
+    for sequence, (own, missing) in zip(sequences, bar, strict=True):
+        for crop in own:
+            crops.setdefault(crop.frame, crop)
+        if not own:
+            faceless[sequence.sequence] = missing
+    if not crops:
+        raise GndlError(f"{database.root}: no face found in any frame of any sequence; are these pictures of faces?")
+    grey = sum(crop.image.ndim == 2 for crop in crops.values())
+    in_one_kind = as_grey if grey > len(crops) / 2 else as_colour
+    table = _table(database, crops, faceless, origins)
+    notes, title = [], database.title
+    if database.name == "ckplus" and not by_landmarks:
+        notes.append(
+            f"{title}: some frames taken have no usable landmark file (`gndl check` lists them), so detector "
+            "and predictor find the eyes of all."
+        )
+    borrowed = table[table["how"].str.startswith("nearest frame")].drop_duplicates("crop")
+    if len(borrowed):
+        names = ", ".join(borrowed["source_file"] + " " + borrowed["frame"])
+        notes.append(f"{title}: no face in {counted(len(borrowed), 'frame')}, cropped like the nearest one: {names}.")
+    if faceless:
+        notes.append(f"{title}: no face in {counted(len(faceless), 'sequence')}, left out: {_listed(faceless)}.")
+    with atomic_write(folder) as unfinished:
+        unfinished.mkdir()
+        np.save(unfinished / "images.npy", np.stack([in_one_kind(crop.image) for crop in crops.values()]))
+        write_csv(table, unfinished / "crops.csv")
+        write_json(unfinished / "crops.json", {"settings": asdict(settings), "faceless": faceless, "notes": notes})
+
+
+def _table(
+    database: Database, crops: Mapping[FrameRef, CroppedFrame], faceless: Container[str], origins: Origins
+) -> pd.DataFrame:
+    """crops.csv: every use of a crop in a sequence, one row each."""
+    number = {frame: place for place, frame in enumerate(crops)}
+    rows: list[tuple[Any, ...]] = []
+    for sequence in database.sequences:
+        for place, frame in enumerate(sequence.taken if sequence.sequence not in faceless else ()):
+            crop, role = crops[frame], f"examined {place}" if place else "neutral"
+            named = database.name, database.source, sequence.sequence, sequence.subject, role, frame_name(frame)
+            eyes = (round(value, 3) for value in (*crop.eyes.left, *crop.eyes.right))
+            view = crop.view.turned, crop.view.half, round(crop.score, 4)
+            rows.append((*named, *origins[frame.path], crop.how, *eyes, *view, number[frame]))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _listed(faceless: Mapping[str, list[str]]) -> str:
+    return ", ".join(f"{name} ({', '.join(frames)})" if frames else name for name, frames in faceless.items())
+
+
+@dataclass(frozen=True)
+class View:
+    """How a clip is looked at to see the frontal face: turned clockwise first, then a half of it ("" for all of it)."""
+
+    turned: int = 0
+    half: str = ""
+
+    def of(self, picture: np.ndarray) -> np.ndarray:
+        """The picture as looked at."""
+        if self.turned:
+            picture = np.rot90(picture, -1)
+        middle = picture.shape[1] // 2
+        columns = {"": slice(None), "left": slice(0, middle), "right": slice(middle, None)}[self.half]
+        return np.ascontiguousarray(picture[:, columns])
+
+    def to_stored(self, eyes: Eyes, picture: np.ndarray) -> Eyes:
+        """Map eyes found in `of` (picture) to the picture as stored."""
+        height, width = picture.shape[:2]
+        offset = (height if self.turned else width) // 2 if self.half == "right" else 0
+        points = [(x + offset, y) for x, y in (eyes.left, eyes.right)]
+        return Eyes(*((y, height - 1 - x) if self.turned else (x, y) for x, y in points))
+
+
+@dataclass(frozen=True)
+class CroppedFrame:
+    """One crop, uint8 (S, S) or (S, S, 3), and how it was made; columns of the same names: `Crops`."""
+
+    frame: FrameRef
+    image: np.ndarray
+    eyes: Eyes
+    how: str
+    view: View
+    score: float
+
+
+Located = dict[FrameRef, tuple[Eyes, str, View, float]]  # how the eyes were found, in which view, with which score
+Seen = dict[View, dict[FrameRef, tuple[FoundEyes, tuple[int, ...]]]]  # with the height and width of each frame
+
+
+def crop_sequence(
+    sequence: Sequence, settings: CropSettings, by_landmarks: bool, may_borrow: bool
+) -> tuple[list[CroppedFrame], list[str]]:
+    """Crop the frames taken from a sequence, each once; also return the names of those without a face.
+
+    A crop depends on its own frame alone. Only a frame in which no face is found borrows the eyes of the nearest frame
+    of its sequence that has a face and the same size, where the frames are moments of one recording (``may_borrow``).
+    There are no crops where a frame is left without eyes, and no names where all of them are.
+    """
+    pictures = read_frames(taken_frames(sequence))
+    if by_landmarks:
+        marked = [(f, Eyes(*read_eyes(f.landmarks, *pictures[f].shape[1::-1]))) for f in pictures if f.landmarks]
+        located: Located = {frame: (eyes, "landmarks", View(), math.nan) for frame, eyes in marked}
+    else:
+        located = _eyes_by_detector(sequence, pictures, may_borrow)
+    if len(located) < len(pictures):
+        return [], [frame_name(frame) for frame in pictures if frame not in located] if located else []
+    return [
+        CroppedFrame(frame, cut(pictures[frame], geometry_from_eyes(eyes, settings)), eyes, how, view, score)
+        for frame, (eyes, how, view, score) in located.items()
+    ], []
+
+
+def _eyes_by_detector(sequence: Sequence, pictures: Mapping[FrameRef, np.ndarray], may_borrow: bool) -> Located:
+    """Find the eyes in the frames taken, or borrow them; frames without either are left out."""
+    turns = (0, 90) if sequence.may_lie_on_its_side else (0,)
+    halves = ("left", "right") if sequence.view == "dual" else ("",)
+    views = [View(turned, half) for turned in turns for half in halves]
+    voters = dict(pictures)
+    if len(views) > 1 and sequence.neutral.is_video:  # one more frame votes on the view of the clip
+        halfway = (sequence.neutral.index + sequence.examined[0].index) // 2
+        voters |= read_frames([FrameRef(sequence.neutral.path, halfway)])
+    seen: Seen = {}
+    for view in views:
+        seen |= _look(voters.items(), [view], second_attempt=False)
+        if sequence.view == "frontal" and len(seen[view]) == len(voters):
+            break  # every frame shows a face as it stands: turned, it cannot be more
+    views = [_best_view(seen)] if any(seen.values()) else views
+    for again in (pictures.items(), _other_frames(sequence, pictures) if may_borrow else ()):
+        if not all(frame in seen[view] for frame in pictures for view in views):
+            more = _look(again, views, second_attempt=True)
+            seen = {view: seen[view] | more[view] for view in views}
+    view = _best_view({view: seen[view] for view in views})
+    faces = seen[view]
+    order = {one: place for place, one in enumerate(sequence.frames or taken_frames(sequence))}
+    time = {one: one.index if one.is_video else order.get(one, 0) for one in (*pictures, *faces)}
+    located: Located = {}
+    for frame, picture in pictures.items():
+        # Only from a picture of the same size: in another one the same place is not that of a face.
+        lenders = [other for other, (_, size) in faces.items() if may_borrow and size == picture.shape[:2]]
+        if frame in faces:
+            found, _ = faces[frame]
+            located[frame] = view.to_stored(found.eyes, picture), found.how, view, found.score
+        elif lenders:
+            nearest = min(lenders, key=lambda other: (abs(time[other] - time[frame]), time[other]))
+            eyes = view.to_stored(faces[nearest][0].eyes, picture)
+            located[frame] = eyes, f"nearest frame {frame_name(nearest)}", view, math.nan
+    return located
+
+
+def _look(pictures: Iterable[tuple[FrameRef, np.ndarray]], views: Many[View], *, second_attempt: bool) -> Seen:
+    seen: Seen = {view: {} for view in views}
+    for frame, picture in pictures:
+        grey = as_grey(picture)
+        for view in views:
+            found = find_eyes(view.of(grey), second_attempt=second_attempt)
+            if found is not None:
+                seen[view][frame] = found, picture.shape[:2]
+    return seen
+
+
+def _best_view(seen: Seen) -> View:
+    """The view in which most frames show a face; of equals, the one with the higher scores."""
+    return max(seen, key=lambda view: (len(seen[view]), sum(found.score for found, _ in seen[view].values())))
+
+
+def _other_frames(sequence: Sequence, taken: Mapping[FrameRef, np.ndarray]) -> Iterator[tuple[FrameRef, np.ndarray]]:
+    if sequence.neutral.is_video:
+        frames = ((FrameRef(sequence.neutral.path, i), picture) for i, picture in iterate_clip(sequence.neutral.path))
+        yield from (pair for pair in frames if pair[0] not in taken)
+    else:
+        yield from ((frame, read_image(frame.path)) for frame in sequence.frames if frame not in taken)

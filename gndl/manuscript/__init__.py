@@ -1,1 +1,0 @@
-"""What a manuscript takes from a study: macros for numbers, references, text that compiles."""

@@ -1,1 +1,0 @@
-"""What the notebooks show and say: the logic behind their cells."""

@@ -1,1 +1,0 @@
-"""Many runs at once: shared among processes, GPUs and nodes, planned, watched and stopped."""

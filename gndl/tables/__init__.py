@@ -1,1 +1,0 @@
-"""Tables, from results to LaTeX (booktabs), Markdown and CSV."""

@@ -1,1 +1,0 @@
-"""Methods beside the paper's two: ablations, finer grains, batches by sequence."""

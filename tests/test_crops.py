@@ -1,0 +1,333 @@
+"""Crops: aligned by the eyes alone, each from its own frame, cached by everything that could change a pixel."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import PIL
+import pytest
+from PIL import Image
+from planted import (
+    LEFT,
+    RIGHT,
+    SMALL,
+    clip_database,
+    find_marks,
+    landmark_file,
+    marked,
+    marked_database,
+    marked_sequence,
+    two_subjects,
+)
+
+from gndl import crops
+from gndl.crops import Crops, pairs_from_crops, prepare_crops
+from gndl.databases import read_database
+from gndl.eyes import FIRST_ATTEMPT, eyes_in_crop
+from gndl.files import GndlError, hash_file
+from gndl.profiles import CropSettings
+from gndl.sequences import Database, FrameRef
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9")
+
+
+@pytest.fixture
+def marks_for_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Crop by the two marks of `marked` instead of detecting a face."""
+    monkeypatch.setattr(crops, "find_eyes", find_marks)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    """Two subjects, three sequences of five frames, with landmarks."""
+    return two_subjects(tmp_path / "db")
+
+
+def golden(crops: Crops) -> tuple[str, str]:
+    """The first digits of the hashes of images.npy and crops.csv."""
+    return hash_file(crops.folder / "images.npy")[:12], hash_file(crops.folder / "crops.csv")[:12]
+
+
+# The pixels and the texts of version 1. Who changes them on purpose raises `gndl.crops.CROPS`.
+
+
+def _lying() -> list[np.ndarray]:
+    upright = [marked(seed=i) if i != 5 else marked(None, seed=5) for i in range(9)]
+    return [np.ascontiguousarray(np.rot90(picture)) for picture in upright]
+
+
+def _coloured() -> list[np.ndarray]:
+    pictures = [np.repeat(marked(seed=i)[..., None], 3, axis=2) for i in range(4)]
+    for picture in pictures:
+        picture[..., 2] //= 2
+    return pictures
+
+
+def _moving() -> list[np.ndarray]:
+    return [marked((20 + i, 40), (60 + i, 40), seed=i) for i in range(9)]
+
+
+def _dual() -> list[np.ndarray]:
+    return [np.hstack([marked(None, seed=50 + i), marked(seed=i)]) for i in range(9)]
+
+
+PLANTED: dict[str, tuple[str, str, Callable[[Path], Database]]] = {
+    "landmarks": ("8590132c3c85", "fee3bcb118b4", two_subjects),
+    "colour": ("274191e07d14", "44014ffe9be0", lambda root: marked_database(root, {"S001_001": _coloured()})),
+    "clip": ("ba1b4e30bba3", "972c26b48318", lambda root: clip_database(root, _moving())),
+    "lying": ("489f3f7031af", "42852a183045", lambda root: clip_database(root, _lying(), may_lie_on_its_side=True)),
+    "dual": ("e47c8493a6cf", "fe0c136dc1fe", lambda root: clip_database(root, _dual(), view="dual")),
+}
+
+
+@pytest.mark.golden
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="other processors may round otherwise")
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_pictures_give_the_crops_of_version_1(tmp_path: Path, marks_for_eyes: None, name: str) -> None:
+    """Byte for byte, images.npy and crops.csv; and the same pairs."""
+    *expected, make = PLANTED[name]
+    database = make(tmp_path / "db")
+    jobs = 1 + (name == "landmarks")  # the number changes nothing
+    made = prepare_crops(database, SMALL, tmp_path / "crops", jobs=jobs)
+    assert golden(made) == tuple(expected)
+    turned, half = (made.table[column].unique().tolist() for column in ("turned", "half"))
+    assert (turned, half) == ([90 if name == "lying" else 0], ["right" if name == "dual" else ""])
+    if name == "landmarks":
+        assert pairs_from_crops(database, made).content_hash[:12] == "1c1cf9790fb6"
+
+
+RENDERED = {
+    "ckplus": ("46a7f8982c69", "01e55b9e736c", "b1ac7214c7f0"),
+    "oulu_casia": ("b30b5401dacb", "f47cfd602bda", "b1c0159629eb"),
+    "mmi": ("ac93fff17c94", "df22c09f191d", "522cc5716a1e"),
+}
+"""Hashes of the rendered pictures, and of their crops."""
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_rendered_databases_give_the_crops_of_version_1(
+    rendered_trees: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    """By the real detector and predictor; on a processor that renders other pictures, with the same properties."""
+    database = read_database(name, rendered_trees[name])
+    made = prepare_crops(database, CropSettings(size=64), tmp_path)
+    table = made.table
+    assert len(table) == 4 * len(database.sequences) and made.faceless == {} and set(table["source"]) == {"rendered"}
+    assert (made.images.ndim == 4) is (name != "ckplus")
+    assert (table["how"] == ("landmarks" if name == "ckplus" else FIRST_ATTEMPT)).mean() > 0.9
+    assert (table.groupby("sequence")["turned"].nunique() == 1).all()
+    distance = np.hypot(table["right_eye_x"] - table["left_eye_x"], table["right_eye_y"] - table["left_eye_y"])
+    assert distance.groupby(table["sequence"]).agg(lambda own: np.ptp(own) / np.median(own)).max() < 0.2
+    sources = hashlib.sha256("".join(table["source_sha256"]).encode()).hexdigest()[:12]
+    if sources == RENDERED[name][0] and platform.machine() in ("x86_64", "AMD64"):
+        assert golden(made) == RENDERED[name][1:]
+
+
+def test_detector_and_predictor_agree_with_landmarks(rendered_trees: dict[str, Path], tmp_path: Path) -> None:
+    """CK+ without its Landmarks folder: the eyes are within a few hundredths of their distance from the landmarks'."""
+
+    def bare(frame: FrameRef) -> FrameRef:
+        return replace(frame, landmarks=None)
+
+    database = read_database("ckplus", rendered_trees["ckplus"])
+    some = replace(database, sequences=database.sequences[:3])
+    without = tuple(
+        replace(s, neutral=bare(s.neutral), examined=tuple(map(bare, s.examined)), frames=tuple(map(bare, s.frames)))
+        for s in some.sequences
+    )
+    columns = ["left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y"]
+    tables = [prepare_crops(one, SMALL, tmp_path).table for one in (some, replace(some, sequences=without))]
+    true, found = (table[columns].to_numpy() for table in tables)
+    distance = np.hypot(true[:, 2] - true[:, 0], true[:, 3] - true[:, 1])
+    errors = np.linalg.norm((found - true).reshape(-1, 2, 2), axis=2).mean(axis=1)
+    assert np.median(errors / distance) < 0.05
+
+
+def test_each_distinct_frame_is_cropped_once_with_its_record(database: Database, tmp_path: Path) -> None:
+    """Four frames a sequence, one row for every use, with file, hash and eyes; a shared frame is kept once."""
+    made = prepare_crops(database, SMALL, tmp_path / "crops")
+    assert made.images.shape == (12, 32, 32) and made.images.dtype == np.uint8
+    assert list(made.table["role"][:4]) == ["neutral", "examined 1", "examined 2", "examined 3"]
+    first = made.table.iloc[0]
+    assert first["source_file"] == "S001_001/S001_001_00000001.png" and first["how"] == "landmarks"
+    assert (first["left_eye_x"], first["left_eye_y"]) == LEFT and (first["right_eye_x"], first["right_eye_y"]) == RIGHT
+    assert first["source_sha256"] == hash_file(database.sequences[0].neutral.path)
+    one, two, _ = database.sequences
+    shared = replace(database, sequences=(one, replace(two, neutral=one.neutral)))
+    made = prepare_crops(shared, SMALL, tmp_path / "crops")
+    assert len(made.images) == 7 and len(made.table) == 8
+
+
+def test_eyes_are_at_the_same_place_in_every_crop(tmp_path: Path, marks_for_eyes: None) -> None:
+    """Faces of different size, place and roll."""
+    places = [((30, 40), (60, 40)), ((20, 30), (70, 45)), ((40, 50), (64, 40)), ((25, 20), (75, 25))]
+    pictures, crop = [marked(left, right, seed=3) for left, right in places], CropSettings(size=128)
+    made = prepare_crops(marked_database(tmp_path / "db", {"S001_001": pictures}, landmarks=False), crop, tmp_path)
+    for image in made.images:
+        for (x, y), (low, high) in ((eyes_in_crop(crop).left, (225, 255)), (eyes_in_crop(crop).right, (175, 215))):
+            assert low <= int(image[round(y), round(x)]) <= high
+
+
+@pytest.mark.parametrize("landmarks", [True, False])
+def test_a_crop_depends_on_its_own_frame_and_eyes_alone(tmp_path: Path, marks_for_eyes: None, landmarks: bool) -> None:
+    """Every other frame and every other landmark changed, this frame's crop keeps its bytes."""
+    pictures = {"S001_001": marked_sequence(), "S001_002": marked_sequence(first_seed=50)}
+    database = marked_database(tmp_path / "db", pictures, landmarks=landmarks)
+    frame, other = database.sequences[0].examined[1], database.sequences[0].examined[0]
+    before = prepare_crops(database, SMALL, tmp_path / "crops")
+    for one in (one for sequence in database.sequences for one in sequence.frames if one != frame):
+        Image.fromarray(marked((20, 50), (80, 30), seed=99)).save(one.path)
+    if frame.landmarks is not None:
+        landmark_file(frame.landmarks, LEFT, RIGHT, mouth=25.0)
+    after = prepare_crops(database, SMALL, tmp_path / "crops")
+    assert after.hash != before.hash
+    assert np.array_equal(before.images[before.key(frame)], after.images[after.key(frame)])
+    assert not np.array_equal(before.images[before.key(other)], after.images[after.key(other)])
+
+
+@pytest.mark.parametrize(
+    ("coloured", "shape"), [(0, (4, 32, 32)), (1, (4, 32, 32)), (3, (4, 32, 32, 3)), (4, (4, 32, 32, 3))]
+)
+def test_crops_are_grey_where_most_frames_are(tmp_path: Path, coloured: int, shape: tuple[int, ...]) -> None:
+    """One choice for the whole database; three equal channels count as grey."""
+    pictures = _coloured()[:coloured] + marked_sequence(4 - coloured)
+    made = prepare_crops(marked_database(tmp_path / "db", {"S001_001": pictures}), SMALL, tmp_path / "crops")
+    assert made.images.shape == shape
+
+
+def test_one_missing_landmark_file_sends_the_whole_database_to_the_detector(
+    tmp_path: Path, marks_for_eyes: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never a mixture, and it is said."""
+    one, two, _ = (database := two_subjects(tmp_path / "db")).sequences
+    without = replace(two, neutral=replace(two.neutral, landmarks=None))
+    made = prepare_crops(replace(database, sequences=(one, without)), SMALL, tmp_path / "crops")
+    assert set(made.table["how"]) == {FIRST_ATTEMPT}
+    assert "some frames taken have no usable landmark file" in capsys.readouterr().err
+
+
+def test_a_frame_without_a_face_borrows_the_eyes_of_the_nearest_of_its_size(
+    tmp_path: Path, marks_for_eyes: None
+) -> None:
+    """Taken or not, and it is listed by file; in a larger picture the same place is not that of a face."""
+    near, large = marked((20, 20), (50, 22), seed=4), np.pad(marked((10, 10), (40, 12)), ((0, 30), (0, 40)))
+    frames = {
+        "S001_001": [*marked_sequence(3), near, large, marked(None, seed=5)],
+        "S001_002": [large, large, marked(None, seed=6)],
+        "S001_003": marked_sequence(2, first_seed=20),
+    }
+    database = marked_database(tmp_path / "db", frames, landmarks=False, taken=1)
+    with pytest.raises(GndlError, match=r"1 sequence: S001_002 \(S001_002_00000003\.png\)"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    made = prepare_crops(database, SMALL, tmp_path / "crops", allow_missing_faces=True)
+    row = made.table.iloc[1]
+    assert row["how"] == "nearest frame S001_001_00000004.png" and np.isnan(row["score"])
+    assert (row["left_eye_x"], row["left_eye_y"]) == (20, 20)
+    assert "1 frame" in made.notes[1] and "S001_001_00000006.png" in made.notes[1]
+    assert made.faceless == {"S001_002": ["S001_002_00000003.png"]} and "S001_002_00000003.png" in made.notes[2]
+    assert set(pairs_from_crops(database, made).sequence) == {"S001_001", "S001_003"}
+    unrelated = replace(database, name="manifest")  # its photographs never borrow
+    with pytest.raises(GndlError, match=r"2 sequences: S001_001 \(S001_001_00000006\.png\), S001_002"):
+        prepare_crops(unrelated, SMALL, tmp_path / "crops")
+
+
+def test_a_sequence_without_a_face_stops_the_study_or_is_counted(
+    tmp_path: Path, marks_for_eyes: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With allow_missing_faces it is left out of the pairs, and said, from the cache as well."""
+    frames = {"S001_001": marked_sequence(), "S001_002": [marked(None, seed=i) for i in range(5)]}
+    database = marked_database(tmp_path / "db", frames, landmarks=False)
+    with pytest.raises(GndlError, match=r"1 sequence: S001_002\. Check these .* --allow-missing-faces"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    for _ in range(2):
+        made = prepare_crops(database, SMALL, tmp_path / "crops", allow_missing_faces=True)
+        assert made.faceless == {"S001_002": []}
+        assert "no face in 1 sequence, left out: S001_002." in capsys.readouterr().err
+    faceless = replace(database, sequences=database.sequences[1:])
+    with pytest.raises(GndlError, match="db: no face found in any frame"):
+        prepare_crops(faceless, SMALL, tmp_path / "crops", allow_missing_faces=True)
+
+
+def test_files_that_cannot_be_cropped_are_named(database: Database, tmp_path: Path, marks_for_eyes: None) -> None:
+    """Landmarks that do not put two eyes into the picture, a clip that ends too soon, a picture that is gone."""
+    frame = database.sequences[0].neutral
+    assert frame.landmarks is not None
+    frame.landmarks.write_text("5 5\n" * 68)
+    with pytest.raises(GndlError, match=r"S001_001_00000001\.txt"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    with pytest.raises(GndlError, match=r"S001-001\.avi: ends after 5 frames, but frame 7"):
+        prepare_crops(clip_database(tmp_path / "a", marked_sequence(5)), SMALL, tmp_path / "crops")
+    frame.path.unlink()
+    with pytest.raises(GndlError, match=r"S001_001_00000001\.png: cannot be read"):
+        prepare_crops(database, SMALL, tmp_path / "crops")
+    with pytest.raises(GndlError, match="no sequences to crop"):
+        prepare_crops(replace(database, sequences=()), SMALL, tmp_path / "crops")
+
+
+def test_the_cache_is_read_while_nothing_changed(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call reads neither picture nor landmarks, not even to hash them; paths count relative to the root."""
+    first = prepare_crops(database, SMALL, tmp_path / "crops")
+    os.utime(database.sequences[0].neutral.path, None)  # one file was touched, and is hashed again
+    for name in ("crop_sequence", "Parallel"):
+        monkeypatch.setattr(crops, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
+    hashed: list[Path] = []
+    monkeypatch.setattr(crops, "hash_file", lambda path: hashed.append(path) or hash_file(path))
+    second = prepare_crops(database, SMALL, tmp_path / "crops")
+    assert second.hash == first.hash and second.table.equals(first.table)
+    assert hashed == [database.sequences[0].neutral.path]
+    assert prepare_crops(two_subjects(tmp_path / "moved" / "db"), SMALL, tmp_path / "crops").hash == first.hash
+
+
+def test_whatever_could_change_a_pixel_makes_new_crops(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings, a picture with an old date, a landmark file, a library, and the number of the code."""
+    made = [prepare_crops(database, SMALL, tmp_path / "crops").hash]
+    made.append(prepare_crops(database, replace(SMALL, eye_distance=0.35), tmp_path / "crops").hash)
+    frame = database.sequences[0].neutral
+    status = frame.path.stat()
+    Image.fromarray(marked(seed=77)).save(frame.path)
+    os.utime(frame.path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    made.append(prepare_crops(database, SMALL, tmp_path / "crops").hash)
+    assert frame.landmarks is not None
+    landmark_file(frame.landmarks, (31, 40), RIGHT)
+    made.append(prepare_crops(database, SMALL, tmp_path / "crops").hash)
+    for module, name, value in ((PIL, "__version__", "0"), (crops, "CROPS", crops.CROPS + 1)):
+        monkeypatch.setattr(module, name, value)
+        made.append(prepare_crops(database, SMALL, tmp_path / "crops").hash)
+    assert len(set(made)) == len(made) == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "length"), [("images.npy", None), ("images.npy", 500), ("crops.csv", 300), ("crops.json", 20)]
+)
+def test_a_damaged_cache_is_made_again(
+    database: Database, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, length: int | None
+) -> None:
+    """A file that is missing or cut off: it is said, and the crops are those that were there."""
+    first = prepare_crops(database, SMALL, tmp_path / "crops")
+    before, damaged = golden(first), first.folder / name
+    damaged.write_bytes(damaged.read_bytes()[:length]) if length else damaged.unlink()
+    again = prepare_crops(database, SMALL, tmp_path / "crops")
+    assert golden(again) == before and again.hash == first.hash
+    assert f"{first.folder}: damaged" in capsys.readouterr().err
+    (tmp_path / "crops" / "source-hashes.json").write_text("[1]")
+    assert prepare_crops(database, SMALL, tmp_path / "crops").hash == first.hash
+
+
+def test_folders_whose_names_are_not_utf8_are_cropped(tmp_path: Path) -> None:
+    """Above the database and inside it; the crops are found again under the same name."""
+    database = two_subjects(tmp_path / NOT_UTF8 / "db" / NOT_UTF8)
+    database = replace(database, root=database.root.parent)
+    for _ in range(2):
+        made = prepare_crops(database, SMALL, tmp_path / NOT_UTF8 / "crops")
+        assert len(pairs_from_crops(database, made)) == 9
+        assert made.table["source_file"][0] == f"{NOT_UTF8}/S001_001/S001_001_00000001.png"

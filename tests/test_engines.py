@@ -1,0 +1,348 @@
+"""Many runs at once: none is trained twice, what is killed or stopped resumes, and every way gives the same bytes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import torch
+from quick import EPOCHS, SLOW, Quick, after_epochs, epochs_done, quick, quick_study, slow_study, written
+
+from gndl import engines
+from gndl.engines import Shard, Sharing, processes_and_gpus, read_shard, shared, train_missing
+from gndl.files import GndlError, is_locked, locked
+from gndl.methods import register_method
+from gndl.runs import Run
+from gndl.stopping import SIGNALS, Stopped, heeding_signals
+from gndl.study import Study
+
+QUICK = quick()
+ALONE, RAY = Sharing(jobs=1), Sharing(engine="ray", jobs=2)
+Bytes = list[tuple[bytes, ...]]
+os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # the processes of these tests know its methods
+CONTEXT = multiprocessing.get_context("forkserver")
+CONTEXT.set_forkserver_preload(["quick"])
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Bytes:
+    """What the two slow runs write when one is trained after the other and nothing happens."""
+    study = slow_study(tmp_path_factory.mktemp("reference"))
+    train_missing(study, study.plan(), ALONE)
+    return written(study.plan())
+
+
+def test_a_run_that_another_process_holds_comes_last(tmp_path: Path) -> None:
+    """Its lock is found taken, the next run is trained meanwhile, then the first once its lock is free."""
+    study = quick_study(tmp_path, QUICK)
+    first, second = study.plan()
+    taken, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with locked(first.folder):
+            taken.set()
+            while not (second.folder / "run.json").exists() and not over.wait(0.01):
+                pass
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    taken.wait(60)
+    try:
+        train_missing(study, [first, second], ALONE)
+    finally:
+        over.set()
+        holder.join()
+    times = [(run.folder / "run.json").stat().st_mtime_ns for run in (second, first)]
+    assert times == sorted(times)
+
+
+def train_and_die(out: Path) -> None:
+    study = engines._to_share(slow_study(out), Sharing(checkpoint_every=1))
+
+    def die(row: dict[str, Any]) -> None:
+        if row["epoch"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    study.fit(study.plan()[0], on_epoch=die)
+
+
+def test_a_process_killed_outright_leaves_no_lock_and_its_run_resumes(tmp_path: Path, reference: Bytes) -> None:
+    """After kill -9 the lock file holds nobody; the run resumes from its checkpoint, to the same bytes."""
+    process = CONTEXT.Process(target=train_and_die, args=(tmp_path,))
+    process.start()
+    process.join(300)
+    study = slow_study(tmp_path)
+    first, second = study.plan()
+    assert process.exitcode == -signal.SIGKILL
+    assert (first.folder.parent / ".seed-0.lock").exists() and not is_locked(first.folder)
+    assert (first.folder / "resume.pt").exists() and epochs_done(first) == 3
+    train_missing(study, [first, second], ALONE)
+    assert written([first, second]) == reference
+    assert not list(first.folder.parent.glob(".*"))
+
+
+def train_and_tell(out: Path, connection: Any) -> None:
+    """Train all of six runs, and tell of which folds the runs were trained in this process."""
+    study, trained = quick_study(out, SLOW, folds=6, epochs=3), []
+
+    def fit(run: Run, on_epoch: Any) -> Any:
+        result = Study.fit(study, run, on_epoch)
+        trained.extend([] if result.reused else [run.fold])
+        return result
+
+    study.fit = fit  # type: ignore[method-assign, assignment]
+    connection.send("ready")
+    connection.recv()
+    train_missing(study, study.plan(), ALONE)
+    assert all(study.finished(run) is not None for run in study.plan())
+    connection.send(trained)
+
+
+def test_two_processes_share_a_study_and_train_no_run_twice(tmp_path: Path) -> None:
+    """Both are given the whole plan; each run is trained by one of them, and both see all finished."""
+    connections = []
+    for _ in range(2):
+        here, there = CONTEXT.Pipe()
+        CONTEXT.Process(target=train_and_tell, args=(tmp_path, there), daemon=True).start()
+        connections.append(here)
+    for message in ("ready", None):
+        told = [here.recv() for here in connections]
+        assert message is None or told == [message, message]
+        for here in connections if message else ():
+            here.send("go")
+    assert told[0] and told[1] and sorted([*told[0], *told[1]]) == list(range(6))
+
+
+def kill_workers(mark: str) -> None:
+    """Kill the worker processes that train, without a word."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            words = " ".join([process.name(), *process.cmdline()])
+            if mark in words and "resource_tracker" not in words:
+                process.kill()
+
+
+def test_workers_see_one_gpu_each_and_killed_ones_are_replaced(
+    tmp_path: Path, reference: Bytes, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two GPUs in name, two processes, killed in the middle: the next two take their places, and no byte knows it.
+
+    The method's class is in no module, as that of a notebook cell.
+    """
+
+    class Mine(Quick):
+        pass
+
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    study = slow_study(tmp_path, register_method("mine", Mine, options={"pause": 0.05, "seen": str(seen)}))
+    monkeypatch.setattr(engines, "processes_and_gpus", lambda *_: (2, ("3", "5")))
+    with after_epochs(2, study.plan(), lambda: kill_workers("loky")) as watched:
+        train_missing(study, study.plan(), Sharing(checkpoint_every=1))
+    assert 2 <= max(watched.epochs) < EPOCHS and not watched.began_anew
+    assert "its run resumes from its checkpoint" in capsys.readouterr().err
+    assert Counter(file.read_text() for file in seen.iterdir()) == {"3": 2, "5": 2}
+    assert written(study.plan()) == reference
+
+
+@pytest.mark.parametrize(
+    ("jobs", "number", "every", "raised"),
+    [
+        (1, signal.SIGUSR1, 1, Stopped),
+        (2, signal.SIGTERM, 1000, Stopped),
+        (1, signal.SIGINT, None, KeyboardInterrupt),
+    ],
+)
+def test_a_signal_ends_the_epoch_and_the_next_call_resumes(
+    tmp_path: Path,
+    reference: Bytes,
+    jobs: int,
+    number: signal.Signals,
+    every: int | None,
+    raised: type[BaseException],
+) -> None:
+    """The command alone is signalled; however rarely checkpoints are written else, a stop costs no epoch."""
+    study = slow_study(tmp_path)
+    runs = study.plan()
+    signalling = after_epochs(2, runs, lambda: os.kill(os.getpid(), number))
+    with signalling as watched, heeding_signals(), pytest.raises(raised) as stopped:
+        train_missing(study, runs, Sharing(jobs=jobs, checkpoint_every=every))
+    assert stopped.type is raised
+    assert 0 < max(watched.epochs) <= max(epochs_done(run) for run in runs) < EPOCHS
+    for run in runs:
+        assert not is_locked(run.folder) and (run.folder / "resume.pt").exists() == (epochs_done(run) > 0)
+    assert not list(tmp_path.glob(".stop-*"))
+    with after_epochs(1, runs, lambda: None) as watched:
+        train_missing(study, runs, ALONE)
+    assert not watched.began_anew and written(runs) == reference
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, Stopped), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_where_nothing_trains_stops_at_once_and_handlers_come_back(
+    number: signal.Signals, raised: type[BaseException]
+) -> None:
+    """Rendering or reading ends at once; after the block the signals mean what they meant before."""
+    before = [signal.getsignal(one) for one in SIGNALS]
+    with heeding_signals(), pytest.raises(raised):
+        os.kill(os.getpid(), number)
+        threading.Event().wait(60)
+    assert [signal.getsignal(one) for one in SIGNALS] == before
+    assert issubclass(Stopped, KeyboardInterrupt)
+
+
+class BrokenAtFirst(Quick):
+    """A method from outside with a mistake that shows on the first fold only."""
+
+    built = 0
+    mistake: Exception
+
+    def __init__(self, n_classes: int, lam: float) -> None:
+        super().__init__(n_classes, lam)
+        BrokenAtFirst.built += 1
+        if BrokenAtFirst.built == 1:
+            raise BrokenAtFirst.mistake
+
+
+@pytest.mark.parametrize("mistake", [ValueError("no such layer"), FileNotFoundError(2, "no such file", "layers.txt")])
+def test_a_mistake_in_a_method_is_named_and_stops_no_other_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Exception
+) -> None:
+    """The error, its place and the whole traceback are shown; the other run is trained. A full disk ends the call."""
+    BrokenAtFirst.built, BrokenAtFirst.mistake = 0, mistake
+    study = quick_study(tmp_path, register_method("own", BrokenAtFirst))
+    told = re.escape(f"{type(mistake).__name__}: {mistake}") + r" \(test_engines\.py, line \d+\)"
+    with pytest.raises(GndlError, match=f"1 of 2 runs failed.*{told}"):
+        train_missing(study, study.plan(), ALONE)
+    assert "Traceback" in capsys.readouterr().err
+    assert [study.finished(run) is not None for run in study.plan()] == [False, True]
+    BrokenAtFirst.built, BrokenAtFirst.mistake = 0, OSError(28, "No space left on device")
+    with pytest.raises(OSError, match="No space left"):
+        train_missing(study, study.plan(), ALONE)
+
+
+# Shares
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 9])
+def test_every_run_is_in_one_share_and_shares_are_about_as_long(tmp_path: Path, count: int) -> None:
+    """Three runs on each of two databases are dealt as one plan, whatever the order in which they are listed."""
+    studies = [quick_study(tmp_path / name, QUICK, folds=3) for name in ("one", "other")]
+    whole = [run.folder for study in studies for run in study.plan()]
+    shares = [shared(studies, Study.plan, Shard(number + 1, count)) for number in range(count)]
+    dealt = [[run.folder for _, runs in share for run in runs] for share in shares]
+    assert sorted(folder for own in dealt for folder in own) == sorted(whole)
+    assert max(map(len, dealt)) - min(map(len, dealt)) <= 1
+    assert shared(studies[::-1], Study.plan, Shard(1, count))[::-1] == shares[0]
+
+
+def test_a_share_is_read_as_it_is_written() -> None:
+    """Shares are counted from 1, and the message says so."""
+    assert read_shard("1/8") == Shard(1, 8) and read_shard(" 8 / 8 ") == Shard(8, 8)
+    for text in ("0/2", "3/2", "2", "a/b", "-1/2", "1/2/3"):
+        with pytest.raises(GndlError, match="counted from 1, such as 1/8 to 8/8"):
+            read_shard(text)
+
+
+@pytest.mark.parametrize(("told", "status", "requeued"), [(True, 75, True), (False, 0, False), (False, 1, False)])
+def test_a_slurm_job_trains_its_share_and_is_requeued_when_stopped(
+    tmp_path: Path, told: bool, status: int, requeued: bool
+) -> None:
+    """The signal reaches the command; its status is the job's, and only a stopped one is queued again."""
+    script = Path(__file__).parent.parent / "cluster" / "study.sbatch"
+    wait = "trap 'exit 75' USR1; kill -USR1 $PPID; while true; do sleep 0.05; done" if told else f"exit {status}"
+    for name, body in (("gndl", f'echo "$@" > asked; {wait}'), ("scontrol", 'echo "$@" > requeued')):
+        (tmp_path / name).write_text(f"#!/usr/bin/env bash\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "GNDL": "gndl", "OUT": "out", "SHARDS": "8"}
+    environment |= {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3"}
+    done = subprocess.run(["bash", script], env=environment, check=False, timeout=60)
+    assert done.returncode == status and (tmp_path / "requeued").exists() == requeued
+    databases = "--databases ckplus oulu_casia mmi"
+    asked = f"study --profile paper {databases} --out out --jobs 1 --shard 3/8\n"
+    assert (tmp_path / "asked").read_text() == asked
+
+
+# GPUs, none of which is needed here
+
+
+@pytest.mark.parametrize(
+    ("device", "how", "expected"),
+    [
+        ("cuda", Sharing(), (2, ("4", "6"))),
+        ("cuda", Sharing(runs_per_gpu=3), (6, ("4", "6") * 3)),
+        ("cuda", Sharing(jobs=3, runs_per_gpu=3), (3, ("4", "6", "4"))),
+        ("cuda:1", Sharing(runs_per_gpu=2), (2, ())),
+        ("cpu", Sharing(jobs=5, runs_per_gpu=3), (5, ())),
+        ("cpu", Sharing(), (1, ())),
+    ],
+)
+def test_processes_are_one_a_gpu_or_one_a_core(
+    device: str, how: Sharing, expected: tuple[int, tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPUs keep the names of the batch system, each has one before any has two; cores are those that may be used."""
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # as affinity or a control group would say
+    monkeypatch.setattr("gndl.train.choose_device", torch.device)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv(engines.VISIBLE, "4, 6")
+    assert processes_and_gpus(device, how) == expected
+    with pytest.raises(GndlError, match="--runs-per-gpu"):
+        Sharing(runs_per_gpu=0)
+
+
+# Ray
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A cluster of two processors."""
+    ray = engines.require_ray()
+    ray.init(address="local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
+
+
+def test_runs_on_a_ray_cluster_stop_at_a_signal_and_survive_their_workers(
+    cluster: None, tmp_path: Path, reference: Bytes
+) -> None:
+    """First the command is signalled, then both workers are killed; no run begins anew, and every byte is the same."""
+    study = slow_study(tmp_path)
+    stop = after_epochs(1, study.plan(), lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with stop as watched, heeding_signals(), pytest.raises(Stopped):
+        train_missing(study, study.plan(), RAY)
+    assert any((run.folder / "resume.pt").exists() for run in study.plan()) and not watched.began_anew
+    least = 1 + max(epochs_done(run) for run in study.plan())
+    with after_epochs(least, study.plan(), lambda: kill_workers("ray::train_one")) as watched:
+        train_missing(study, study.plan(), RAY)
+    assert watched.epochs and not watched.began_anew
+    assert written(study.plan()) == reference
+
+
+def test_a_cluster_without_a_gpu_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs on CUDA would wait for ever; the message says what to start the nodes with."""
+    study = quick_study(tmp_path, quick())
+    fake = SimpleNamespace(is_initialized=lambda: True, cluster_resources=lambda: {"CPU": 2.0})
+    monkeypatch.setattr(engines, "require_ray", lambda: fake)
+    study.config = replace(study.config, device="cuda")
+    with pytest.raises(GndlError, match="has no GPU: start its nodes with --num-gpus"):
+        list(engines._on_ray(study, study.plan(), RAY, SimpleNamespace()))  # type: ignore[arg-type]
+
+
+def test_without_ray_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra is named."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(GndlError, match=r"pip install .*\[ray\]"):
+        engines.require_ray()

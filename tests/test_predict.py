@@ -1,0 +1,123 @@
+"""Your own photo: cropped as the study crops, and given probabilities by a trained run."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from planted import SequenceMean
+
+from gndl import cli, predict
+from gndl.export import FromBytes
+from gndl.eyes import FIRST_ATTEMPT, SECOND_ATTEMPT, Eyes, FoundEyes, cut, geometry_from_eyes
+from gndl.files import GndlError, write_json
+from gndl.predict import crop_photograph, crop_settings_of, predict_photographs
+from gndl.profiles import CropSettings
+
+EYES = Eyes((40.0, 50.0), (70.0, 52.0))
+
+
+@pytest.fixture
+def a_face_at_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand in for the detector: a face at `EYES`, and a second one in bright pictures."""
+
+    def find(grey: np.ndarray) -> FoundEyes:
+        bright = bool((grey == 200).all())
+        return FoundEyes(EYES, 1.5, SECOND_ATTEMPT if bright else FIRST_ATTEMPT, 2 if bright else 1)
+
+    monkeypatch.setattr(predict, "find_eyes", find)
+
+
+@pytest.fixture
+def run(trained_study: Path) -> Path:
+    return trained_study / "study/ckplus/gndl/lam-5/fold-0/seed-0"
+
+
+def save(path: Path, seed: int = 0) -> Path:
+    """Save a noisy picture, 100 × 120."""
+    picture = np.random.default_rng(seed).integers(0, 199, (100, 120, 3)).astype(np.uint8)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def test_a_photo_is_cropped_as_the_study_crops(tmp_path: Path, a_face_at_its_place: None) -> None:
+    """The same geometry from the eyes, from a file and from an array; a choice among faces is noted."""
+    path, settings = save(tmp_path / "me.png"), CropSettings(size=48)
+    picture = np.asarray(Image.open(path))
+    crop = crop_photograph(path, settings)
+    assert np.array_equal(crop.image, cut(picture, geometry_from_eyes(EYES, settings)))
+    assert np.array_equal(crop.image, crop_photograph(picture, settings).image)
+    assert (crop.faces, crop.note) == (1, "")
+    bright = crop_photograph(np.full((100, 120), 200, np.uint8), settings)
+    assert "2 faces found, the largest was used" in bright.note and "enlarging" in bright.note
+
+
+def test_a_photo_without_a_face_is_named(tmp_path: Path) -> None:
+    """The real detector finds none in noise; text is not a picture."""
+    with pytest.raises(GndlError, match=r"nobody\.png: no face found"):
+        crop_photograph(save(tmp_path / "nobody.png"))
+    (tmp_path / "letter.jpg").write_text("Dear reader")
+    for name in ("letter.jpg", "absent.jpg"):
+        with pytest.raises(GndlError, match=name):
+            crop_photograph(tmp_path / name)
+
+
+def test_every_photo_gets_the_probabilities_of_the_run(
+    tmp_path: Path, run: Path, a_face_at_its_place: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One row a photo, the largest named; each row is that of its photo alone; a run on stand-ins says so."""
+    paths = [save(tmp_path / f"{seed}.png", seed) for seed in range(3)]
+    classes = json.loads((run / "run.json").read_text())["expressions"]
+    table = predict_photographs(run, paths, "cpu")
+    columns = [f"p_{name}" for name in classes]
+    assert list(table.columns) == ["photograph", "predicted", *columns, "faces", "note"]
+    np.testing.assert_allclose(table[columns].sum(axis=1), 1, atol=1e-6)
+    assert list(table["predicted"]) == [classes[best] for best in table[columns].to_numpy().argmax(axis=1)]
+    alone = predict_photographs(run, [np.asarray(Image.open(paths[1]))], "cpu")
+    np.testing.assert_allclose(alone[columns].iloc[0].astype(float), table[columns].iloc[1].astype(float), atol=1e-5)
+    assert cli.predict((str(paths[0]),), str(run), "cpu") == 0
+    said = capsys.readouterr().out
+    assert str(paths[0]) in said and "synthetic faces only" in said
+
+
+def test_a_method_of_whole_sequences_takes_each_photo_for_one(
+    tmp_path: Path, run: Path, a_face_at_its_place: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each row is that of its photo alone, also of arrays without a name; an exported graph does the same."""
+    record = json.loads((run / "run.json").read_text())
+    method = SequenceMean(len(record["expressions"])).eval()
+    monkeypatch.setattr("gndl.train.load_method", lambda _: (method, record))
+    photos = [np.asarray(Image.open(save(tmp_path / f"{seed}.png", seed))) // (seed + 1) for seed in range(2)]
+    together, alone = (predict_photographs(run, some, "cpu").filter(like="p_") for some in (photos, photos[1:]))
+    np.testing.assert_allclose(together.iloc[1], alone.iloc[0], atol=1e-6)
+    faces = torch.tensor(np.stack([np.full((16, 16), shade, np.uint8) for shade in (0, 255)]))
+    exported = FromBytes(method, record["settings"], colour=False)
+    torch.testing.assert_close(exported(faces)[0][1:], exported(faces[1:])[0])
+
+
+def test_the_runs_own_crop_settings_are_used(run: Path) -> None:
+    """They are read from study.json, also for a run across databases; a folder outside a study is named."""
+    study = run.parents[4]
+    assert crop_settings_of(run) == CropSettings(size=48)
+    assert crop_settings_of(study / "across/ckplus-to-mmi/gndl/lam-5/fold-0/seed-0") == CropSettings(size=48)
+    with pytest.raises(GndlError, match="is not in a study"):
+        crop_settings_of(run.parents[1])
+
+
+def test_a_run_that_cannot_predict_is_named(tmp_path: Path, run: Path, a_face_at_its_place: None) -> None:
+    """Without weights, without a run, or one that needs the neutral face, which a photo lacks."""
+    photo = save(tmp_path / "me.png")
+    copy = shutil.copytree(run, tmp_path / "study" / Path(*run.parts[-5:]))
+    write_json(copy / "run.json", json.loads((copy / "run.json").read_text()) | {"needs_neutral_at_test": True})
+    with pytest.raises(GndlError, match="neutral face"):
+        predict_photographs(copy, [photo], "cpu")
+    (copy / "weights.safetensors").unlink()
+    with pytest.raises(GndlError, match=r"seed-0.*weights\.safetensors"):
+        predict_photographs(copy, [photo], "cpu")
+    with pytest.raises(GndlError, match="no finished run"):
+        predict_photographs(tmp_path, [photo], "cpu")
