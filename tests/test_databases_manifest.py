@@ -132,6 +132,7 @@ def test_windows_paths_are_one_error_whatever_the_number_of_rows(folder: Path) -
 def test_what_is_doubtful_in_a_manifest_is_a_problem(folder: Path) -> None:
     """A row twice, a face as its own neutral; a rendered face among others makes all results count as rendered."""
     assert "sequence ann_1: the same examined picture in several rows" in said(folder, GOOD, "problem")
+    assert "joy.png: examined in 2 sequences" in said(folder, "ann,ann_2,joy,a/neutral.png,a/joy.png\n", "problem")
     assert "row 4: the neutral and the examined" in said(folder, "ann,x,joy,a/joy2.png,a/joy2.png\n", "problem")
     write_text(folder / f"b/{STAND_IN_LABEL}", "rendered")
     write_text(folder / "manifest.csv", HEADER + GOOD)

@@ -14,7 +14,7 @@ A row with nothing in ``examined`` leaves its sequence out; a sequence without a
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +62,10 @@ def read(root: Path, options: ReadOptions) -> Database:
     subjects = sorted({sequence.subject for sequence in sequences})
     require_one_spelling(file, "expressions", expressions, findings)
     require_one_spelling(file, "subjects", subjects, findings)
+    times = Counter(frame.path for sequence in sequences for frame in sequence.examined)
+    for path, number in times.items():
+        if number > 1:
+            findings.problem(path, f"examined in {number} sequences, so it counts {number} times; keep one row")
     pictures: dict[Path, set[str]] = defaultdict(set)
     for sequence in sequences:
         for frame in sequence.taken:
