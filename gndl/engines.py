@@ -387,10 +387,16 @@ def _cluster(ray: ModuleType, study: Study, how: Sharing) -> Iterator[None]:
     if address == "local":
         processes, _ = processes_and_gpus(study.device, how)
         options |= {"num_cpus": processes * study.train_settings.threads, "include_dashboard": False}
-    try:
-        ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise GndlError(f"No Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
+    for left in (2, 1, 0):
+        try:
+            ray.init(address=address, **options)
+            break
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise GndlError(f"No Ray cluster answers at RAY_ADDRESS={address}: {error}") from error
+        except Exception as error:  # Ray waits 30 s for its own node, however busy the machine is
+            if not left or "timed out" not in str(error):
+                raise
+            ray.shutdown()
     try:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, before)  # Ray has set a handler of its own

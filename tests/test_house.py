@@ -86,7 +86,7 @@ def test_reading_results_loads_neither_torch_nor_most_of_gndl() -> None:
 def test_no_file_is_too_long_to_read_at_a_sitting() -> None:
     """All but the command line, whose functions are mostly the help of their options."""
     lengths = {name_of(path): path.read_text(encoding="utf-8").count("\n") for path in MODULES}
-    assert not {name: length for name, length in lengths.items() if length > 405 and name != "gndl.cli"}
+    assert not {name: length for name, length in lengths.items() if length > 410 and name != "gndl.cli"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
