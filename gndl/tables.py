@@ -147,7 +147,7 @@ def _with_spread(values: pd.Series, sd: pd.Series) -> pd.Series:
 
 
 def save(table: pd.DataFrame, folder: Path, name: str, caption: str = "") -> None:
-    """Write a table as NAME.csv (numbers) and NAME.tex (as `readable` shows it; booktabs, for pdflatex).
+    """Write a table as NAME.csv (numbers) and NAME.tex (as `readable` shows it, for two columns; booktabs, graphicx).
 
     A table with rendered rows says so in its caption.
     """
@@ -157,5 +157,7 @@ def save(table: pd.DataFrame, folder: Path, name: str, caption: str = "") -> Non
     latex = style.to_latex(
         hrules=True, caption=caption, label=f"tab:{name}", environment="table*", position_float="centering"
     )
+    latex = latex.replace(r"\begin{tabular}", r"\resizebox{\textwidth}{!}{\begin{tabular}")
+    latex = latex.replace(r"\end{tabular}", r"\end{tabular}}")
     write_csv(lam_as_text(table), folder / f"{name}.csv")
     write_text(folder / f"{name}.tex", latex.translate(_PDFLATEX))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +120,22 @@ def test_a_table_of_stand_ins_says_so(tmp_path: Path) -> None:
     assert "stand-in" not in (tmp_path / "licensed.tex").read_text()
 
 
-def test_latex_needs_no_package_but_booktabs(tmp_path: Path) -> None:
+def test_latex_needs_no_sign_beyond_ascii(tmp_path: Path) -> None:
     rows = pd.DataFrame([named("imported-my_net", imported=True), named("oracle-swap", **BOUND)])
     tables.save(rows, tmp_path, "summary", tables.ABOUT_COMPARISONS)
     latex = (tmp_path / "summary.tex").read_text()
     assert r"imported-my\_net, $\lambda$ = 5" in latex and r"Accuracy \%" in latex and r"92.00 $\pm$ 2.00" in latex
     assert not [sign for sign in latex if ord(sign) > 127]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no pdflatex to set the tables with")
+def test_tables_fit_the_page_of_acmart(tmp_path: Path) -> None:
+    tables.save(tables.table_1(summary()), tmp_path, "table1", tables.ABOUT_TABLE_1)
+    tables.save(comparisons(), tmp_path, "comparisons", tables.ABOUT_COMPARISONS)
+    text = r"\documentclass[sigconf,nonacm]{acmart}\begin{document}\input{table1}\input{comparisons}\end{document}"
+    (tmp_path / "paper.tex").write_text(text)
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+    said = done.stdout.decode("latin-1")
+    assert done.returncode == 0, said[-2000:]
+    assert "Overfull" not in said
