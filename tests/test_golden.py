@@ -64,7 +64,7 @@ def test_a_render_gives_the_same_bytes(name: str, rendered_trees: dict[str, Path
 @pytest.mark.parametrize("name", ["ckplus", "oulu_casia", "mmi"])
 def test_a_crop_has_the_same_bytes(name: str, rendered_trees: dict[str, Path], tmp_path: Path) -> None:
     crops = prepare_crops(read_database(name, rendered_trees[name]), CropSettings(size=64), tmp_path)
-    table = crops.table.to_csv(index=False, lineterminator="\n").encode()
+    table = crops.table.loc[:, :"crop"].to_csv(index=False, lineterminator="\n").encode()
     assert {"images": sha256(np.ascontiguousarray(crops.images).tobytes()), "table": sha256(table)} == GOLDEN["crops"][
         name
     ]
