@@ -394,7 +394,7 @@ def predict(photos: tyro.conf.Positional[Names], run: str, device: str = "auto")
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     if ((read_run(resolve(run)) or {})["identity"]["extra"].get("source")) == "rendered":
         print("This run has seen synthetic faces only (no real people); its predictions for photos mean little.")
-    return 0
+    return int((table["predicted"] == "").any())  # some photo could not be used
 
 
 def share(study: tyro.conf.Positional[str], out: str = "") -> int:
