@@ -194,8 +194,8 @@ def _hash_sources(paths: Iterable[Path], memory: Path) -> dict[Path, str]:
 
 
 def _hash_of_crops(database: Database, root: Path, settings: CropSettings, by_landmarks: bool, origins: Origins) -> str:
-    def named(frames: Iterable[FrameRef]) -> list[list[str]]:  # so that a database may be moved
-        return [[relative_to_root(frame.path, root), frame_name(frame)] for frame in frames]
+    def named(frames: Iterable[FrameRef]) -> list[list[str | int]]:  # so that a database may be moved
+        return [[relative_to_root(f.path, root), frame_name(f), *([f.white] if f.white else [])] for f in frames]
 
     content = {
         "crops": CROPS,
@@ -489,4 +489,4 @@ def _other_frames(sequence: Sequence, taken: Mapping[FrameRef, np.ndarray]) -> I
         frames = ((FrameRef(sequence.neutral.path, i), picture) for i, picture in iterate_clip(sequence.neutral.path))
         yield from (pair for pair in frames if pair[0] not in taken)
     else:
-        yield from ((frame, read_image(frame.path)) for frame in sequence.frames if frame not in taken)
+        yield from ((frame, read_image(frame.path, frame.white)) for frame in sequence.frames if frame not in taken)

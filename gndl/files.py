@@ -159,10 +159,13 @@ def read_csv(path: Path, columns: Collection[str] = (), *, all_text: bool = Fals
     return table
 
 
-def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = (), *, others: bool = True
+) -> pd.DataFrame:
     """Read a CSV file written by hand or by a spreadsheet: text without blanks around it, indexed by line number.
 
     Every one of ``columns`` must be there once, in any case of letters; of ``optional`` those that are there follow.
+    Further columns are left out, or refused without ``others``.
     """
     import pandas as pd
 
@@ -185,6 +188,9 @@ def read_table(path: Path, columns: Sequence[str], optional: Sequence[str] = ())
             f"{path}: no column {', '.join(wrong)}, or several; the columns {','.join(columns)} are expected, "
             f"separated by commas, found {','.join(header)}"
         )
+    further = [name for name in header if name and name not in (*columns, *present)]
+    if further and not others:
+        raise GndlError(f"{path}: column {', '.join(further)} is not understood; keep {','.join(columns)}")
     return table.iloc[1:].set_axis(header, axis=1)[[*columns, *present]]
 
 

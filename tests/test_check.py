@@ -301,7 +301,7 @@ def test_development_subjects_do_not_train(tmp_path: Path) -> None:
     assert audit_folds(tmp_path / "folds.json").folds["train"].tolist() == [1, 0]
     sides["0"]["dev"] = ["S001"]
     write_json(tmp_path / "folds.json", sides)
-    assert any("fold 0 has S1 among its development" in one for one in audit_folds(tmp_path / "folds.json").problems)
+    assert any("fold 0 has S001 among its development" in one for one in audit_folds(tmp_path / "folds.json").problems)
 
 
 def test_classes_missing_and_samples_tested_twice_or_never_are_problems(tmp_path: Path) -> None:

@@ -191,14 +191,11 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
         for frame in taken if usable else []:
             if frame.landmarks is None:
                 findings.problem(frame.path, "no landmark file; to use the others, unpack it again")
-        database = replace(database, sequences=tuple(map(_without_landmarks, database.sequences)))
+        without = [
+            sequence.with_frames(lambda frame: replace(frame, landmarks=None)) for sequence in database.sequences
+        ]
+        database = replace(database, sequences=tuple(without))
     return replace(database, findings=tuple(findings))
-
-
-def _without_landmarks(sequence: Sequence) -> Sequence:
-    neutral, *examined = (replace(frame, landmarks=None) for frame in sequence.taken)
-    frames = tuple(replace(frame, landmarks=None) for frame in sequence.frames)
-    return replace(sequence, neutral=neutral, examined=tuple(examined), frames=frames)
 
 
 def _are_usable(landmarks: Path, picture: Path, findings: Findings) -> bool:

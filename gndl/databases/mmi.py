@@ -17,7 +17,6 @@ from __future__ import annotations
 import filecmp
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -199,8 +198,12 @@ def _expression(recording: _Recording, findings: Findings) -> str | None:
         findings.skip(file, "no metatag named Emotion; left out, nothing to do")
     elif (emotion := EMOTIONS.get(codes[0].lstrip("0"))) is not None:
         return emotion
-    else:
+    elif re.fullmatch(r"\d+", codes[0]):
         findings.skip(file, f"emotion code {codes[0][:40]} is not one of the six (1 to 6); left out, nothing to do")
+    else:
+        known = ", ".join(f"{code} {emotion}" for code, emotion in EMOTIONS.items())
+        message = f"emotion {codes[0][:40]!r} is not a code; left out, {AGAIN} or write one of {known}"
+        findings.problem(file, message)
     return None
 
 
@@ -273,22 +276,21 @@ def _sequence(recording: _Recording, expression: str, view: str, findings: Findi
     )
 
 
-def _apex_ranges(markers: Iterable[Marker]) -> list[range]:
+def _apex_ranges(markers: list[Marker]) -> list[range]:
     """Frames in which one action unit is at its apex: from a marker of type 2 to the frame before the next of type 3.
 
-    Empty for incomplete markers: no onset, apex or offset, or an apex that no offset follows.
+    An apex that no offset follows is left out, and one on an offset's own frame begins there. Without an onset the
+    markers are incomplete, and there are none.
     """
-    ordered = sorted(markers, key=lambda marker: (marker[1], marker[0]))
     ranges = []
     begun: int | None = None
-    for kind, frame in ordered:
+    for kind, frame in sorted(markers, key=lambda marker: (marker[1], -marker[0])):
         if kind == APEX and begun is None:
             begun = frame
         elif kind == OFFSET and begun is not None:
             ranges.append(range(begun, frame))
             begun = None
-    complete = begun is None and any(kind == ONSET for kind, _ in ordered)
-    return [apex for apex in ranges if apex] if complete else []
+    return ranges if any(kind == ONSET for kind, _ in markers) else []
 
 
 def _most_at_apex(units: list[list[range]], length: int) -> tuple[int, int] | None:
