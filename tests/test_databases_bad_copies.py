@@ -173,6 +173,9 @@ def test_what_is_found_instead_of_a_database_is_explained(tmp_path: Path) -> Non
         write_picture(tmp_path / "kaggle/CK+48" / name / "S010_004_00000017.png", size=(48, 48))
     message = refusal("ckplus", tmp_path / "kaggle")
     assert "7 pictures in one folder per class (anger, " in message and "CK+48" in message and "manifest.csv" in message
+    write_picture(tmp_path / "kaggle/CK+48/neutral/S010_004_00000001.png", size=(48, 48))
+    message = refusal("ckplus", tmp_path / "kaggle")
+    assert "with neutral faces, but nothing tells which of them" in message and "CK+48 have none" not in message
     table = write_text(tmp_path / "table/data/fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n")
     for name, root in (("ckplus", tmp_path / "table"), ("mmi", table)):
         assert "fer2013.csv, a table of pixels without subjects or neutral faces" in refusal(name, root)
