@@ -154,7 +154,6 @@ def _some(names: list[str]) -> str:
 
 
 def _read_lists(path: Path) -> pd.DataFrame:
-    """JSON or CSV: whoever is in no list of a fold, but in the test list of another, trains."""
     sides = read_sides(path)
     rows = []
     for fold, lists in sides.items():
@@ -193,7 +192,6 @@ def _read_ids(folder: Path) -> tuple[pd.DataFrame, list[str]]:
 
 
 def _entry(name: str, where: str, is_picture: bool = False) -> tuple[str, str, str, str]:
-    """Name, subject, second word (the sequence) and class of an entry; a subject by itself tells no more."""
     if not is_picture and not _OF_A_SUBJECT.fullmatch(name):
         return name, name, "", ""
     found = list(_SUBJECT.finditer(name.replace("_", " ").replace("-", " ")))

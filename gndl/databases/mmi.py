@@ -55,8 +55,6 @@ Marker = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Recording:
-    """One clip with the files next to it that describe it."""
-
     name: str
     clip: Path
     session: Path | None
@@ -92,13 +90,11 @@ def read(root: Path, options: ReadOptions) -> Database:
 
 
 def _name_of(stem: str) -> str | None:
-    """``S001-001`` from the name of any file of that recording."""
     match = _NAME.match(stem)
     return f"{match[1].upper()}-{match[2]}" if match else None
 
 
 def _session_folders(root: Path) -> list[Path]:
-    """Folders with a ``session.xml`` or a file named as a clip; also empty ones in ``Sessions``, to be reported."""
     sessions = []
     for folder, subfolders, files in walk(root, 6):
         named = [file for file in files if _name_of(file.stem) or file.name.lower() == "session.xml"]
@@ -161,7 +157,6 @@ def _joined(copies: list[_Recording], findings: Findings) -> _Recording:
 
 
 def _elements(path: Path, name: str, findings: Findings, consequence: str) -> list[Element] | None:
-    """Elements of a name in an XML file from outside; None, with a finding, where it cannot be read."""
     try:
         with path.open("rb") as file:
             root = parse(file).getroot()
@@ -173,7 +168,6 @@ def _elements(path: Path, name: str, findings: Findings, consequence: str) -> li
 
 
 def _named(element: Element, name: str) -> list[Element]:
-    """Elements of a name, in any namespace and any case."""
     return [e for e in element.iter() if isinstance(e.tag, str) and e.tag.rpartition("}")[2].lower() == name]
 
 
@@ -182,7 +176,6 @@ def _attribute(element: Element, name: str) -> str:
 
 
 def _expression(recording: _Recording, findings: Findings) -> str | None:
-    """Class of a recording by its metatag named ``Emotion``; None, with a finding, where it has none of the six."""
     file = recording.metadata
     if file is None:
         findings.skip(recording.clip, f"no {recording.name}.xml next to it, so no emotion; left out, {AGAIN}")
@@ -208,7 +201,6 @@ def _expression(recording: _Recording, findings: Findings) -> str | None:
 
 
 def _view(recording: _Recording, options: ReadOptions, findings: Findings) -> str | None:
-    """View of a recording that is taken; None, with a finding, where it is not."""
     if recording.session is None:
         findings.skip(recording.clip, f"no session.xml next to it, so its view is not known; left out, {AGAIN}")
         return None
@@ -235,7 +227,6 @@ def _view(recording: _Recording, options: ReadOptions, findings: Findings) -> st
 
 
 def _action_units(recording: _Recording, findings: Findings) -> list[list[Marker]] | None:
-    """Markers of every action unit; None for a recording that is not AU-coded."""
     if recording.action_units is None:
         return None
     consequence = "the middle of the clip is taken instead of its apex"

@@ -42,8 +42,6 @@ _FRAME = re.compile(r"(\d+)\.(jpeg|jpg|png|bmp)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class _Tree:
-    """One folder of subjects; ``size`` is that of its first picture, where the size had to tell which pictures."""
-
     root: Path
     camera: str
     light: str
@@ -102,7 +100,6 @@ def _original_or_cropped(folder: Path, root: Path) -> tuple[str, tuple[int, int]
 
 
 def _tree_asked_for(root: Path, trees: list[_Tree], options: ReadOptions, findings: Findings) -> _Tree | None:
-    """The tree that the options ask for; an error finding that names what is there where it is missing or double."""
     if not trees:
         return None
     wanted = (options.oulu_camera, options.oulu_light, options.oulu_pictures)
@@ -151,7 +148,6 @@ def _sequences(root: Path, findings: Findings) -> tuple[list[Sequence], dict[str
 
 
 def _frames(folder: Path, findings: Findings) -> list[FrameRef]:
-    """Frames of one sequence in the order of their numbers."""
     numbered: dict[int, Path] = {}
     for file in contents(folder)[1]:
         match = _FRAME.fullmatch(file.name)

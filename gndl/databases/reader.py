@@ -134,7 +134,6 @@ def _with_one_white(database: Database) -> Database:
 
 
 def _checked(database: Database) -> Database:
-    """Sort and count the sequences; an error finding where no subject-independent study is possible with them."""
     findings = Findings(database.findings)
     sequences = tuple(sorted(database.sequences, key=lambda sequence: sequence.sequence))
     subjects = {sequence.subject for sequence in sequences}
