@@ -34,6 +34,7 @@ CROPPED = ReadOptions(oulu_pictures="cropped")
 def test_what_macos_leaves_is_never_entered(tmp_path: Path, name: str) -> None:
     """``__MACOSX``, ``._`` files and ``.DS_Store`` are neither read nor reported."""
     before = read_database(name, WRITERS[name](tmp_path))
+    assert all(f.message.startswith("no sequence of") for f in before.findings), "nothing is wrong with a plain copy"
     WRITERS[name](tmp_path / "__MACOSX")
     for folder in {frame.path.parent for sequence in before.sequences for frame in sequence.taken}:
         write_text(folder / ".DS_Store", "x")

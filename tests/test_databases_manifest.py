@@ -196,7 +196,7 @@ def test_the_same_bytes_under_two_names_are_a_problem(tmp_path: Path) -> None:
     assert "P002/Fear/004.jpeg: the same bytes as OriginalImg/VL/Strong/P001/Fear/004.jpeg; replace" in text
 
 
-@pytest.mark.parametrize(("damaged", "kind"), [(20, "error"), (3, "problem")])
+@pytest.mark.parametrize(("damaged", "kind"), [(20, "error"), (14, "error"), (13, "problem"), (3, "problem")])
 def test_a_clip_that_fails_before_a_frame_taken_is_an_error(tmp_path: Path, damaged: int, kind: str) -> None:
     """After the frames taken it is a problem; either way the frame is named."""
     clip = write_mmi(tmp_path) / "Sessions/1/S001-001.avi"
@@ -252,6 +252,18 @@ def test_near_duplicates_are_all_pairs_and_flat_pictures_are_like_nothing() -> N
     faces[40], faces[59] = faces[3], faces[3][:, ::-1]
     flat = [thumbnail(np.full((64, 64), grey, np.uint8)) for grey in (0, 0, 128)]
     assert list(near_duplicates(faces + flat)) == [(3, 40), (3, 59), (40, 59)] and not list(near_duplicates([]))
+    ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
+    for divisor, near in ((2, [(0, 1)]), (8, [])):  # 8 grey levels between the quartiles, and 2
+        assert list(near_duplicates([ramp // divisor + 100, ramp // divisor + 90])) == near
+
+
+@pytest.mark.parametrize(("noise", "near"), [(1, True), (3, False), (8, False)])
+def test_near_duplicates_correlate_at_0995(noise: int, near: bool) -> None:
+    """Pictures whose hashes are alike and whose grey values are not are two pictures."""
+    one = thumbnail(np.asarray(face(1)))
+    other = np.clip(one + np.random.default_rng(0).normal(0, noise, one.shape), 0, 255).astype(np.uint8)
+    assert (np.corrcoef(one.ravel(), other.ravel())[0, 1] >= 0.995) == near
+    assert bool(list(near_duplicates([one, other]))) == near
 
 
 @pytest.mark.real_faces

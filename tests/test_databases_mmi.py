@@ -173,6 +173,7 @@ def test_an_apex_is_read_from_the_markers_of_a_session(
     """Type 2 begins it, type 3 ends it on the frame before; units are told apart by number and side."""
     folder = write_mmi(tmp_path) / "Sessions/1"
     write_text(folder / "S001-001-oao_aucs.xml", f"<Annotation>{xml}</Annotation>")
+    write_text(folder / "S001-001-aucs.xml", "<Annotation/>")  # frame by frame, without markers
     sequence = one(read_database("mmi", tmp_path), "S001-001")
     assert sequence.frames_chosen_by == f"first, and AU apex (frames {apex})"
     assert [frame.index for frame in sequence.taken] == [0, *indices]

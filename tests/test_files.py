@@ -143,6 +143,7 @@ def test_names_in_a_csv_of_a_study_stay_text(tmp_path: Path, suffix: str) -> Non
     numbers = {"lam": ["none", "0.5"], "p_5": [0.25, None], "epoch": [1, 2]}
     written = pd.DataFrame({**names, "frame": [odd, None], **numbers})
     path = write_csv(written, tmp_path / f"some{suffix}")
+    assert suffix == ".csv" or path.read_bytes()[4:8] == bytes(4), "no time is written"
     table = read_csv(path, ("subject", "epoch"))
     assert {name: list(table[name]) for name in names} == names and table["frame"][0] == odd
     assert table["frame"].isna().tolist() == table["p_5"].isna().tolist() == [False, True]

@@ -211,6 +211,7 @@ GOOD_TRAIN_VAL_TEST = (
         ("leak.json", TRAIN_VAL_TEST, ["fold 1 has S2 among its development and its test subjects"]),
         ("dev.json", TRAIN_VAL_TEST.replace("S4", "S3"), ["fold 0 has S3 among its development and its training"]),
         ("p.json", '{"0": ["S5_1_09.png"], "1": ["S5_1_10.png"]}', ["1 of 1 subjects", "subject: S5 (S5_1_10.png);"]),
+        ("p.json", '{"0": ["S5_1_09.png", "S5_1_10.png", "P1"], "1": ["S5_2_1.png"]}', ["(S5): 2 of 3 tested, 0 seq"]),
         ("p.csv", "subject,fold\nS5_1_9.png,0\nP5_1_9.png,1\n", [INDEPENDENT, "P5 (P5_1_9.png), S5 (S5_1_9.png)"]),
         ("s.csv", "subject,fold\nS5/1,0\nS10/4,0\nS5/2,1\nS10/6,1\n", ["2 of 2 subjects are in training and test"]),
         ("s.csv", "subject,fold\nS5_1,0\nS5_2,1\n", ["1 of 1 subjects", "Taken for the subject: S5 (S5_2)"]),

@@ -308,7 +308,7 @@ def choose_examined(units: list[list[Marker]] | None, length: int) -> tuple[tupl
     apex = _most_at_apex(complete, length)
     if apex is None:
         reason = "not AU-coded" if units is None else "no action unit with onset, apex and offset in the clip"
-        middle = max(length // 2, 2)
+        middle = length // 2
         return (middle - 1, middle, middle + 1), f"first, and middle of the clip ({reason})"
     first, last = max(apex[0] - 1, 1), apex[1] - 1
     short = LAST - (last - first + 1)
