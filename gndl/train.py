@@ -73,6 +73,7 @@ def fit(
     seed: int = 0,
     device: str | torch.device = "cpu",
     weights: Path | None = None,
+    weights_partial: bool = False,
     identity: Mapping[str, Any] | None = None,
     on_epoch: OnEpoch | None = None,
     show_progress: bool = True,
@@ -92,8 +93,8 @@ def fit(
         ``epochs`` is used as it is; see `gndl.runs.raise_epochs` for ``min_steps``.
     seed
         Draws initial weights, order, flips and noise.
-    weights
-        Backbone weights to start from (ledger L8).
+    weights, weights_partial
+        Backbone weights to start from (ledger L8), and whether they may lack a layer.
     identity
         What else tells the run from others: ``extra`` of `gndl.runs.run_identity`.
     on_epoch
@@ -115,7 +116,7 @@ def fit(
             return FitResult(run_folder, record, read_epochs(run_folder), reused=True)
         run = Trainer(
             method, pairs, train_index, test_index, settings,
-            lam=lam, seed=seed, device=device, weights=weights, dev_index=dev_index,
+            lam=lam, seed=seed, device=device, weights=weights, weights_partial=weights_partial, dev_index=dev_index,
         )  # fmt: skip
         run.resume(run_folder / RESUME, full_identity)
         # A run of fewer epochs gives way to this one: from here on the folder holds no finished run, until the end.

@@ -80,9 +80,13 @@ class Concatenation(GNDL):
 
 
 class ImageDifference(ResNetBaseline):
-    """The difference before the network, not after it: ResNet-18 on x_exam − x_neu, in training and at test."""
+    """The difference before the network, not after it: ResNet-18 on x_exam − x_neu, in training and at test.
+
+    The noise of the two faces is drawn independently: the same noise would cancel, and the augmentation with it.
+    """
 
     needs_neutral_at_test = True
+    independent_noise = True
 
     def __init__(self, n_classes: int) -> None:
         super().__init__(n_classes)
