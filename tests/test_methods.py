@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import linecache
 import os
 import subprocess
@@ -314,23 +315,13 @@ def test_a_shuffled_neutral_face_is_another_training_subjects(sequences: list[in
         assert len(partner) == 1 and len(set(shuffled.neutral_index[who == subject])) == min(own, others)
 
 
+SHUFFLED = [1, 3, 5, 2, 0, 4, 1, 3, 5, 3, 4, 5]
+
+
 def test_the_shuffled_neutral_faces_are_those_of_the_record() -> None:
     """Subject by subject for the seed of every run; a database of one subject has none."""
     pairs = planted_pairs(12)
-    assert method_settings("gndl-shuffled-neutral").pairs_for(pairs, np.arange(9)).neutral_index.tolist() == [
-        1,
-        3,
-        5,
-        2,
-        0,
-        4,
-        1,
-        3,
-        5,
-        3,
-        4,
-        5,
-    ]
+    assert method_settings("gndl-shuffled-neutral").pairs_for(pairs, np.arange(9)).neutral_index.tolist() == SHUFFLED
     with pytest.raises(GndlError, match="at least two subjects"):
         shuffled_neutral(pairs, np.array([0, 6]))
 
@@ -390,12 +381,14 @@ class PlainGNDL(GNDL):
 class NotAMethod:
     pass
 '''
+SECOND = 1_700_000_000
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Path]:
     """A file with a method, and its neighbour."""
     (tmp_path / "method_of_tests.py").write_text(SOURCE)
+    os.utime(tmp_path / "method_of_tests.py", (SECOND, SECOND + 0.1))
     (tmp_path / "neighbour_of_tests.py").write_text("BIAS = False\n")
     yield tmp_path / "method_of_tests.py"
     sys.modules.pop("neighbour_of_tests", None)
@@ -412,7 +405,8 @@ def test_a_method_from_a_file_is_known_here_and_in_notebooks(file: Path) -> None
     pairs, train_index = planted_pairs(12), np.arange(9)
     expected = shuffled_neutral(pairs, train_index, seed=3).neutral_index
     assert settings.pairs_for(pairs, train_index).neutral_index.tolist() == expected.tolist()
-    file.write_text(SOURCE.replace("bias=BIAS", "bias=not BIAS"))
+    file.write_text(SOURCE.replace("bias=BIAS", "bias=True"))  # as long, in the same second: Python's cache would hold
+    os.utime(file, (SECOND, SECOND + 0.2))
     with pytest.raises(GndlError, match=r"method_of_tests\.py: has changed since plain-gndl was loaded"):
         built(settings)
     again = load_method_file(f"{file}:PlainGNDL")
@@ -438,6 +432,10 @@ CELL = """
 class Mine(GNDL):
     def __init__(self, n_classes, lam):
         super().__init__(n_classes, lam, bias=False)
+        self.a = 'a b'
+        if lam:
+            self.b = 1
+            self.c = 2
 """
 
 
@@ -453,14 +451,37 @@ def test_a_method_from_a_notebook_is_told_apart_by_its_source() -> None:
     """A changed class has another hash, the same class run again the same; a class without source is refused."""
     one = register_method("mine-of-tests", defined_in_a_notebook(CELL, "<cell 1>"))
     again = register_method("mine-of-tests", defined_in_a_notebook("x = 2\n" + CELL, "<cell 2>"))
-    changed = register_method("mine-of-tests", defined_in_a_notebook(CELL.replace("False", "True"), "<cell 3>"))
-    assert one.source == again.source != changed.source
+    assert one.source == again.source
+    changes = (("False", "True"), ("'a b'", "'a  b'"), ("    self.c", "self.c"), ("lam, bias", "lam,  bias"))
+    cells = [defined_in_a_notebook(CELL.replace(*change), f"<cell {change}>") for change in changes]
+    assert len({one.source, *(register_method("mine-of-tests", cell).source for cell in cells)}) == 1 + len(changes)
     with pytest.raises(GndlError, match="its source cannot be read"):
         register_method("derived-of-tests", type("Derived", (ResNetBaseline,), {}))
     cell = "class Mine(GNDL):\n    def on_epoch(self, epoch, epochs):\n        pass\n"  # the class above it counts too
     bases = [defined_in_a_notebook(CELL.replace("False", value), f"<base {value}>") for value in ("False", "True")]
     found = {register_method("mine-of-tests", defined_in_a_notebook(cell, "<own>", base)).source for base in bases}
     assert len(found) == 2
+
+
+def test_a_method_of_an_installed_package_is_told_apart_by_the_packages_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its class may be the same where a function that it calls is another; a variant of it from a notebook too."""
+    (tmp_path / "theirs_of_tests.py").write_text(
+        "from gndl.model import GNDL\n\n\nclass Theirs(GNDL):\n    slope = 1\n"
+    )
+    (tmp_path / "theirs-1.dist-info").mkdir()
+    (tmp_path / "theirs-1.dist-info" / "top_level.txt").write_text("theirs_of_tests\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    cell = "class Mine(GNDL):\n    def on_epoch(self, epoch, epochs):\n        pass\n"
+    found = []
+    for number in ("1.0", "1.1", "1.1"):
+        (tmp_path / "theirs-1.dist-info" / "METADATA").write_text(f"Name: theirs\nVersion: {number}\n")
+        methods._packages_by_module.cache_clear()
+        theirs = importlib.import_module("theirs_of_tests").Theirs
+        own = defined_in_a_notebook(cell, "<over theirs>", theirs)
+        found.append(tuple(register_method("of-tests", cls).source for cls in (theirs, own)))
+    assert found[1] == found[2] and len({*found[0], *found[1]}) == 4
 
 
 def test_methods_from_a_file_and_from_a_notebook_are_built_in_worker_processes(file: Path) -> None:
