@@ -68,7 +68,7 @@ def evaluate_outputs(
     method.eval()
     batches = evaluation_batches(data, index, with_neutral=with_neutral, whole_sequences=whole_sequences)
     with torch.no_grad(), autocast(data.device, precision):
-        outputs = (_output(method, batch) for batch in batches)
+        outputs = (output_alone(method, batch.examined, batch.neutral, batch.sequence) for batch in batches)
         parts = [{name: getattr(output, name) for name in names} for output in outputs]
     given = {name: [part[name].float() for part in parts] for name in names if parts[0][name] is not None}
     joined = {name: torch.cat(values) for name, values in given.items()}
@@ -84,16 +84,13 @@ def evaluation_batches(data: DevicePairs, index: NDArray[np.int64], **options: b
     return data.evaluation_batches(index, size, **options)
 
 
-def output_alone(method: Method, examined: Tensor, neutral: Tensor | None = None) -> Output:
-    """What a method makes of single faces (B, 3, S, S); where it takes whole sequences, each is one of one frame."""
-    sequence = (torch.arange(examined.shape[0], device=examined.device),) if method.whole_sequences else ()
-    output: Output = method(examined, neutral, *sequence)
-    return output
-
-
-def _output(method: Method, batch: Batch) -> Output:
-    sequence = () if batch.sequence is None else (batch.sequence,)
-    output: Output = method(batch.examined, batch.neutral, *sequence)
+def output_alone(
+    method: Method, examined: Tensor, neutral: Tensor | None = None, sequence: Tensor | None = None
+) -> Output:
+    """What a method makes of faces (B, 3, S, S); without ``sequence`` each is a sequence of its own."""
+    if sequence is None and method.whole_sequences:
+        sequence = torch.arange(examined.shape[0], device=examined.device)
+    output: Output = method(examined, neutral, *([] if sequence is None else [sequence]))
     return output
 
 
@@ -165,7 +162,7 @@ class Trainer:
         ):  # fmt: skip
             optimizer.zero_grad(set_to_none=True)
             with autocast(self.device, settings.precision):
-                output = _output(self.network, batch)
+                output = output_alone(self.network, batch.examined, batch.neutral, batch.sequence)
                 losses = self.network.loss(output, batch.label)
             losses.total.backward()
             optimizer.step()

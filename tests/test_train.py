@@ -416,9 +416,11 @@ def test_another_configuration_in_the_same_folder_is_refused(finished: FitResult
     ("indices", "said"),
     [
         ({"train_index": np.arange(12), "test_index": np.arange(12, 24)}, "Subject S000 is in training and in test"),
-        ({"dev_index": TEST[:2]}, "Development subject .* is in training or in test"),
+        ({"dev_index": TEST[:2]}, "Subject .* is in test and in development"),
+        ({"dev_index": TRAIN[:2]}, "Subject .* is in training and in development"),
         ({"test_index": TEST[:0]}, "no pair to test on"),
         ({"train_index": TRAIN[:1]}, "give no step"),
+        ({"settings": replace(SETTINGS, epochs=0)}, "epochs must be >= 1, got 0"),
     ],
 )
 def test_folds_that_would_make_an_accuracy_meaningless_are_refused(
