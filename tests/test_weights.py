@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from quick import quick_study
 from safetensors.torch import save_file
 from torch import Tensor
 from torchvision.models import resnet18
 
+from gndl.cli import StudyOptions, study_config
 from gndl.files import GndlError, hash_file
 from gndl.methods import build_method, variant_name, weights_name
 from gndl.methods.weights import load_backbone_weights
@@ -92,6 +95,19 @@ def test_weights_that_do_not_fit_entirely_are_refused_by_layer_unless_asked_for(
         f"{path}: 98 of the backbone's 100 tensors matched; left as initialised: conv1.weight, layer4.1.conv2.weight; "
         "of no use here: fc.bias, fc.weight\n"
     )
+
+
+def test_the_option_reaches_every_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the command line to the study, and from there to the training."""
+    path = saved(tmp_path / "own.pt", {})
+    monkeypatch.setattr("gndl.train.fit", lambda *_, **given: given)
+    for partial in (False, True):
+        config = study_config(StudyOptions(weights=str(path), weights_partial=partial))[1]
+        assert config.weights_partial is partial
+        study = quick_study(tmp_path / "out", "gndl")
+        study.config = replace(study.config, weights=str(path), weights_partial=partial)
+        given: Any = study.fit(study.plan()[0])
+        assert (given["weights"], given["weights_partial"]) == (path, partial)
 
 
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:f37072fd\nsize 46830571\n"
