@@ -188,7 +188,8 @@ class ResNetBaseline(Method):
     def __init__(self, n_classes: int, *, bias: bool = True, joint_norm: bool = False) -> None:
         super().__init__()
         self.joint_norm = joint_norm
-        self.images_per_pair = 2 if joint_norm else 1
+        if joint_norm:
+            self.images_per_pair = 2
         self.backbone = resnet18_backbone()
         self.classifier = nn.Linear(FEATURES, n_classes, bias=bias)
 

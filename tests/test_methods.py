@@ -57,6 +57,7 @@ def forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(methods, "_REGISTRY", dict(methods._REGISTRY))
     monkeypatch.setenv("GNDL_METHODS", "")
     monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
 
 
 def built(method: str | MethodSettings, **options: Any) -> Any:
@@ -169,6 +170,7 @@ def channels_last(faces: Tensor) -> Array:
 def test_a_method_computes_its_equations(name: str, training: bool) -> None:
     """Features, G, Eq. 7, the logits and Eq. 8 to 11, each against numpy; every parameter has a gradient."""
     network, faces = tiny(name)
+    assert (network.classifier.bias is None) == (name == "gndl-no-bias")
     expected = ByHand(network, name).outputs(*map(channels_last, faces), training=training)
     output = called(network.train(training), *faces)
     for field in ("logits", "f_exam", "f_neu", "f_gen", "deviation"):
@@ -346,6 +348,23 @@ def test_names_groups_and_lambdas_that_cannot_be_meant_are_refused() -> None:
     for method, lam in (("gndl", None), ("gndl", -1.0), ("gndl", float("nan")), ("baseline", 5.0)):
         with pytest.raises(GndlError, match="λ"):
             build_method(method, 7, lam)
+
+
+def test_a_class_registered_anew_keeps_its_needs() -> None:
+    """All that training and evaluation ask a method for; only joint_norm is an option, not a class."""
+    needs = (
+        "uses_lam",
+        "images_per_pair",
+        "needs_neutral_at_test",
+        "whole_sequences",
+        "independent_noise",
+        "rearrange",
+    )
+    for settings in BUILT_IN:
+        if settings.name != "baseline-joint-norm":
+            own = register_method(f"own-{settings.name}", settings.load_class())
+            assert [getattr(own, need) for need in needs] == [getattr(settings, need) for need in needs], own
+    assert ResNetBaseline(3, bias=False).classifier.bias is None and build_method("gndl", 3, 0.0).lam == 0
 
 
 def test_a_further_variant_of_a_known_method_keeps_its_base() -> None:

@@ -276,6 +276,7 @@ def test_a_run_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> None:
     assert all(torch.equal(state[f"module.{key}"], value) for key, value in start.network.backbone.state_dict().items())
     record = run(tmp_path / "run", replace(SETTINGS, epochs=1), **given).record
     assert (record["variant"], record["lam"], record["seed"], record["fold"]) == ("small-own", 1.0, 2, 4)
+    assert [record["identity"][key] for key in ("lam", "seed", "fold", "device")] == [1.0, 2, 4, "cpu"]
     assert record["identity"]["weights"] == record["weights"]["sha256"] == hash_file(given["weights"])
     assert (record["weights"]["name"], record["weights"]["matched"], record["weights"]["missed"]) == ("own", 8, ())
     del state["module.0.bias"]
@@ -305,14 +306,23 @@ def test_only_image_difference_draws_the_noise_of_the_two_faces_independently(na
     assert [bool(difference.any()) for difference in given] == [name == "image-difference"] * 2
 
 
-def test_a_run_depends_on_its_seed_and_not_on_the_state_around_it(finished: FitResult, tmp_path: Path) -> None:
+def test_a_run_depends_on_its_seed_and_not_on_the_state_around_it(
+    finished: FitResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Global seed and threads are set for the run and restored after it, also when it fails."""
-    threads, before = torch.get_num_threads(), torch.get_rng_state()
+    cudnn = torch.backends.cudnn
+
+    def set_for_runs() -> tuple[object, ...]:
+        return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+    monkeypatch.setattr(cudnn, "deterministic", False)
+    threads, before, around = torch.get_num_threads(), torch.get_rng_state(), set_for_runs()
     with pytest.raises(ZeroDivisionError), computing_on(CPU, "fp32", threads + 1, seed=3):
-        assert torch.get_num_threads() == threads + 1 and not torch.backends.cudnn.allow_tf32
+        assert torch.get_num_threads() == threads + 1 and set_for_runs() == (False, True, False, "highest")
         assert same_bytes(run(tmp_path / "again").folder, finished.folder)
         raise ZeroDivisionError
     assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert set_for_runs() == around
     other = run(tmp_path / "other", seed=1)
     one, two = (Trainer(method_settings("small"), PAIRS, TRAIN, TEST, SETTINGS, lam=5.0, seed=seed) for seed in (0, 1))
     orders = [
@@ -337,8 +347,11 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     with pytest.raises(error):
         run(tmp_path, settings, on_epoch=kill_after(2, error))
     assert not (tmp_path / "run.json").exists()
+    if checkpoint := (tmp_path / "resume.pt").exists():
+        torch.save(torch.load(tmp_path / "resume.pt") | {"seconds": 1000.0}, tmp_path / "resume.pt")
     trained: list[int] = []
-    run(tmp_path, settings, on_epoch=lambda row: trained.append(row["epoch"]))
+    done = run(tmp_path, settings, on_epoch=lambda row: trained.append(row["epoch"]))
+    assert (done.record["time"]["seconds"] > 1000) == checkpoint
     assert trained == left and same_bytes(tmp_path, finished.folder) and not (tmp_path / "resume.pt").exists()
 
 
@@ -473,7 +486,7 @@ def test_a_loss_that_is_not_finite_stops_the_training_naming_epoch_and_step(
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["epochs.csv", "resume.pt"]
     monkeypatch.setattr(trainer, "LOSS_CHECK_STEPS", 3)
     one = Trainer(settings, PAIRS, np.arange(20), TEST, replace(SETTINGS, batch_size=2), lam=5.0)
-    with pytest.raises(Diverged, match="at step 4 of epoch 1"):
+    with pytest.raises(Diverged, match=r"at step 4 of epoch 1 .*Lower the learning rate"):
         one.train_epoch(1)
     assert int(one.network.get_buffer("steps")) == 6
     monkeypatch.setattr(Diverging, "bad_step", 1)
@@ -524,6 +537,7 @@ def test_only_methods_that_say_so_are_given_the_neutral_face_at_test(tmp_path: P
 def test_a_trained_method_is_read_back_and_predicts_what_was_written(finished: FitResult, tmp_path: Path) -> None:
     """load_method and evaluate give the probabilities of predictions.csv; what is missing or damaged is named."""
     method, record = load_method(finished.folder)
+    assert not method.training
     logits = evaluate(method, PAIRS.on("cpu", record["settings"]["image_size"]), TEST)
     written = np.loadtxt(finished.folder / "predictions.csv", delimiter=",", skiprows=1, usecols=(6, 7, 8))
     np.testing.assert_array_equal(logits.softmax(1), written.astype(np.float32))

@@ -40,11 +40,8 @@ class OracleSwap(GNDL):
 class OracleTrain(ResNetBaseline):
     """The deviation from the real neutral feature, in training and at test: no generator, no L_neu."""
 
+    images_per_pair = 2
     needs_neutral_at_test = True
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__(n_classes)
-        self.images_per_pair = 2
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
         """Classify F_exam − F_neu; both faces pass the backbone together, as in Eq. 4 to 6."""
@@ -84,12 +81,9 @@ class ImageDifference(ResNetBaseline):
     The noise of the two faces is drawn independently: the same noise would cancel, and the augmentation with it.
     """
 
+    images_per_pair = 2
     needs_neutral_at_test = True
     independent_noise = True
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__(n_classes)
-        self.images_per_pair = 2
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
         """Classify ``examined − neutral`` (B, 3, S, S), normalised pixels both."""
