@@ -42,6 +42,10 @@ def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consen
     `gndl.licence.enter`.
     """
     require_device(config)
+    if config.weights:
+        from gndl.methods.weights import require_weights
+
+        require_weights(resolve(config.weights), partial=config.weights_partial)
     with changing_study_json(out) as content:
         kept = joined(out, config)
         config = replace(config, settings=kept.settings)

@@ -337,6 +337,7 @@ class Study:
         return fit(
             run.method, pairs, training, tested, self.train_settings, run_folder=run.folder, lam=run.lam,
             fold=run.fold, seed=run.seed, device=self.device, weights=self.weights,
+            weights_partial=self.config.weights_partial,
             identity=self.identity_of_fold(run.fold), on_epoch=on_epoch, show_progress=show_progress,
             dev_index=held if len(held) else None,
         )  # fmt: skip
