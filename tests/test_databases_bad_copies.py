@@ -176,7 +176,7 @@ def test_what_is_found_instead_of_a_database_is_explained(tmp_path: Path) -> Non
     table = write_text(tmp_path / "table/data/fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n")
     for name, root in (("ckplus", tmp_path / "table"), ("mmi", table)):
         assert "fer2013.csv, a table of pixels without subjects or neutral faces" in refusal(name, root)
-    assert "found emotion,pixels,usage" in refusal("manifest", table)
+    assert "found emotion,pixels,Usage" in refusal("manifest", table)
     archive = write_text(tmp_path / "packed/extended-cohn-kanade-images.zip", "")
     for root in (archive.parent, archive):
         assert f"unpack {archive}" in refusal("ckplus", root)
