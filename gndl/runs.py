@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ NUMBERS = 1
 """Version of the numerics; raised by hand, with a line in CHANGELOG, when a change of the code changes any number."""
 
 RUN_JSON, EPOCHS, PREDICTIONS, WEIGHTS = "run.json", "epochs.csv", "predictions.csv", "weights.safetensors"
+MAX_SEED = 2**32 - 1
 EPOCH_COLUMNS = ("epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")
 """Columns of epochs.csv; where the folds have development subjects, ``accuracy_dev`` comes last."""
 
@@ -64,8 +66,20 @@ class Run:
         return f"{self.database} {self.variant}{lam} fold {self.fold}"
 
 
+def check_seed(seed: object) -> None:
+    """Raise `GndlError` where ``seed`` is not a whole number from 0 to `MAX_SEED`, also for a number given as text."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+        raise GndlError(f"seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}")
+
+
 def run_folder(database_folder: Path, variant: str, lam: float | None, fold: int, seed: int) -> Path:
-    """Folder of a run in a database's folder of a study; ``lam-none`` for methods without λ."""
+    """Folder of a run in a database's folder of a study; ``lam-none`` for methods without λ.
+
+    `GndlError` for a seed or a λ that could not be read back from the folder's name.
+    """
+    check_seed(seed)
+    if lam is not None and not (0 <= lam < math.inf and float(f"{lam:g}") == lam):
+        raise GndlError(f"λ must be a number >= 0 with at most six digits, got {lam!r}")
     lam_folder = "lam-none" if lam is None else f"lam-{lam:g}"
     return database_folder / variant / lam_folder / f"fold-{fold}" / f"seed-{seed}"
 
@@ -75,14 +89,9 @@ def pairs_per_epoch(n_pairs: int, batch_size: int) -> int:
     return n_pairs - (n_pairs % batch_size == 1) if batch_size > 1 else 0
 
 
-def steps_per_epoch(n_pairs: int, batch_size: int) -> int:
-    """Optimiser steps of one epoch."""
-    return math.ceil(pairs_per_epoch(n_pairs, batch_size) / batch_size)
-
-
 def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
     """Raise ``epochs`` until ``fewest_pairs`` training pairs give ``min_steps`` steps."""
-    steps = steps_per_epoch(fewest_pairs, settings.batch_size)
+    steps = math.ceil(pairs_per_epoch(fewest_pairs, settings.batch_size) / settings.batch_size)
     if not steps:
         raise GndlError(f"{fewest_pairs} training pairs in batches of {settings.batch_size} give no step.")
     return replace(settings, epochs=max(settings.epochs, math.ceil(settings.min_steps / steps)))

@@ -23,7 +23,7 @@ from gndl.opening import changing_study_json, database_root, fix_source, save_co
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import PROFILES, Profile, StudyConfig, TrainSettings, profile_named, read_study_json
 from gndl.record import is_packed
-from gndl.runs import Run, find_run, raise_epochs, read_run, run_folder, run_identity
+from gndl.runs import Run, check_seed, find_run, raise_epochs, read_run, run_folder, run_identity
 from gndl.sequences import Database, Source
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def open_study(
 ) -> Study:
     """Open one database of a study: the study in ``out`` with its own settings, or a new one of ``profile``.
 
-    `GndlError` where ``out`` holds another study.
+    `GndlError` where ``out`` holds another study, or is the mistyped name of a packed record.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ def open_study(
     jobs : int, optional
         Processes for rendering, cropping and training; default one per core (one per GPU to train).
     """
+    check_seed(seed)
     if database not in DATABASE_TITLES:
         raise GndlError(f"Unknown database {database!r}; choose one of {', '.join(DATABASE_TITLES)}.")
     out = resolve(out or f"runs/{profile}")
@@ -186,7 +187,7 @@ class Study:
 
     @cached_property
     def crops(self) -> Crops:
-        """Its faces, aligned; also written to crops.csv."""
+        """Its faces, aligned."""
         from gndl.crops import prepare_crops
 
         allow, jobs = self.config.allow_missing_faces, self.jobs or cpu_count()
@@ -194,13 +195,11 @@ class Study:
         if self.database.source == "licensed":
             for holder in (self.out, crops.folder):
                 licence.label_licensed(holder, self.title)
-        if not self.is_record:
-            write_csv(crops.table, self.folder / "crops.csv")
         return crops
 
     @cached_property
     def pairs(self) -> FacePairs:
-        """Pairs of examined and neutral crops; `GndlError` where runs were trained on others."""
+        """Pairs of examined and neutral crops, listed in crops.csv; `GndlError` where runs were trained on others."""
         from gndl.crops import pairs_from_crops
 
         pairs = pairs_from_crops(self.database, self.crops)
@@ -213,6 +212,7 @@ class Study:
                 "they are cropped). Nothing was overwritten: choose another OUT directory, or delete these runs."
             )
         self.folds = study_folds(self.folder, self.config, pairs)
+        write_csv(self.crops.table, self.folder / "crops.csv")
         self.pairs = pairs  # from here on they count, not what study.json remembers of them
         vars(self).pop("_pictures", None)
         with changing_study_json(self.out) as content:

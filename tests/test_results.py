@@ -202,7 +202,7 @@ DAMAGES: dict[str, Callable[[str], bytes]] = {
 def test_predictions_that_no_run_writes_are_named(study: Path, damage: str) -> None:
     path = study / RUN / "predictions.csv"
     path.write_bytes(DAMAGES[damage](path.read_text()))
-    with pytest.raises(GndlError, match=rf"{RUN}/predictions\.csv.*(no run writes|cannot be read)"):
+    with pytest.raises(GndlError, match=rf"{RUN}/predictions\.csv.*(no run writes|fetch the file again)"):
         _ = results.read(study).predictions
 
 
