@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -324,6 +325,22 @@ def test_processes_are_one_a_gpu_or_one_a_core(
 # Ray
 
 
+def make_patient(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Raise the limits that Ray's start has no option for, so that it succeeds on a machine as busy as may be.
+
+    Ray waits 30 s for its own node: here 20 minutes. A node waits 15 s for its helpers to choose their ports: here they
+    are told them.
+    """
+    clock = {"monotonic": lambda: time.monotonic() / 40}
+    monkeypatch.setattr(ray._private.node, "time", SimpleNamespace(**vars(time) | clock))
+    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in names]
+        ports = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+    params = ray._private.parameter.RayParams
+    monkeypatch.setattr(ray._private.parameter, "RayParams", lambda **given: params(**given | ports))
+
+
 def test_runs_on_a_ray_cluster_stop_at_a_signal_and_survive_their_workers(
     tmp_path: Path, reference: Bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -332,9 +349,8 @@ def test_runs_on_a_ray_cluster_stop_at_a_signal_and_survive_their_workers(
     study, ray = long_study(tmp_path, gated(gate, HALFWAY, LATER)), engines.require_ray()
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     with ExitStack() as stack:
-        with monkeypatch.context() as starting:  # Ray waits 30 s for its own node; make it 20 minutes
-            clock = {"monotonic": lambda: time.monotonic() / 40}
-            starting.setattr(ray._private.node, "time", SimpleNamespace(**vars(time) | clock))
+        with monkeypatch.context() as starting:
+            make_patient(ray, starting)
             stack.enter_context(engines._cluster(ray, study, RAY))
         assert ray.cluster_resources()["CPU"] == 2 and signal.getsignal(signal.SIGTERM) == before
         stop = at_gate(
