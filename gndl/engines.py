@@ -55,6 +55,8 @@ RAY_SETTINGS: Final = {
     "RAY_health_check_timeout_ms": "600000",
 }
 """Environment variables of Ray, where the user has set none."""
+RAY_STARTS: Final = 3
+"""How often a cluster of this machine is started, where it takes longer than Ray waits."""
 
 
 @dataclass(frozen=True)
@@ -396,7 +398,7 @@ def _cluster(ray: ModuleType, study: Study, how: Sharing) -> Iterator[None]:
     if address == "local":
         processes, _ = processes_and_gpus(study.device, how)
         options |= {"num_cpus": processes * study.train_settings.threads, "include_dashboard": False}
-    for left in (2, 1, 0):
+    for left in reversed(range(RAY_STARTS)):
         try:
             ray.init(address=address, **options)
             break

@@ -6,13 +6,11 @@ import multiprocessing
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
-from contextlib import ExitStack, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +19,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from joblib.externals.loky import BrokenProcessPool
 from quick import (
     EPOCHS,
     HALFWAY,
@@ -38,11 +37,11 @@ from quick import (
 )  # fmt: skip
 
 from gndl import engines
-from gndl.engines import Shard, Sharing, processes_and_gpus, read_shard, shared, train_missing
+from gndl.engines import Outcome, Shard, Sharing, processes_and_gpus, read_shard, shared, train_missing
 from gndl.files import GndlError, is_locked, locked
 from gndl.methods import MethodSettings, register_method
 from gndl.runs import Run
-from gndl.stopping import SIGNALS, Stopped, heeding_signals
+from gndl.stopping import SIGNALS, Stopped, StopSign, heeding_signals, leave_signals_to
 from gndl.study import Study
 
 QUICK = quick()
@@ -223,6 +222,119 @@ def test_a_signal_where_nothing_trains_stops_at_once_and_handlers_come_back(
     assert issubclass(Stopped, KeyboardInterrupt)
 
 
+def test_a_second_ctrl_c_stops_at_once_and_leaving_the_block_clears_the_sign(tmp_path: Path) -> None:
+    """The first one sets the sign, which every process sees; so does SIGTERM, which is no Ctrl-C."""
+    with heeding_signals(), StopSign(tmp_path) as sign:
+        sign.check()
+        signal.raise_signal(signal.SIGTERM)
+        assert sign.is_set() and not sign.interrupted and len(list(tmp_path.iterdir())) == 1
+        with pytest.raises(Stopped):
+            sign.check()
+        signal.raise_signal(signal.SIGINT)
+        assert sign.interrupted
+        with pytest.raises(KeyboardInterrupt) as again:
+            signal.raise_signal(signal.SIGINT)
+        assert again.type is KeyboardInterrupt
+    assert not sign.is_set() and not list(tmp_path.iterdir())
+
+
+def test_a_worker_ignores_signals_and_a_background_command_keeps_ignoring_ctrl_c() -> None:
+    """The process that was called hears them for its workers; it goes on to hear them itself."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    try:
+        leave_signals_to(os.getpid())
+        assert {number: signal.getsignal(number) for number in SIGNALS} == before
+        leave_signals_to(os.getppid())
+        assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}
+        with heeding_signals():
+            signal.raise_signal(signal.SIGINT)
+            with pytest.raises(Stopped):
+                signal.raise_signal(signal.SIGUSR1)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("how", "every"),
+    [
+        (Sharing(), 7),
+        (Sharing(shard=Shard(1, 2)), 1),
+        (Sharing(engine="ray"), 1),
+        (Sharing(engine="ray", checkpoint_every=3), 3),
+    ],
+)
+def test_checkpoints_are_as_rare_as_the_profile_says_unless_nodes_share_the_runs(
+    tmp_path: Path, how: Sharing, every: int
+) -> None:
+    """A study is sent with its pairs and its device by name, without what other nodes may lack."""
+    study = quick_study(tmp_path, QUICK, checkpoint_every=7)
+    study.config, study.crops = replace(study.config, device="auto"), "not to be sent"  # type: ignore[assignment]
+    sent = engines._to_share(study, how)
+    assert sent.settings.train == replace(study.settings.train, checkpoint_every=every)
+    assert sent.device == ("cuda" if torch.cuda.is_available() else "cpu") and "crops" not in vars(sent)
+    assert sent.pairs.content_hash == study.pairs.content_hash and study.device == "auto"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (GndlError("no such thing"), "^no such thing$"),
+        (torch.OutOfMemoryError("17 GiB"), "fewer --runs-per-gpu"),
+        (ValueError("odd"), r"^ValueError: odd \(test_engines\.py, line \d+\)$"),
+        (FileNotFoundError(2, "gone"), "FileNotFoundError"),
+        (MemoryError(), None),
+        (OSError(28, "full"), None),
+        (OSError(5, "I/O"), None),
+    ],
+)
+def test_what_fails_one_run_is_told_and_what_would_fail_all_is_raised(
+    tmp_path: Path, error: Exception, message: str | None
+) -> None:
+    study = quick_study(tmp_path, QUICK)
+
+    def fit(*_: object, **__: object) -> None:
+        raise error
+
+    study.fit = fit  # type: ignore[method-assign, assignment]
+    with StopSign(tmp_path) as stop:
+        if message is None:
+            with pytest.raises(type(error)):
+                engines.train_one(study, study.plan()[0], stop, wait=False)
+            return
+        outcome = engines.train_one(study, study.plan()[0], stop, wait=False)
+        assert outcome.state == "failed" and re.search(message, outcome.message)
+        with locked(study.plan()[0].folder):
+            assert engines.train_one(study, study.plan()[0], stop, wait=False).state == "busy"
+        stop.set()
+        assert engines.train_one(study, study.plan()[0], stop, wait=False).state == "stopped"
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_runs_whose_workers_die_again_and_again_are_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_stopped: bool
+) -> None:
+    """After three resumptions; where a stop is asked for, the runs are stopped and not failed."""
+    rounds = []
+
+    def die(*_: object, **options: Any) -> None:
+        rounds.append(options["n_jobs"])
+        raise BrokenProcessPool
+
+    monkeypatch.setattr("joblib.Parallel", lambda **options: lambda _: die(**options))
+    study = quick_study(tmp_path, QUICK)
+    with StopSign(tmp_path) as stop:
+        if is_stopped:
+            stop.set()
+        training = engines._on_this_machine(study, study.plan(), Sharing(jobs=5), stop)
+        if is_stopped:
+            assert [outcome.state for outcome in training] == ["stopped", "stopped"] and rounds == [2]
+            return
+        with pytest.raises(GndlError, match=r"were killed 4 times.*fewer --jobs"):
+            list(training)
+        assert rounds == [2] * 4
+
+
 class BrokenAtFirst(Quick):
     """A method from outside with a mistake that shows on the first fold only."""
 
@@ -325,22 +437,6 @@ def test_processes_are_one_a_gpu_or_one_a_core(
 # Ray
 
 
-def make_patient(ray: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raise the limits that Ray's start has no option for, so that it succeeds on a machine as busy as may be.
-
-    Ray waits 30 s for its own node: here 20 minutes. A node waits 15 s for its helpers to choose their ports: here they
-    are told them.
-    """
-    clock = {"monotonic": lambda: time.monotonic() / 40}
-    monkeypatch.setattr(ray._private.node, "time", SimpleNamespace(**vars(time) | clock))
-    names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("", 0))) for _ in names]
-        ports = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
-    params = ray._private.parameter.RayParams
-    monkeypatch.setattr(ray._private.parameter, "RayParams", lambda **given: params(**given | ports))
-
-
 def test_runs_on_a_ray_cluster_stop_at_a_signal_and_survive_their_workers(
     tmp_path: Path, reference: Bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -348,10 +444,8 @@ def test_runs_on_a_ray_cluster_stop_at_a_signal_and_survive_their_workers(
     gate, before = tmp_path / "gate", signal.getsignal(signal.SIGTERM)
     study, ray = long_study(tmp_path, gated(gate, HALFWAY, LATER)), engines.require_ray()
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    with ExitStack() as stack:
-        with monkeypatch.context() as starting:
-            make_patient(ray, starting)
-            stack.enter_context(engines._cluster(ray, study, RAY))
+    monkeypatch.setattr(engines, "RAY_STARTS", 30)  # a node that waited 15 s for its helpers gives up
+    with engines._cluster(ray, study, RAY):
         assert ray.cluster_resources()["CPU"] == 2 and signal.getsignal(signal.SIGTERM) == before
         stop = at_gate(
             gate, HALFWAY, 2, lambda: os.kill(os.getpid(), signal.SIGTERM), until=lambda: any(tmp_path.glob(".stop-*"))
@@ -391,6 +485,41 @@ def test_a_cluster_that_starts_slowly_is_tried_again_and_one_that_does_not_answe
     with pytest.raises(raised[0], match=raised[1]) if raised else nullcontext(), started:
         pass
     assert len(asked) == len(errors) and asked[0]["address"] == "head:6379" and "num_cpus" not in asked[0]
+
+
+def test_a_cluster_is_asked_for_what_a_run_needs_and_busy_runs_are_tried_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third of a GPU where three runs share one; an error of the cluster itself fails its run alone."""
+    study, asked = quick_study(tmp_path, QUICK, folds=3), dict[str, Any]()
+    study.config = replace(study.config, device="cuda")
+    first, second, third = study.plan()
+
+    class RayError(Exception):
+        pass
+
+    def get(reference: tuple[Path, bool]) -> Outcome:
+        folder, wait = reference
+        run = next(run for run in study.plan() if run.folder == folder)
+        if run == second:
+            raise RayError("details\nthe node died")
+        return Outcome(run, "finished" if wait or run == third else "busy")
+
+    def remote(**options: Any) -> Any:
+        asked.update(options)
+        return lambda function: SimpleNamespace(remote=lambda study, run, stop, wait: (run.folder, wait))
+
+    ray = SimpleNamespace(
+        is_initialized=lambda: True, cluster_resources=lambda: {"GPU": 1.0}, remote=remote, put=lambda study: study,
+        wait=lambda references, **_: (references[:1], references[1:]), get=get,
+        exceptions=SimpleNamespace(RayError=RayError),
+    )  # fmt: skip
+    monkeypatch.setattr(engines, "require_ray", lambda: ray)
+    how = Sharing(engine="ray", runs_per_gpu=3)
+    outcomes = list(engines._on_ray(study, [first, second, third], how, SimpleNamespace()))  # type: ignore[arg-type]
+    assert [(one.run, one.state) for one in outcomes] == [(second, "failed"), (third, "finished"), (first, "finished")]
+    assert outcomes[0].message == "on the Ray cluster, RayError: the node died"
+    assert asked == {"max_retries": 3, "num_cpus": 1, "num_gpus": 0.3333}
 
 
 def test_a_cluster_without_a_gpu_is_named_as_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
