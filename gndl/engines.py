@@ -194,11 +194,10 @@ def train_missing(study: Study, runs: Sequence[Run], how: Sharing | None = None)
 
 @contextmanager
 def _epoch_bar(study: Study, runs: Sequence[Run]) -> Iterator[tqdm[Any]]:
-    """A bar over the epochs of all runs, whoever trains them: read from the epochs.csv that each keeps up to date."""
     title, total = f"Training {study.title}, {len(runs)} runs", len(runs) * study.train_settings.epochs
     files, over = [run.folder / "epochs.csv" for run in runs], threading.Event()
 
-    def watch() -> None:
+    def watch() -> None:  # whoever trains them
         while not over.wait(1.0):
             bar.update(sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files if file.exists()) - bar.n)
 
@@ -213,7 +212,6 @@ def _epoch_bar(study: Study, runs: Sequence[Run]) -> Iterator[tqdm[Any]]:
 
 
 def _to_share(study: Study, how: Sharing) -> Study:
-    """The study as processes get it: its pairs, its device by name, and checkpoints as often as ``how`` says."""
     import numpy as np
 
     from gndl.train import choose_device
@@ -264,7 +262,7 @@ def train_one(study: Study, run: Run, stop: StopSign, wait: bool) -> Outcome:
 
 
 def _on_this_machine(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> Generator[Outcome]:
-    """Rounds of all runs that are left: the second waits for those that other calls train; others follow a kill."""
+    # Rounds of all runs that are left: the second waits for those that other calls train; others follow a kill.
     from joblib import Parallel, delayed
     from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
 
@@ -363,11 +361,7 @@ def require_ray() -> ModuleType:
 
 
 def _on_ray(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> Generator[Outcome]:
-    """Train on the cluster at ``RAY_ADDRESS``, or on one started here for this call.
-
-    Pairs and folds are sent to each node once; runs are written to the study's folder, which every node must see under
-    the same path. This process's kind of device is that of all runs.
-    """
+    # Pairs and folds are sent to each node once; every node must see the study's folder under the same path.
     ray = require_ray()
     with nullcontext() if ray.is_initialized() else _cluster(ray, study, how):
         on_gpu = study.device == "cuda"
@@ -378,7 +372,7 @@ def _on_ray(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> 
         task, sent = ray.remote(max_retries=RETRIES, **needed)(train_one), ray.put(study)
         pending = {task.remote(sent, run, stop, False): run for run in runs}
         while pending:
-            for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:
+            for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:  # signals are heard in between
                 run = pending.pop(reference)
                 try:
                     outcome: Outcome = ray.get(reference)

@@ -159,7 +159,10 @@ def study_folds(folder: Path, config: StudyConfig, pairs: FacePairs | None = Non
     left out where folds are kept.
     """
     path, settings = folder / "folds.json", config.settings
-    subjects = [one for own in listed_sides(path)[0].values() for one in own] if pairs is None else list(pairs.subject)
+    if pairs is None:
+        subjects = [subject for tested in listed_sides(path)[0].values() for subject in tested]
+    else:
+        subjects = list(pairs.subject)
     select = settings.select_on == "dev"
     kept = read_folds(path, subjects) if path.exists() else None
     given = read_folds(resolve(config.folds_file), subjects) if config.folds_file else None

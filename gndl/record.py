@@ -126,9 +126,9 @@ def fold_table(path: Path) -> pd.DataFrame:
     everybody = sorted({subject for tested in test.values() for subject in tested})
     rows = []
     for fold in test:
-        held = {"test": test[fold], "dev": dev[fold]}
-        held["train"] = [subject for subject in everybody if subject not in {*test[fold], *dev[fold]}]
-        rows += [(fold, subject, role) for role, subjects in held.items() for subject in subjects]
+        train = [subject for subject in everybody if subject not in {*test[fold], *dev[fold]}]
+        for role, subjects in (("test", test[fold]), ("dev", dev[fold]), ("train", train)):
+            rows += [(fold, subject, role) for subject in subjects]
     return pd.DataFrame(rows, columns=["fold", "subject", "role"])
 
 

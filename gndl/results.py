@@ -201,10 +201,9 @@ def require_one_configuration(results: Results) -> None:
     for row in results.runs.to_dict("records"):
         key = run_key(row)
         name = str(row["folder"] or "/".join(map(str, key)))
-        own = _configuration(results.records[key])
-        other, configuration = first.setdefault(key[:3], (name, own))
-        named = differences(configuration, own)
-        if named:
+        configuration = _configuration(results.records[key])
+        other, expected = first.setdefault(key[:3], (name, configuration))
+        if named := differences(expected, configuration):
             raise GndlError(
                 f"{name} and {other} cannot be averaged: {'; '.join(named)}. Train them alike, or remove one."
             )
@@ -241,24 +240,24 @@ def summarise(results: Results) -> pd.DataFrame:
     rows = []
     # Both in the order of the runs.
     variants = (table.groupby(RUN[:3], dropna=False, sort=False) for table in (results.runs, results.predictions))
-    for (_, own), (_, predictions) in zip(*variants, strict=True):
+    for (_, runs), (_, predictions) in zip(*variants, strict=True):
         votes = sequence_votes(predictions)
-        folds = own.astype({"accuracy_best": float}).groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
+        folds = runs.astype({"accuracy_best": float}).groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
         same = ["source", "base_method", "weights", "needs_neutral_at_test", "neutral_in_training", "imported"]
         rows.append(
-            own[[*RUN[:3], *same]].iloc[0].to_dict()
+            runs[[*RUN[:3], *same]].iloc[0].to_dict()
             | {
                 "accuracy": folds["accuracy_last"].mean(),
                 "sd": folds["accuracy_last"].std(ddof=1),
                 "folds": len(folds),
-                "seeds": own["seed"].nunique(),
+                "seeds": runs["seed"].nunique(),
                 "pooled": float((predictions["truth"] == predictions["predicted"]).mean()),
                 "per_sequence": float((votes["truth"] == votes["predicted"]).mean()),
                 "optimistic": folds["accuracy_best"].mean(),
                 "chance": chance(predictions),
                 "n_test": len(predictions.drop_duplicates(["fold", "sample"])),  # once, whatever the number of seeds
-                "images_per_epoch": own["images_per_epoch"].max(),
-                "parameters": own["parameters"].iloc[0],
+                "images_per_epoch": runs["images_per_epoch"].max(),
+                "parameters": runs["parameters"].iloc[0],
             }
         )
     return pd.DataFrame(rows)

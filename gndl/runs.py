@@ -11,6 +11,7 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -153,18 +154,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     ignored = {name for name in ("train_samples", "test_samples") if not (name in one and name in other)}
     if "numbers" not in one or "numbers" not in other:
         ignored |= {"numbers", "code"}
-    kept = [{key: identity[key] for key in identity if key not in ignored} for identity in (one, other)]
-    was, now = map(flatten, kept)
-    return [
-        f"{key}: {_short(was.get(key))}, now {_short(now.get(key))}"
-        for key in sorted({*was, *now})
-        if was.get(key) != now.get(key)
-    ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 and text.isalnum() else text
+    was, now = (flatten({key: identity[key] for key in identity if key not in ignored}) for identity in (one, other))
+    differing = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
+    texts = [f"{key}: {was.get(key)}, now {now.get(key)}" for key in differing]
+    return [re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", text) for text in texts]  # hashes, shortened
 
 
 def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any], done: int, epochs: int) -> None:
@@ -237,8 +230,9 @@ def find_run(folder: Path, identity: Mapping[str, Any], epochs: int) -> dict[str
     if record is None:
         return None
     require_same(folder / RUN_JSON, record["identity"], identity, record["epochs"], epochs)
-    complete = record["epochs"] == epochs and (folder / PREDICTIONS).exists() and (folder / EPOCHS).exists()
-    return record if complete and len(read_epochs(folder)) == epochs else None
+    if record["epochs"] < epochs or not ((folder / PREDICTIONS).exists() and (folder / EPOCHS).exists()):
+        return None
+    return record if len(read_epochs(folder)) == epochs else None
 
 
 def write_epochs(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -285,11 +279,11 @@ def write_predictions(
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a number can depend on."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in ("gndl", "torch", "torchvision", "numpy", "pandas", "pillow", "av", "dlib-bin", "anny", "warp-lang"):
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            numbers[name] = version(name)
+    return numbers
 
 
 def git_state() -> dict[str, Any]:
