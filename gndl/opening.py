@@ -40,8 +40,8 @@ def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consen
     """Write study.json, or add to it, and return what is asked now with the epochs that the study has reached.
 
     Everything is checked before anything is written: `GndlError` where the folder holds another study or packed
-    records, a seed cannot be one, a stand-in would be mixed with other faces, or the device cannot do the precision.
-    ``publishable`` and ``consent`` are those of `gndl.licence.enter`.
+    records, a seed cannot be one, the fold file is none, a stand-in would be mixed with other faces, or the device
+    cannot do the precision. ``publishable`` and ``consent`` are those of `gndl.licence.enter`.
     """
     joined(out, config)
     require_device(config)
@@ -76,6 +76,8 @@ def joined(out: Path, config: StudyConfig) -> StudyConfig:
     """
     for seed in config.seeds:
         check_seed(seed)
+    if config.folds_file:
+        listed_sides(resolve(config.folds_file))
     path = out / "study.json"
     if path.exists():
         return merged(StudyConfig.from_json(read_study_json(out)["asked"], path), config, path)

@@ -265,7 +265,7 @@ def test_a_seed_that_cannot_be_one_is_refused_before_anything_is_written(
     before = files(out)
     with pytest.raises(GndlError, match=f"seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}"):
         opened(out, seed=seed)
-    if not isinstance(seed, str):  # the command line reads numbers
+    if isinstance(seed, int):  # the command line reads whole numbers alone
         with pytest.raises(GndlError, match="seed must be"):
             cli.study(cli.StudyOptions(profile="smoke", databases=("ckplus",), out=str(out), seed=seed, device="cpu"))
     assert files(out) == before and out.exists() == there
@@ -333,6 +333,9 @@ def test_a_device_that_cannot_do_it_is_refused_before_anything_is_written(
     monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/dev/nvidia0")]))
     with pytest.raises(GndlError, match="meant for a GPU"):
         save_config(tmp_path / "out", replace(config, settings=PROFILES["paper"], device="auto"))
+    (tmp_path / "folds.json").write_text("[")
+    with pytest.raises(GndlError, match=r"folds\.json: not a fold file"):
+        save_config(tmp_path / "out", replace(config, precision_explicit=True, folds_file=str(tmp_path / "folds.json")))
     assert not (tmp_path / "out").exists()
     save_config(tmp_path / "out", replace(config, precision_explicit=True))
     assert (tmp_path / "out" / "study.json").exists()
