@@ -69,7 +69,7 @@ class Run:
 
 def check_seed(seed: object) -> None:
     """Raise `GndlError` where ``seed`` is not a whole number from 0 to `MAX_SEED`, also for a number given as text."""
-    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= seed <= MAX_SEED:
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) <= MAX_SEED:
         raise GndlError(f"seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}")
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,14 @@ CONTEXT.set_forkserver_preload(["quick"])
 def long_study(out: Path, method: MethodSettings = QUICK) -> Study:
     """Two runs of `EPOCHS` epochs, without checkpoints of their own."""
     return quick_study(out, method, epochs=EPOCHS)
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c_is_heard() -> Iterator[None]:
+    """Also where these tests were started in the background, where a shell lets Ctrl-C be ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")

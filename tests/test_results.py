@@ -225,20 +225,6 @@ def test_every_seed_and_lam_that_a_run_may_have_is_found_again(tmp_path: Path, l
         assert len(runs.runs) == 1 and len(runs.predictions) == 3
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda record: record.clear(), "method"),
-        (lambda record: record["identity"].pop("extra"), r"identity\.extra"),
-        (lambda record: record.update(accuracy_last="0.9"), "accuracy_last"),
-    ],
-)
-def test_a_damaged_run_json_is_named_with_its_field(study: Path, damage: Callable, said: str) -> None:
-    change_record(study / RUN / "run.json", damage)
-    with pytest.raises(GndlError, match=rf"{RUN}/run\.json.*{said}"):
-        results.read(study)
-
-
 DAMAGES: dict[str, Callable[[str], bytes]] = {
     "empty": lambda text: b"",
     "not UTF-8": lambda text: text.encode() + b"\xff\xfe,\n",
