@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gndl.files import GndlError, counted, crops_folder, hash_file, hash_json, standin_folder
+from gndl.files import GndlError, counted, crops_folder, hash_file, hash_json, read_csv, standin_folder
 from gndl.methods import method_names, method_settings
 from gndl.pairs import FacePairs
 from gndl.profiles import read_study_json
-from gndl.record import RUN, is_packed, lam_text, read_csv, run_key
+from gndl.record import RUN, is_packed, lam_text, run_key
 from gndl.results import Results, accuracy_table, read, require_one_configuration
 from gndl.runs import pairs_per_epoch
 
