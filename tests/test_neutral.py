@@ -71,6 +71,7 @@ def planted_features(
         "frame": np.array([f"{k:04}.png" for k in range(len(own))]),
         "gallery": gallery.astype(np.float32),
         "gallery_subject": np.array([f"S{k:03}" for k in whose]),
+        "gallery_trained": whose >= people,
         "own": own,
     }
     return FoldFeatures(**(values | more))
