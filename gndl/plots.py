@@ -231,19 +231,21 @@ def confusion_matrix(
         text, size = share.map("{:.0%}".format) + "\n" + text, min(6.2, 6.2 * 7 / len(order))
     sns.heatmap(
         share, annot=text.where(counts > 0, ""), fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
-        linewidths=0.5, annot_kws={"size": size, "linespacing": 0.95}, ax=ax,
+        linewidths=0.5, annot_kws={"size": size, "linespacing": 0.95}, xticklabels=False, yticklabels=False, ax=ax,
     )  # fmt: skip
     ax.set_facecolor("#DDDDDD")
     for row in np.flatnonzero(counts.sum(axis=1) == 0):
         ax.text(len(order) / 2, row + 0.5, "no sample tested", ha="center", va="center", fontsize=size)
     names = [textwrap.fill(name.replace("_", "_ "), 20).replace("_ ", "_") for name in order]
+    middles = np.arange(len(order)) + 0.5
     short = [ABBREVIATIONS.get(name, name) for name in names]
     if max(map(len, short)) <= 2 and len(set(short)) == len(names):
-        ax.set_xticks(ax.get_xticks(), short, rotation=0)
+        ax.set_xticks(middles, short, rotation=0)
     else:  # whole names, however long: several lines in smaller letters
-        ax.set_xticks(ax.get_xticks(), names, rotation=90)
-        ax.tick_params(labelsize=7 / (1 + 0.45 * max(name.count("\n") for name in names)))
-    ax.set_yticks(ax.get_yticks(), names, rotation=0)
+        ax.set_xticks(middles, names, rotation=90)
+        lines = max(name.count("\n") for name in names)
+        ax.tick_params(labelsize=7 / (1 + 0.45 * lines * max(1, len(order) / 10)))
+    ax.set_yticks(middles, names, rotation=0)
     _show_dollars([*ax.get_xticklabels(), *ax.get_yticklabels()])
     ax.tick_params(length=0)
     ax.set(xlabel="predicted", ylabel="truth", title=title)
