@@ -72,7 +72,7 @@ def test_runs_of_folds_outside_the_sweep_are_left_out() -> None:
 
 
 def test_every_p_is_adjusted_and_the_first_significant_decrease_above_the_best_is_descriptive() -> None:
-    """Ten folds, ten points lower at 20 and at 50: both are significant, only the first is marked; λ = 1 is not above."""
+    """Ten folds, ten points lower at 20 and at 50: both are significant, the first is marked; λ = 1 is not above."""
     table = sensitivity(sweep(10)).set_index("lam")
     assert table.index[table["best"]].tolist() == table.index[table["fixed"]].tolist() == [5.0]
     assert table.index[table["decrease_descriptive"]].tolist() == [20.0]
