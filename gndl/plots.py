@@ -190,7 +190,7 @@ def class_colours(classes: Iterable[str]) -> dict[str, str]:
     find_fonts(names)
     unknown = [name for name in names if name not in CLASS_COLOURS]
     free = [*FURTHER_COLOURS[5:], *(colour for name, colour in CLASS_COLOURS.items() if name not in names)]
-    pale = [to_hex(hsv_to_rgb((place / len(names), 0.45, 0.9))) for place in range(len(unknown) - len(free))]
+    pale = [to_hex(tuple(hsv_to_rgb((place / len(names), 0.45, 0.9)))) for place in range(len(unknown) - len(free))]
     further = dict(zip(unknown, [*free, *pale], strict=False))
     return {name: CLASS_COLOURS.get(name) or further[name] for name in names}
 

@@ -120,7 +120,8 @@ def frames_along(sequence: Sequence, positions: int) -> list[tuple[float, float,
     """
     first, last = sequence.neutral, sequence.examined[-1]
     if first.is_video:
-        every, start, end = (), first.index, last.index
+        every: tuple[FrameRef, ...] = ()
+        start, end = first.index, last.index
     else:
         every = sequence.frames or (first, *sequence.examined)
         start, end = every.index(first), every.index(last)

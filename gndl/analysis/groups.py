@@ -114,7 +114,7 @@ def accuracy_by_group(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: 
     unknown = sorted(set(predictions["subject"]) - set(groups["subject"]))
     if unknown:
         raise GndlError(f"the ground truth knows nothing of subject {unknown[0]} ({len(unknown)} such in all)")
-    rows: list[dict[str, Any]] = []
+    rows = []
     for key, table in predictions.groupby(VARIANT, dropna=False, sort=False):
         known = table.merge(groups, on="subject", validate="many_to_one")
         known = known.assign(right=(known["truth"] == known["predicted"]).astype(float))
@@ -123,7 +123,7 @@ def accuracy_by_group(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: 
             own, others = known[member], known[~member]
             if own.empty or others.empty:  # a fold of one subject has no two groups
                 continue
-            row = dict(zip(VARIANT, key, strict=True)) | {"attribute": attribute, "group": group}
+            row: dict[str, Any] = dict(zip(VARIANT, key, strict=True)) | {"attribute": attribute, "group": group}
             row |= {"subjects": own["subject"].nunique(), "frames": len(own), "accuracy": own["right"].mean()}
             row |= {"low": np.nan, "high": np.nan, "others": others["right"].mean()}
             row |= {"difference": row["accuracy"] - row["others"], "difference_low": np.nan, "difference_high": np.nan}

@@ -80,8 +80,8 @@ def _method(
         row |= {f"baseline_{name}": value for name, value in on_same.items()}
         others = {"best": by_lam.get(best), "fixed": by_lam.get(fixed), "baseline": baseline}
         for name, other in others.items():
-            itself = other is None or other is at
-            both = at.merge(at.iloc[:0] if itself else other, on="fold", suffixes=("", "_other"))
+            others_own = at.iloc[:0] if other is None or other is at else other
+            both = at.merge(others_own, on="fold", suffixes=("", "_other"))
             compared = _compared(both["accuracy"] - both["accuracy_other"], both["share"].mean())
             row |= {f"to_{name}_{part}": value for part, value in compared.items()}
         rows.append(row)
