@@ -71,10 +71,9 @@ def grid(
     for line, name, own in zip(axes, rows, faces, strict=True):
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
         for ax, face in zip(line, own, strict=True):
-            if face is None:
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set_visible(False)
-            else:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if face is not None:
                 show_face(ax, face)
     return figure
 
