@@ -272,8 +272,8 @@ def train(
     how, values = sharing(options), numbers("--lams", lams or (), float)
 
     def plan(one: Study) -> list[Run]:
-        swept = (*one.settings.lams, *values) if sweep else values
-        return one.plan(lams=swept or None, folds=one.sweep_folds if sweep else None)
+        swept = dict.fromkeys((*one.settings.lams, *values) if sweep else values)
+        return one.plan(lams=tuple(swept) or None, folds=one.sweep_folds if sweep else None)
 
     studies = saved_studies(options)
     train_all(studies, plan, how)

@@ -25,7 +25,6 @@ from gndl.cli import StudyOptions, sharing, study_config
 from gndl.engines import Shard, Sharing
 from gndl.files import GndlError
 from gndl.profiles import SMOKE, read_study_json
-from gndl.runs import Run
 from gndl.sequences import ReadOptions
 from gndl.stopping import EXIT_STOPPED, Stopped
 from gndl.study import Study, runs_of_study
@@ -351,19 +350,13 @@ def test_a_run_on_synthetic_faces_says_so_of_photos(
     assert said.startswith("happiness 0.9") and "synthetic faces only" in said
 
 
-Planned = list[tuple[str, float | None, int, int]]
-
-
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What `gndl.engines.train_all` was given: the runs of its plan and how they are shared."""
+    """What `gndl.engines.train_all` was given."""
     given: dict[str, Any] = {}
-
-    def train_all(studies: list[Study], plan: Callable[[Study], list[Run]], how: Sharing) -> None:
-        runs: Planned = [(run.method.name, run.lam, run.fold, run.seed) for one in studies for run in plan(one)]
-        given.update(runs=runs, how=how, names=[one.name for one in studies], plan=plan)
-
-    monkeypatch.setattr("gndl.engines.train_all", train_all)
+    monkeypatch.setattr(
+        "gndl.engines.train_all", lambda studies, plan, how: given.update(studies=studies, plan=plan, how=how)
+    )
     return given
 
 
@@ -391,8 +384,9 @@ def test_train_plans_the_lams_folds_and_seed_that_were_asked_for(
         patch.setattr(cli, "saved_studies", lambda _: [Study(out, "mmi", replace(one.config, seeds=(6,)))])
         assert cli.train(options, **asked) == 0
     folds = [1] if asked.get("sweep") else [0, 1, 2]
-    assert trained["runs"] == [(*run, fold, 6) for fold in folds for run in runs]
-    assert trained["how"] == Sharing(2, "joblib", 3, Shard(1, 2), 4) and trained["names"] == ["mmi"]
+    planned = [(run.method.name, run.lam, run.fold, run.seed) for run in trained["plan"](trained["studies"][0])]
+    assert planned == [(*run, fold, 6) for fold in folds for run in runs]
+    assert trained["how"] == Sharing(2, "joblib", 3, Shard(1, 2), 4)
 
 
 def test_across_trains_each_ordered_pair_of_the_databases(

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from IPython.display import Image as Shown
 from IPython.display import Markdown
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 from scipy.spatial.distance import pdist
@@ -28,6 +29,7 @@ from gndl.files import GndlError
 from gndl.licence import Publishable
 from gndl.results import read
 from gndl.study import Study
+from standins.studio import Portrait
 
 ALL = (explore.face_studio, explore.samples, explore.feature_map, explore.photograph)
 
@@ -136,17 +138,72 @@ def test_predictions_of_other_faces_are_refused(trained: Study, monkeypatch: pyt
         Samples(trained)
 
 
+def test_the_right_answer_stands_next_to_the_right_sample(planted_study: Path) -> None:
+    """`planted_runs`: of fold 1, the first subject's surprise is taken for anger, in one frame or in three."""
+    explorer = Samples(gndl.open_study("ckplus", profile="smoke", out=planted_study, device="cpu"))
+    for sample, gndl_says, mark in (((1, 24), "anger", "✗"), ((1, 25), "surprise", "✓")):
+        table = explorer.tested.probabilities(sample)
+        assert list(table) == ["baseline", "gndl"] and table.idxmax().tolist() == ["anger", gndl_says]
+        assert table["gndl"].tolist() == [0.8 if name == gndl_says else 0.1 for name in table.index]
+        assert explorer.tested.answers(sample) == f"baseline: anger ✗\ngndl: {gndl_says} {mark}"
+        figure = explorer.figure(sample)
+        words = texts(figure)
+        assert f"fold 1: S002 · {sample[1]}.png shows surprise" in words and words.count(f"gndl: {gndl_says}") >= 1
+        (bars,) = [ax for ax in figure.findobj(Axes) if ax.containers]
+        names = [label.get_text() for label in bars.get_yticklabels()]
+        for method, drawn in zip(table, bars.containers, strict=True):
+            assert [bar.get_width() for bar in drawn] == table.loc[names, method].tolist()
+        bold = [label.get_text() for label in bars.get_yticklabels() if label.get_fontweight() == "bold"]
+        assert names == ["happiness", "surprise", "anger"] and bold == ["surprise"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Portrait]:
+    """The portraits that the renderer is asked for; the pictures are black."""
+    portraits: list[Portrait] = []
+
+    def render(self: studio.Studio, size: int) -> np.ndarray:
+        portraits.append(self.portrait)
+        return np.zeros((size, size, 3), np.uint8)
+
+    monkeypatch.setattr(studio.Studio, "render", render)
+    return portraits
+
+
+CONTROLS = {
+    "seed": 7, "emotion": "fear", "strength": 0.4, "variant": 3, "second": "anger", "share": 0.3, "tone": 0.5,
+    "age": 0.9, "femininity": 0.1, "glasses": "none", "beard": "none", "hair": studio.HAIR[-1], "fringe": "short",
+    "yaw": 10.0, "pitch": -5.0, "roll": 4.0, "azimuth": -20.0, "height": 50.0, "lamp": 1.5, "room": 0.5,
+}  # fmt: skip
+
+
+def test_every_slider_reaches_the_renderer(tmp_path: Path, asked: list[Portrait]) -> None:
+    """One picture a slider, in which its field is as set, and stays so; ancestries are shares of the whole."""
+    panel = FaceStudio(gndl.open_study("mmi", profile="smoke", out=tmp_path, device="cpu")).widget()
+    for number, (name, value) in enumerate(CONTROLS.items(), start=len(asked) + 1):
+        panel.controls[name].value = value
+        assert len(asked) == number and getattr(asked[-1], name) == value
+    assert {name: getattr(asked[-1], name) for name in CONTROLS} == CONTROLS
+    for name, share in zip(studio.ANCESTRIES, (0.5, 0.5, 1.0), strict=True):
+        panel.controls[name].value = share
+    assert asked[-1].ancestry == pytest.approx((0.25, 0.25, 0.5), abs=1e-3)
+    panel.controls["mouthSmile"].value = 0.6
+    for side, moved in ((studio.LEFT, ["Left"]), (studio.RIGHT, ["Right"]), (studio.BOTH, ["Left", "Right"])):
+        panel.controls["side"].value = side
+        own = {name: amount for name, amount in asked[-1].by_hand.items() if amount}
+        assert own == {f"mouthSmile{one}": 0.6 for one in moved}
+
+
 @pytest.fixture(scope="module")
 def panel(trained: Study) -> Any:
     """The face studio's widget."""
     return FaceStudio(trained).widget()
 
 
-@pytest.mark.parametrize(("name", "value"), [("emotion", "surprise"), ("yaw", 20.0), ("mouthSmile", 0.9), ("seed", 7)])
-def test_a_control_changes_the_face_and_what_is_said_about_it(panel: Any, name: str, value: Any) -> None:
-    """One picture a change: face, probabilities and the place of the deviation feature."""
+def test_a_control_changes_the_face_and_what_is_said_about_it(panel: Any) -> None:
+    """Face, probabilities and the place of the deviation feature."""
     before = panel.drawn
-    panel.controls[name].value = value
+    panel.controls["emotion"].value = "surprise"
     assert not np.array_equal(pixels(panel.drawn), pixels(before))
     assert panel.drawn.axes[1].patches and "this face" in texts(panel.drawn)
 
