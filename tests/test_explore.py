@@ -78,6 +78,32 @@ def test_the_networks_answer_as_in_the_study(trained: Study) -> None:
         assert np.allclose(table[method], [own[f"p_{name}"] for name in networks.classes], atol=1e-4)
 
 
+def test_a_method_that_needs_the_neutral_face_is_not_asked(trained: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the studio nor a photo has one; the accuracies named are those of the networks that answer."""
+    found = widgets.answered(trained)
+    runs = found.runs.assign(needs_neutral_at_test=found.runs["method"] == "gndl")
+    monkeypatch.setattr(studio, "answered", lambda study: replace(found, runs=runs))
+    networks = Networks(trained)
+    own = runs[(runs["method"] == "baseline") & (runs["fold"] == 0)].iloc[0]
+    assert list(networks.methods) == ["baseline"]
+    assert networks.in_words() == (
+        f"Networks trained on CK+ stand-in: 1 epoch, {own['n_train']} pairs. Accuracy on the {own['n_test']} faces of "
+        f"people left out (fold 0): {own['accuracy_last']:.0%} (baseline)."
+    )
+
+
+def test_the_faces_of_a_sample_are_its_neutral_and_examined_ones(trained: Study) -> None:
+    """In their order, the chosen one in a frame."""
+    rows = Samples(trained).rows
+    numbers = sorted(sample for fold, sample in rows[rows["sequence"] == rows["sequence"].iloc[-1]].index)
+    figure = Samples(trained).figure((1, numbers[1]))
+    pairs, pictures = trained.pairs, [np.asarray(image.get_array()) for image in figure.findobj(AxesImage)]
+    shown = [pairs.neutral_index[numbers[0]], *pairs.examined_index[numbers]]
+    assert len(pictures) == 4 and all(map(np.array_equal, pictures, pairs.images[shown]))
+    framed = [ax.get_title() for ax in figure.axes if ax.images and ax.spines["left"].get_visible()]
+    assert framed == ["examined 2"]
+
+
 def test_the_map_keeps_distances_in_its_plane(trained: Study) -> None:
     """One point a tested sequence, its last frame; features in a plane are laid out without loss."""
     features, rng = of_fold(trained, "gndl", 1), np.random.default_rng(3)
@@ -164,7 +190,9 @@ CONTROLS = {
 }  # fmt: skip
 
 
-def test_every_slider_reaches_the_renderer(tmp_path: Path, asked: list[Portrait]) -> None:
+def test_every_slider_and_button_reaches_the_renderer(
+    tmp_path: Path, asked: list[Portrait], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One picture a slider, in which its field is as set, and stays so; ancestries are shares of the whole."""
     panel = FaceStudio(gndl.open_study("mmi", profile="smoke", out=tmp_path, device="cpu")).widget()
     for number, (name, value) in enumerate(CONTROLS.items(), start=len(asked) + 1):
@@ -179,6 +207,12 @@ def test_every_slider_reaches_the_renderer(tmp_path: Path, asked: list[Portrait]
         panel.controls["side"].value = side
         own = {name: amount for name, amount in asked[-1].by_hand.items() if amount}
         assert own == {f"mouthSmile{one}": 0.6 for one in moved}
+    person, _, save, saved = panel.children[2].children
+    save.click()
+    assert "download='person-7-fear.png'" in saved.value and "data:image/png;base64," in saved.value
+    monkeypatch.setattr("random.randrange", lambda most: most - 995)
+    person.click()
+    assert asked[-1].seed == 5
 
 
 @pytest.fixture(scope="module")
@@ -283,3 +317,18 @@ def test_in_a_batch_there_are_pictures_and_for_a_reader_widgets(
     assert sum(isinstance(one, Shown) for one in displayed) == 3
     monkeypatch.setattr(widgets, "is_interactive", lambda: True)
     assert all(isinstance(show(trained), widgets.Explorer) for show in ALL)
+
+
+@pytest.mark.parametrize(
+    ("shell", "answer"),
+    [
+        (None, False),
+        (SimpleNamespace(), False),
+        (SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=False)), False),
+        (SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=True)), True),
+    ],
+)
+def test_papermill_and_scripts_are_not_readers(monkeypatch: pytest.MonkeyPatch, shell: Any, answer: bool) -> None:
+    """A kernel that may ask for input has somebody in front of it."""
+    monkeypatch.setattr(widgets, "get_ipython", lambda: shell)
+    assert widgets.is_interactive() is answer
