@@ -24,6 +24,8 @@ from gndl.batch import Pipeline
 from gndl.cli import StudyOptions, sharing, study_config
 from gndl.engines import Shard, Sharing
 from gndl.files import GndlError
+from gndl.methods import METHOD_GROUPS
+from gndl.paper import DATABASES
 from gndl.profiles import SMOKE, read_study_json
 from gndl.sequences import ReadOptions
 from gndl.stopping import EXIT_STOPPED, Stopped
@@ -100,7 +102,7 @@ def test_training_survives_a_terminal_without_greek(trained_study: Path, tmp_pat
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = subprocess.run(command, capture_output=True, env=environment, check=False)
     assert done.returncode == 0 and b"UnicodeEncodeError" not in done.stderr, done.stderr
-    assert b"gndl \\u03bb=5 fold 0" in done.stderr and b"accuracy.csv" in done.stdout
+    assert b"gndl \\u03bb=5 fold 0" in done.stdout + done.stderr and b"accuracy.csv" in done.stdout
 
 
 def test_help_loads_neither_torch_nor_the_renderer() -> None:
@@ -129,7 +131,7 @@ def files(tmp_path: Path) -> Path:
     """A folder with files that options name."""
     for name in ("weights.pth", "folds.json", "who.csv"):
         (tmp_path / name).touch()
-    for name in ("copies/ckplus", "copies/mmi", "elsewhere"):
+    for name in ("copies/ckplus", "copies/oulu_casia", "copies/mmi", "elsewhere"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "mine.py").write_text("from gndl.model import GNDL\n\n\nclass CosineGNDL(GNDL):\n    pass\n")
     return tmp_path
@@ -139,14 +141,11 @@ REACHES: dict[str, tuple[Any, Callable[[Any, Any], Any], Any]] = {
     "profile": ("smoke", lambda config, _: config.settings.purpose, SMOKE.purpose),
     "databases": (("mmi,ckplus",), lambda config, _: list(config.data_roots), ["mmi", "ckplus"]),
     "data": ("{}/copies", lambda config, _: config.data_roots["mmi"], "{}/copies/mmi"),
-    "ckplus": ("{}/elsewhere", lambda config, _: config.data_roots, {"ckplus": "{}/elsewhere", "mmi": ""}),
-    "mmi": ("{}/elsewhere", lambda config, _: config.data_roots, {"ckplus": "", "mmi": "{}/elsewhere"}),
     "jobs": (3, lambda _, how: how.jobs, 3),
     "device": ("cpu", lambda config, _: config.device, "cpu"),
     "seed": (4, lambda config, _: config.seeds, (4,)),
     "epochs": (3, lambda config, _: (config.settings.train.epochs, config.settings.train.min_steps), (3, 0)),
     "precision": ("tf32", lambda c, _: (c.settings.train.precision, c.precision_explicit), ("tf32", True)),
-    "methods": (("lam-0",), lambda config, _: None, None),
     "method": (("{}/mine.py:CosineGNDL",), lambda c, _: c.settings.methods, ("baseline", "gndl", "cosine-gndl")),
     "n_folds": (4, lambda config, _: config.settings.n_folds, 4),
     "folds": ("{}/folds.json", lambda config, _: config.folds_file, "{}/folds.json"),
@@ -171,7 +170,7 @@ def filled(value: Any, folder: Path) -> Any:
     return {name: filled(one, folder) for name, one in value.items()} if isinstance(value, dict) else value
 
 
-@pytest.mark.parametrize("option", [name for name in REACHES if name != "methods"])
+@pytest.mark.parametrize("option", REACHES)
 def test_each_option_of_a_study_reaches_its_place(option: str, files: Path) -> None:
     """And no other: without it the configuration is another one."""
     value, found_in, expected = (filled(one, files) for one in REACHES[option])
@@ -182,18 +181,26 @@ def test_each_option_of_a_study_reaches_its_place(option: str, files: Path) -> N
 
 
 def test_no_option_of_a_study_is_forgotten() -> None:
-    """`out`, `oulu_casia` and what is written into study.json have tests of their own."""
-    elsewhere = {"out", "oulu_casia", "publishable", "consent"}
+    """Folders, groups of methods and what is written into study.json have tests of their own."""
+    elsewhere = {"out", "ckplus", "oulu_casia", "mmi", "methods", "publishable", "consent"}
     assert {field.name for field in dataclasses.fields(StudyOptions)} == REACHES.keys() | elsewhere
 
 
-def test_groups_of_methods_are_expanded_and_folders_are_resolved(files: Path) -> None:
-    """The group's members once each; your own method comes on top, and the profile's name is the default folder."""
+@pytest.mark.parametrize("name", DATABASES)
+def test_a_copy_elsewhere_takes_the_place_of_its_own_database(name: str, files: Path) -> None:
+    """The others stay below ``--data``."""
+    options = replace(DEFAULT, data=str(files / "copies"), **{name: str(files / "elsewhere")})
+    _, config = study_config(options)
+    expected = {one: str(files / "elsewhere" if one == name else files / "copies" / one) for one in DATABASES}
+    assert config.data_roots == expected
+
+
+def test_groups_of_methods_are_expanded_and_the_profile_names_the_folder(files: Path) -> None:
+    """The group's members once each; your own method comes on top."""
     options = replace(DEFAULT, methods=("granularity",), method=(f"{files}/mine.py:CosineGNDL",))
-    out, config = study_config(replace(options, oulu_casia=str(files / "elsewhere")))
-    assert {"baseline", "gndl-layer-1", "gndl", "cosine-gndl"} <= set(config.settings.methods)
-    assert out == cli.resolve("runs/quick") and config.data_roots["oulu_casia"] == str(files / "elsewhere")
-    assert study_config(replace(options, out=str(files / "new")))[0] == files / "new"
+    out, config = study_config(options)
+    assert config.settings.methods == (*METHOD_GROUPS["granularity"], "cosine-gndl")
+    assert out == cli.resolve("runs/quick") and study_config(replace(options, out=f"{files}/new"))[0] == files / "new"
 
 
 def test_whose_faces_may_be_printed_is_written_into_the_study(tmp_path: Path) -> None:
@@ -295,7 +302,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
         ("export-data {}/study --out {}/x", "gndl.exchange:export_data", {"folder": "{}/x"}),
         ("import-predictions {}/p.csv --method svm --run {}/study --database mmi --subject-disjoint "
          "--needs-neutral-at-test --seed 3", "gndl.exchange:import_predictions",
-         {"file": "{}/p.csv", "method": "svm", "seed": 3, "subject_disjoint": True, "needs_neutral_at_test": True}),
+         {"file": "{}/p.csv", "name": "svm", "seed": 3, "subject_disjoint": True, "needs_neutral_at_test": True}),
         ("import-predictions {}/p.csv --method svm --run {}/study --database mmi", "gndl.exchange:import_predictions",
          {"seed": 0, "subject_disjoint": False, "needs_neutral_at_test": False}),
         ("doctor --out {}", "gndl.doctor:examine", {"out": "{}"}),
@@ -335,8 +342,8 @@ def test_a_finding_is_printed_and_decides_the_exit_status(
     report = type("Report", (), {"ok": ok, "__str__": lambda self: "what was found"})()
     for target in ("gndl.check.audit_study", "gndl.folds_audit.audit_folds", "gndl.doctor.examine"):
         monkeypatch.setattr(target, lambda *_: report)
-    for status in (cli.check("x"), cli.check(folds="x"), cli.doctor()):
-        assert status == (0 if ok else 1) and "what was found" in capsys.readouterr().out
+    for command in (lambda: cli.check("x"), lambda: cli.check(folds="x"), cli.doctor):
+        assert command() == (0 if ok else 1) and "what was found" in capsys.readouterr().out
 
 
 def test_a_run_on_synthetic_faces_says_so_of_photos(

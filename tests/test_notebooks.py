@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,11 +37,12 @@ def cells_of(name: str) -> list[Any]:
 
 def run_cell(source: str, namespace: dict[str, Any]) -> None:
     """Run a cell in this process; what its last line shows is made HTML, as a notebook does."""
-    tree = ast.parse(source)
+    tree, name = ast.parse(source), f"cell {hash(source)}"
+    linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)  # for inspect.getsource
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-    exec(compile(tree, "cell", "exec"), namespace)
+    exec(compile(tree, name, "exec"), namespace)
     if isinstance(last, ast.Expr):
-        shown = eval(compile(ast.Expression(last.value), "cell", "eval"), namespace)
+        shown = eval(compile(ast.Expression(last.value), name, "eval"), namespace)
         getattr(shown, "_repr_html_", str)()
 
 
