@@ -97,7 +97,7 @@ def test_a_notebook_is_the_study_in_short_cells_without_outputs(path: Path) -> N
     assert cells[0].metadata.get("tags") == ["parameters"]
     assert not any(cell.outputs or cell.execution_count for cell in cells)
     lengths = [sum(bool(line.strip()) for line in cell.source.splitlines()) for cell in cells]
-    assert 2 <= statistics.median(lengths) <= 6 and max(lengths) <= 12
+    assert 2 <= statistics.median(lengths) <= 6 and max(lengths) <= 10
     calls = [node.func for cell in cells for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Call)]
     assert not [name for name in map(ast.unparse, calls) if "report" in name.split(".")[-1]]
 
