@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
+import json
 import logging
 import os
-import re
+import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +29,9 @@ Stage = Literal["crops", "runs", "notebooks"]
 
 FOR_EACH_DATABASE, OF_A_RECORD, FOR_THE_STUDY = "123456", "2345", "7"
 """First digits of the notebooks that are executed; 0 and 8 are tutorials, and 1 and 6 need pictures."""
+
+PATIENCE = 900
+"""Seconds that a busy machine may take to start a kernel, or to hand over the output of a cell."""
 
 _stopping = threading.Event()
 """Set while the notebooks are being given up, so that none of them is kept as failed."""
@@ -55,14 +60,12 @@ class Task(NamedTuple):
 
     def is_current(self) -> bool:
         """Whether the executed notebook is newer than its source and runs, and was made with the same parameters."""
-        import nbformat
-
         if self.runs is None:
             return False
         try:
-            kept = nbformat.read(self.target, as_version=4).metadata.get("gndl")
+            kept = json.loads(self.target.read_bytes())["metadata"].get("gndl")
             made = self.target.stat().st_mtime
-        except (OSError, ValueError, nbformat.ValidationError):
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):  # there is none, or half a file
             return False
         inputs = [self.source, *self.runs.glob("**/seed-*/run.json")]
         return kept == self.stamp and all(path.stat().st_mtime <= made for path in inputs)
@@ -245,6 +248,7 @@ def execute_all(tasks: Sequence[Task], jobs: int, timeout: float | None = None) 
 
 def execute_notebook(task: Task, timeout: float | None = None) -> Executed:
     """Execute one notebook; if it fails, or takes longer than ``timeout`` seconds, keep ``NAME.failed.ipynb``."""
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]  # builds a parser for more than a second
     import nbclient.exceptions
     import nbformat
     import papermill
@@ -267,6 +271,8 @@ def execute_notebook(task: Task, timeout: float | None = None) -> Executed:
                 kernel_name="python3",
                 progress_bar=False,
                 cwd=str(task.source.parent),
+                start_timeout=PATIENCE,
+                iopub_timeout=PATIENCE,
                 timeout_func=lambda _cell: timeout and max(1.0, started + timeout - time.monotonic()),
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
             )
@@ -292,21 +298,45 @@ def execute_notebook(task: Task, timeout: float | None = None) -> Executed:
     return Executed(task.target, seconds)
 
 
-_ASSIGNMENT = re.compile(r"^(\w+)\s*(?::[^=\n]*)?=(?!=)", re.MULTILINE)
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The choice that is nearest to a misspelt name, as a question; "" where none is near."""
+    near = difflib.get_close_matches(name, list(choices), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def check_parameters(namespace: dict[str, Any]) -> None:
-    """In a notebook run by papermill, stop at a parameter that the notebook does not have, such as a misspelt one.
+    """In a notebook run by papermill, refuse a parameter that it does not have, or of another type than its default.
 
-    Call it as ``gndl.check_parameters(globals())`` below the parameters. Papermill inserts a cell of its own after the
-    tagged one, which would otherwise set an unused name without a word.
+    Call it as ``gndl.check_parameters(globals())`` below the parameters, before anything is opened or written.
+    Papermill inserts a cell of its own after the tagged one, which would otherwise set any name to anything.
     """
     cells = [str(source) for source in namespace.get("In", ())]
     for number, source in enumerate(cells):
         if source.startswith("# Parameters"):
-            known = _ASSIGNMENT.findall("\n".join(cells[:number]))
-            for name in _ASSIGNMENT.findall(source):
-                if name not in known:
-                    near = difflib.get_close_matches(name, known, n=1)
-                    hint = f" Did you mean {near[0]}?" if near else ""
-                    raise GndlError(f"This notebook has no parameter {name!r}.{hint} It has {', '.join(known)}.")
+            defaults = _assigned(cells[:number])
+            for name, value in _assigned([source]).items():
+                if name not in defaults:
+                    has = f"It has {', '.join(defaults)}."
+                    raise GndlError(f"This notebook has no parameter {name!r}.{did_you_mean(name, defaults)} {has}")
+                if type(value) is not type(defaults[name]):
+                    raise GndlError(
+                        f"Parameter {name} takes {_KINDS[type(defaults[name])]} such as {defaults[name]!r}, got "
+                        f"{value!r}. In papermill -p reads numbers, -r text, and -y lists."
+                    )
+
+
+_KINDS: dict[type, str] = {int: "a whole number", str: "text", list: "a list"}
+
+
+def _assigned(cells: Iterable[str]) -> dict[str, Any]:
+    """What cells first set names to; a value that is not plain, such as papermill's ``float('nan')``, as text."""
+    found: dict[str, Any] = {}
+    for source in cells:
+        with suppress(SyntaxError):  # of a magic
+            for line in ast.parse(source).body:
+                if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
+                    try:
+                        found.setdefault(line.targets[0].id, ast.literal_eval(line.value))
+                    except ValueError:
+                        found.setdefault(line.targets[0].id, ast.unparse(line.value))
+    return found

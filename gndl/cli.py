@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import errno
 import inspect
 import os
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from gndl.batch import did_you_mean
 from gndl.files import GndlError, counted, resolve
 from gndl.paper import DATABASE_TITLES, DATABASES
 from gndl.sequences import ReadOptions
@@ -124,9 +124,8 @@ def known(what: str, values: Iterable[str], choices: Iterable[str]) -> Names:
     choices = list(choices)
     for name in words(values):
         if name not in choices:
-            near = difflib.get_close_matches(name, choices, n=1)
-            hint = f" Did you mean {near[0]}?" if near else ""
-            raise GndlError(f"Unknown {what} {name!r}.{hint} Choose from {', '.join(choices)}.")
+            near = did_you_mean(name, choices)
+            raise GndlError(f"Unknown {what} {name!r}.{near} Choose from {', '.join(choices)}.")
     return words(values)
 
 
@@ -276,8 +275,8 @@ def train(
     how, values = sharing(options), numbers("--lams", lams or (), float)
 
     def plan(one: Study) -> list[Run]:
-        swept = (*one.settings.lams, *values) if sweep else values
-        return one.plan(lams=swept or None, folds=one.sweep_folds if sweep else None)
+        swept = dict.fromkeys((*one.settings.lams, *values) if sweep else values)
+        return one.plan(lams=tuple(swept) or None, folds=one.sweep_folds if sweep else None)
 
     studies = saved_studies(options)
     train_all(studies, plan, how)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from gndl.files import GndlError
 
@@ -165,6 +164,8 @@ def resnet18_backbone(norm_layer: Callable[..., nn.Module] | None = None) -> nn.
 
     It maps (B, 3, S, S) to (B, 512); its state dict has torchvision's own names, without ``fc``.
     """
+    from torchvision.models import resnet18  # takes as long to import as torch itself
+
     backbone = resnet18(weights=None, norm_layer=norm_layer)
     backbone.fc = nn.Identity()
     return backbone

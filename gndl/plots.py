@@ -6,6 +6,7 @@ same numbers give the same figure everywhere.
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import warnings
 from collections.abc import Iterable
@@ -103,8 +104,8 @@ def save(figure: Figure | Any, study: HasFigures, name: str, data: pd.DataFrame 
     """Write a figure as NAME.pdf, NAME.png (300 dpi) and, with ``data``, NAME.csv; return the PNG.
 
     They go to the study's folder of figures; of a packed record to ``figures`` of the repository. The same numbers give
-    the same bytes. Every row of the CSV names its ``source``: its own, else the study's. A figure with any rendered row
-    is marked as one.
+    the same bytes. A notebook shows the PNG in place of the figure. Every row of the CSV names its ``source``: its own,
+    else the study's. A figure with any rendered row is marked as one.
     """
     figure = getattr(figure, "figure", figure)  # of a seaborn grid
     _show_dollars(figure.findobj(Text))
@@ -129,6 +130,12 @@ def save(figure: Figure | Any, study: HasFigures, name: str, data: pd.DataFrame 
         figure.dpi = dpi
     if data is not None:
         write_csv(lam_as_text(data), folder / f"{name}.csv")
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if hasattr(shell, "kernel"):  # a notebook shows the file: to draw the figure again takes longer than all else
+        from IPython.display import Image, display
+
+        plt.close(figure)
+        display(Image(filename=folder / f"{name}.png", width=round(figure.get_figwidth() * dpi)))
     return folder / f"{name}.png"
 
 

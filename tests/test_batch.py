@@ -106,14 +106,31 @@ def test_giving_up_ends_the_kernels(tmp_path: Path) -> None:
     assert [file.name for file in quick.folder.iterdir()] == ["1_quick.ipynb"]
 
 
-def test_a_misspelt_parameter_stops_with_the_nearest_name() -> None:
-    """In a notebook that papermill runs, in the cell that checks; without papermill's cell nothing happens."""
-    check = "gndl.check_parameters(globals())"
-    cells = ["", 'database = "ckplus"\nseed: int = 0', '# Parameters\ndatabse = "mmi"\n', check]
-    with pytest.raises(GndlError, match=r"no parameter 'databse'. Did you mean database\? It has database, seed"):
-        check_parameters({"In": cells})
-    check_parameters({"In": [*cells[:2], '# Parameters\ndatabase = "mmi"\nseed = 3\n', check]})
-    check_parameters({"In": cells[:2]})
+def test_parameters_are_compared_with_the_first_values_of_their_names() -> None:
+    """Lists with lists; whatever ran since, a magic among it; without papermill's cell there is nothing to compare."""
+    own = 'database = "ckplus"\nfurther = []\nseed = 0'
+    later = ["%time pass", "seed = further = None", "a, b = 1, 2"]
+    check_parameters({"In": ["", own, '# Parameters\nfurther = ["x"]\nseed = 3\n', *later]})
+    check_parameters({"In": ["", own, *later, "# Parameters\nseed = 4\n"]})
+    check_parameters({"In": ["", own, "sead = 3"]})
+    check_parameters({})
+    with pytest.raises(GndlError, match=r"Parameter further takes a list such as \[\], got 'x'"):
+        check_parameters({"In": ["", own, *later, '# Parameters\nfurther = "x"\n']})
+    with pytest.raises(GndlError, match=r"no parameter 'quite_other'\. It has database, further, seed\.$"):
+        check_parameters({"In": ["", own, "# Parameters\nquite_other = 1\n"]})
+
+
+def test_a_study_has_six_notebooks_a_database_and_one_of_its_own(tmp_path: Path) -> None:
+    """In order, with the study's parameters; 1 to 6 in the database's folder, 7 in the study's."""
+    config = replace(planted_settings(), data_roots={"mmi": "/copies/mmi"}, seeds=(3, 4), device="cpu")
+    pipeline = Pipeline(write_planted_study(tmp_path / "study", ["mmi"]), config, Sharing(), 1, None)
+    asked = {"profile": "smoke", "out": str(tmp_path / "study"), "device": "cpu", "seed": 3}
+    for database, root, digits in (("mmi", "/copies/mmi", "123456"), ("", "", "7")):
+        tasks = pipeline.tasks(database)
+        assert [one.source.name[0] for one in tasks] == list(digits)
+        assert all(one.parameters == {"database": database, "data_root": root} | asked for one in tasks)
+        assert {one.folder for one in tasks} == {tmp_path / "study" / database / "notebooks"}
+        assert {one.runs for one in tasks} == {tmp_path / "study" / database}
 
 
 def test_one_failed_notebook_fails_the_study(

@@ -14,22 +14,26 @@ import pandas as pd
 import pytest
 from IPython.display import Image as Shown
 from IPython.display import Markdown
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from PIL import Image
 from scipy.spatial.distance import pdist
 
 import gndl
 from gndl import explore, gallery, predict
+from gndl.analysis.features import of_fold
 from gndl.explore import studio, widgets
-from gndl.explore.studio import FaceStudio, Networks, OwnPhotograph
-from gndl.explore.tested import DeviationMap, FeatureMap, Samples
+from gndl.explore.studio import DeviationMap, FaceStudio, Networks, OwnPhotograph
+from gndl.explore.tested import Samples
 from gndl.eyes import FIRST_ATTEMPT, Eyes, FoundEyes
 from gndl.files import GndlError
 from gndl.licence import Publishable
 from gndl.results import read
 from gndl.study import Study
+from standins.studio import Portrait
 
-ALL = (explore.face_studio, explore.samples, explore.feature_map, explore.photograph)
+ALL = (explore.face_studio, explore.samples, explore.photograph)
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +61,7 @@ def texts(figure: Figure | str | None) -> str:
 def pixels(figure: Figure | str | None) -> np.ndarray:
     """The first face of a figure."""
     assert isinstance(figure, Figure)
-    axes = [*figure.axes, *(ax for part in figure.subfigs for ax in part.axes)]
-    return np.asarray(next(ax for ax in axes if ax.images).images[0].get_array())
+    return np.asarray(next(ax for ax in figure.axes if ax.images).images[0].get_array())
 
 
 def test_the_networks_answer_as_in_the_study(trained: Study) -> None:
@@ -75,32 +78,45 @@ def test_the_networks_answer_as_in_the_study(trained: Study) -> None:
         assert np.allclose(table[method], [own[f"p_{name}"] for name in networks.classes], atol=1e-4)
 
 
+def test_a_method_that_needs_the_neutral_face_is_not_asked(trained: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the studio nor a photo has one; the accuracies named are those of the networks that answer."""
+    found = widgets.answered(trained)
+    runs = found.runs.assign(needs_neutral_at_test=found.runs["method"] == "gndl")
+    monkeypatch.setattr(studio, "answered", lambda study: replace(found, runs=runs))
+    networks = Networks(trained)
+    own = runs[(runs["method"] == "baseline") & (runs["fold"] == 0)].iloc[0]
+    assert list(networks.methods) == ["baseline"]
+    assert networks.in_words() == (
+        f"Networks trained on CK+ stand-in: 1 epoch, {own['n_train']} pairs. Accuracy on the {own['n_test']} faces of "
+        f"people left out (fold 0): {own['accuracy_last']:.0%} (baseline)."
+    )
+
+
+def test_the_faces_of_a_sample_are_its_neutral_and_examined_ones(trained: Study) -> None:
+    """In their order, the chosen one in a frame."""
+    rows = Samples(trained).rows
+    numbers = sorted(sample for fold, sample in rows[rows["sequence"] == rows["sequence"].iloc[-1]].index)
+    figure = Samples(trained).figure((1, numbers[1]))
+    pairs, pictures = trained.pairs, [np.asarray(image.get_array()) for image in figure.findobj(AxesImage)]
+    shown = [pairs.neutral_index[numbers[0]], *pairs.examined_index[numbers]]
+    assert len(pictures) == 4 and all(map(np.array_equal, pictures, pairs.images[shown]))
+    framed = [ax.get_title() for ax in figure.axes if ax.images and ax.spines["left"].get_visible()]
+    assert framed == ["examined 2"]
+
+
 def test_the_map_keeps_distances_in_its_plane(trained: Study) -> None:
-    """One point a tested sequence and nothing else; features in a plane are laid out without loss."""
-    explorer = FeatureMap(trained)
-    features, rng = explorer.tested.features(1), np.random.default_rng(3)
+    """One point a tested sequence, its last frame; features in a plane are laid out without loss."""
+    features, rng = of_fold(trained, "gndl", 1), np.random.default_rng(3)
     places = rng.normal(size=(len(features), 2))
     plane = np.linalg.qr(rng.normal(size=(512, 2)))[0]
     known = DeviationMap(replace(features, deviation=(places @ plane.T).astype(np.float32)))
-    subjects = trained.folds.test_subjects[1]
-    assert sorted(known.sequence) == sorted(f"{one}_{number}" for one in subjects for number in ("001", "002", "003"))
-    places = places[[features.pairs.tolist().index(pair) for pair in known.pairs]]
-    assert np.allclose(pdist(known.points), pdist(places), atol=1e-4) and known.kept == pytest.approx(1)
+    last = features.samples.drop_duplicates("sequence", keep="last").index
+    assert len(last) == 6 and known.truth.tolist() == features.truth[last].tolist()
+    places = places[last]
+    assert np.allclose(pdist(known.points), pdist(places), atol=1e-4)
     assert np.allclose(known.place(known.values[2:3])[0], known.points[2], atol=1e-5)
     order = np.argsort(np.linalg.norm(places - places[2], axis=1)).tolist()
-    assert known.nearest(known.values[2]) == order[:5] and order[0] == 2
-    assert known.nearest(known.values[2], known.sequence[2]) == order[1:6]
-
-
-def test_the_slider_of_the_map_shows_the_face_of_a_point(trained: Study) -> None:
-    """In another fold too."""
-    shown = FeatureMap(trained).widget()
-    fold, face = shown.children[0].children
-    first, (title, sample) = shown.drawn, face.options[-1]
-    face.value = sample
-    assert shown.drawn is not first and title.split(" · ")[1] in texts(shown.drawn)
-    fold.value = 1
-    assert "fold 1" in texts(shown.drawn) and face.value[0] == 1
+    assert known.nearest(known.values[2]).tolist() == order[:5] and order[0] == 2
 
 
 def test_every_choice_of_the_sample_explorer_is_followed(trained: Study) -> None:
@@ -122,10 +138,9 @@ def test_a_face_that_may_not_be_shown_is_an_empty_cell(trained: Study, monkeypat
     """Answers stay; a note says how many are left out."""
     rule = Publishable("ckplus", frozenset(), "nobody may be printed")
     monkeypatch.setattr(gallery, "may_be_shown", lambda study: rule)
-    for explorer, cells in ((Samples(trained), 4), (FeatureMap(trained), 2)):
-        words = texts(explorer.figure())
-        assert words.count("not shown") >= cells and "6 of 6 subjects left out: nobody may be printed" in words
-        assert not explorer.figure().findobj(lambda artist: type(artist).__name__ == "AxesImage")
+    figure = Samples(trained).figure()
+    assert texts(figure).count("not shown") == 4 and "6 of 6 subjects left out: nobody may be printed" in texts(figure)
+    assert not figure.findobj(AxesImage)
 
 
 def test_predictions_of_other_faces_are_refused(trained: Study, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,17 +151,80 @@ def test_predictions_of_other_faces_are_refused(trained: Study, monkeypatch: pyt
         Samples(trained)
 
 
+def test_the_right_answer_stands_next_to_the_right_sample(planted_study: Path) -> None:
+    """`planted_runs`: of fold 1, the first subject's surprise is taken for anger, in one frame or in three."""
+    explorer = Samples(gndl.open_study("ckplus", profile="smoke", out=planted_study, device="cpu"))
+    for sample, gndl_says, mark in (((1, 24), "anger", "✗"), ((1, 25), "surprise", "✓")):
+        table = explorer.probabilities(sample)
+        assert list(table) == ["baseline", "gndl"] and table.idxmax().tolist() == ["anger", gndl_says]
+        assert table["gndl"].tolist() == [0.8 if name == gndl_says else 0.1 for name in table.index]
+        assert explorer.answers(sample) == f"baseline: anger ✗\ngndl: {gndl_says} {mark}"
+        figure = explorer.figure(sample)
+        words = texts(figure)
+        assert f"fold 1: S002 · {sample[1]}.png shows surprise" in words and words.count(f"gndl: {gndl_says}") >= 1
+        (bars,) = [ax for ax in figure.findobj(Axes) if ax.containers]
+        names = [label.get_text() for label in bars.get_yticklabels()]
+        for method, drawn in zip(table, bars.containers, strict=True):
+            assert [bar.get_width() for bar in drawn] == table.loc[names, method].tolist()
+        bold = [label.get_text() for label in bars.get_yticklabels() if label.get_fontweight() == "bold"]
+        assert names == ["happiness", "surprise", "anger"] and bold == ["surprise"]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Portrait]:
+    """The portraits that the renderer is asked for; the pictures are black."""
+    portraits: list[Portrait] = []
+
+    def render(self: studio.Studio, size: int) -> np.ndarray:
+        portraits.append(self.portrait)
+        return np.zeros((size, size, 3), np.uint8)
+
+    monkeypatch.setattr(studio.Studio, "render", render)
+    return portraits
+
+
+CONTROLS = {
+    "seed": 7, "emotion": "fear", "strength": 0.4, "variant": 3, "second": "anger", "share": 0.3, "tone": 0.5,
+    "age": 0.9, "femininity": 0.1, "glasses": "none", "beard": "none", "hair": studio.HAIR[-1], "fringe": "short",
+    "yaw": 10.0, "pitch": -5.0, "roll": 4.0, "azimuth": -20.0, "height": 50.0, "lamp": 1.5, "room": 0.5,
+}  # fmt: skip
+
+
+def test_every_slider_and_button_reaches_the_renderer(
+    tmp_path: Path, asked: list[Portrait], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One picture a slider, in which its field is as set, and stays so; ancestries are shares of the whole."""
+    panel = FaceStudio(gndl.open_study("mmi", profile="smoke", out=tmp_path, device="cpu")).widget()
+    for number, (name, value) in enumerate(CONTROLS.items(), start=len(asked) + 1):
+        panel.controls[name].value = value
+        assert len(asked) == number and getattr(asked[-1], name) == value
+    assert {name: getattr(asked[-1], name) for name in CONTROLS} == CONTROLS
+    for name, share in zip(studio.ANCESTRIES, (0.5, 0.5, 1.0), strict=True):
+        panel.controls[name].value = share
+    assert asked[-1].ancestry == pytest.approx((0.25, 0.25, 0.5), abs=1e-3)
+    panel.controls["mouthSmile"].value = 0.6
+    for side, moved in ((studio.LEFT, ["Left"]), (studio.RIGHT, ["Right"]), (studio.BOTH, ["Left", "Right"])):
+        panel.controls["side"].value = side
+        own = {name: amount for name, amount in asked[-1].by_hand.items() if amount}
+        assert own == {f"mouthSmile{one}": 0.6 for one in moved}
+    person, _, save, saved = panel.children[2].children
+    save.click()
+    assert "download='person-7-fear.png'" in saved.value and "data:image/png;base64," in saved.value
+    monkeypatch.setattr("random.randrange", lambda most: most - 995)
+    person.click()
+    assert asked[-1].seed == 5
+
+
 @pytest.fixture(scope="module")
 def panel(trained: Study) -> Any:
     """The face studio's widget."""
     return FaceStudio(trained).widget()
 
 
-@pytest.mark.parametrize(("name", "value"), [("emotion", "surprise"), ("yaw", 20.0), ("mouthSmile", 0.9), ("seed", 7)])
-def test_a_control_changes_the_face_and_what_is_said_about_it(panel: Any, name: str, value: Any) -> None:
-    """One picture a change: face, probabilities and the place of the deviation feature."""
+def test_a_control_changes_the_face_and_what_is_said_about_it(panel: Any) -> None:
+    """Face, probabilities and the place of the deviation feature."""
     before = panel.drawn
-    panel.controls[name].value = value
+    panel.controls["emotion"].value = "surprise"
     assert not np.array_equal(pixels(panel.drawn), pixels(before))
     assert panel.drawn.axes[1].patches and "this face" in texts(panel.drawn)
 
@@ -190,7 +268,6 @@ def test_without_weights_the_face_is_shown_all_the_same(trained: Study, displaye
     assert "no weights here" in words.data and "gndl study --profile smoke --databases ckplus --ckplus" in words.data
     assert isinstance(picture, Shown)
     explore.photograph(study)
-    explore.feature_map(study)
     assert all(isinstance(one, Markdown) and "gndl " in one.data for one in displayed[2:])
 
 
@@ -200,7 +277,7 @@ def test_without_a_run_every_explorer_says_what_to_do(displayed: list[Any], tmp_
     for show in ALL:
         assert show(study) is None
     words = [one.data for one in displayed if isinstance(one, Markdown)]
-    assert len(words) == 4 and len(displayed) == 5
+    assert len(words) == 3 and len(displayed) == 4
     assert all("`gndl study --profile smoke --databases mmi --out" in one for one in words)
     assert [path.name for path in (tmp_path / "new").iterdir() if not path.name.startswith(".")] == ["study.json"]
 
@@ -236,7 +313,22 @@ def test_in_a_batch_there_are_pictures_and_for_a_reader_widgets(
     trained: Study, displayed: list[Any], a_face_at_its_place: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """papermill's notebooks are read without a kernel."""
-    assert [show(trained) for show in ALL] == [None] * 4
-    assert sum(isinstance(one, Shown) for one in displayed) == 4
+    assert [show(trained) for show in ALL] == [None] * 3
+    assert sum(isinstance(one, Shown) for one in displayed) == 3
     monkeypatch.setattr(widgets, "is_interactive", lambda: True)
     assert all(isinstance(show(trained), widgets.Explorer) for show in ALL)
+
+
+@pytest.mark.parametrize(
+    ("shell", "answer"),
+    [
+        (None, False),
+        (SimpleNamespace(), False),
+        (SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=False)), False),
+        (SimpleNamespace(kernel=SimpleNamespace(_allow_stdin=True)), True),
+    ],
+)
+def test_papermill_and_scripts_are_not_readers(monkeypatch: pytest.MonkeyPatch, shell: Any, answer: bool) -> None:
+    """A kernel that may ask for input has somebody in front of it."""
+    monkeypatch.setattr(widgets, "get_ipython", lambda: shell)
+    assert widgets.is_interactive() is answer

@@ -8,24 +8,11 @@ the command that makes it.
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
-from typing import Any
 
+from gndl.explore.studio import FaceStudio, OwnPhotograph
+from gndl.explore.tested import Samples
 from gndl.explore.widgets import is_interactive, present
 
-_EXPLORERS = {
-    "face_studio": ("studio", "FaceStudio"),
-    "photograph": ("studio", "OwnPhotograph"),
-    "samples": ("tested", "Samples"),
-    "feature_map": ("tested", "FeatureMap"),
-}
-"""Module and class of each explorer, loaded on first use."""
+face_studio, photograph, samples = (partial(present, one) for one in (FaceStudio, OwnPhotograph, Samples))
 
-__all__ = ["is_interactive", *_EXPLORERS]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _EXPLORERS:
-        raise AttributeError(f"module 'gndl.explore' has no attribute {name!r}")
-    module, explorer = _EXPLORERS[name]
-    return partial(present, getattr(import_module(f"gndl.explore.{module}"), explorer))
+__all__ = ["face_studio", "is_interactive", "photograph", "samples"]

@@ -5,19 +5,24 @@ from __future__ import annotations
 import base64
 import random
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from copy import copy
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
+from sklearn.decomposition import PCA
 
-from gndl import gallery
+from gndl import gallery, plots
 from gndl.analysis import features
-from gndl.explore.tested import DeviationMap
+from gndl.analysis.features import FoldFeatures
 from gndl.explore.widgets import (
     WIDTH,
     Explorer,
@@ -34,6 +39,7 @@ from gndl.eyes import Eyes, cut, eyes_in_crop, geometry_from_eyes
 from gndl.files import GndlError, counted
 from gndl.frames import as_colour, as_grey, open_photograph
 from gndl.pairs import FacePairs
+from gndl.paper import figure_order
 from gndl.predict import crop_photograph
 from gndl.runs import WEIGHTS
 from gndl.train import load_method
@@ -45,6 +51,7 @@ if TYPE_CHECKING:
 
 SIZE = 320
 """Side of a rendered picture in pixels."""
+NEIGHBOURS = 5
 BOTH, LEFT, RIGHT = "both sides", "subject's left", "subject's right"
 MEASURED, ANCESTRIES = ("age", "femininity"), ("african", "asian", "european")
 PAGES = {
@@ -64,6 +71,10 @@ KEPT = (
     "The photo stays in this kernel's memory and is written nowhere. JPEG, PNG or WebP of at most 9 MB; the face "
     "should look at the camera."
 )
+
+
+_studio = cache(Studio)
+"""Its copies have settings of their own and share the painted faces, which take longest."""
 
 
 class Networks:
@@ -86,12 +97,10 @@ class Networks:
     def read(self, crop: NDArray[np.uint8]) -> tuple[pd.DataFrame, NDArray[Any] | None]:
         """Probability of every class (row) by every method (column) for one crop, and GNDL's deviation feature (D,)."""
         image = as_colour(crop) if self.colour else as_grey(crop)
-        index, settings, pairs = (
-            np.zeros(1, np.int64),
-            self.study.train_settings,
-            FacePairs.of_faces(image[None], self.classes),
+        index, settings = np.zeros(1, np.int64), self.study.train_settings
+        data = FacePairs.of_faces(image[None], self.classes).on(
+            "cpu", settings.image_size, mean=settings.input_mean, std=settings.input_std
         )
-        data = pairs.on("cpu", settings.image_size, mean=settings.input_mean, std=settings.input_std)
         outputs = {name: features.outputs(method, data, index, settings) for name, method in self.methods.items()}
         table = pd.DataFrame({name: one.logits.softmax(1)[0] for name, one in outputs.items()}, list(self.classes))
         deviations = [one.deviation[0].numpy() for one in outputs.values() if one.deviation is not None]
@@ -107,11 +116,42 @@ class Networks:
         )
 
 
+class DeviationMap:
+    """A fold's deviation features (Eq. 7) in the plane of their main components; of each sequence the last frame."""
+
+    def __init__(self, known: FoldFeatures) -> None:
+        rows = sorted({name: row for row, name in enumerate(known.sequence.tolist())}.values())
+        if len(rows) < 3 or known.deviation is None:
+            raise GndlError("This fold has too few sequences for a map of deviation features.")
+        self.truth = known.truth[rows]
+        self.values = known.deviation[rows]
+        plane = PCA(2, svd_solver="full").fit(self.values)
+        self.place = plane.transform
+        """Where features (n, D) lie in the plane (n, 2)."""
+        self.points = plane.transform(self.values)
+
+    def nearest(self, feature: NDArray[Any]) -> NDArray[np.int64]:
+        """The points whose features are nearest to one (D,), in all channels."""
+        return np.argsort(np.linalg.norm(self.values - feature, axis=1), kind="stable")[:NEIGHBOURS]
+
+    def draw(self, ax: Axes, classes: Sequence[str], chosen: NDArray[Any]) -> None:
+        """Draw the points in the colours of their classes, and a ring around a place (2,)."""
+        order = [name for name in figure_order(classes) if name in set(self.truth)]
+        x, y = self.points.T
+        colours: Any = plots.class_colours(classes)
+        sns.scatterplot(x=x, y=y, hue=self.truth, hue_order=order, palette=colours, s=14, linewidth=0, ax=ax)
+        ax.plot(*chosen, "o", markersize=9, markerfacecolor="none", markeredgecolor=plots.INK, label="this face")
+        ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
+        ax.margins(0.08)
+        ax.spines[:].set(visible=True, color="#DDDDDD")
+        ax.legend(ncols=3, fontsize=6.5, loc="upper center", bbox_to_anchor=(0.5, -0.01), columnspacing=0.8)
+
+
 class FaceStudio:
     """A rendered face with everything about it on sliders, both networks' probabilities, and the deviation feature."""
 
     def __init__(self, study: Study) -> None:
-        self.study, self.studio = study, Studio()
+        self.study, self.studio = study, copy(_studio())
         self.networks: Networks | None = None
         self.map: DeviationMap | None = None
         try:
@@ -250,8 +290,10 @@ class OwnPhotograph:
     def figure(self, content: bytes | None = None, name: str = "example: synthetic (no real person)") -> Figure:
         """Draw a photo with the crop's outline and the eyes found, the crop, and every method's probabilities."""
         settings = self.study.settings.crop
-        example = Studio(seed=12).set(emotion="happiness")
-        photo = example.render(448) if content is None else open_photograph(content, name)
+        if content is None:
+            photo = copy(_studio()).set(emotion="happiness").render(448)
+        else:
+            photo = open_photograph(content, name)
         try:
             crop = crop_photograph(photo, settings)
         except GndlError as error:

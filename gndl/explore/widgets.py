@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.core.getipython import get_ipython
 from IPython.display import Image, Markdown, display
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase, SubFigure
+from matplotlib.figure import Figure
 
 from gndl import gallery, plots
 from gndl.files import GndlError, shown_path, standin_folder
@@ -104,11 +103,6 @@ def new_figure(height: float, title: str = "", note: str = "") -> Figure:
     figure.suptitle(title, fontsize=8.5)
     figure.supxlabel(note, fontsize=6, color="#555555")
     return figure
-
-
-def divided(whole: FigureBase, rows: int, columns: int, **ratios: Any) -> list[SubFigure]:
-    """The parts of a figure."""
-    return list(np.ravel(np.asarray(whole.subfigures(rows, columns, **ratios))))
 
 
 def slider(text: str, low: float, high: float, value: float, step: float = 0.01) -> widgets.Widget:
