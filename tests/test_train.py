@@ -550,6 +550,12 @@ def test_a_trained_method_is_read_back_and_predicts_what_was_written(finished: F
         read_weights(tmp_path)
 
 
+@pytest.mark.parametrize(("size", "count"), [(32, 256), (224, 64), (448, 16)])
+def test_evaluation_batches_hold_as_many_pixels_at_any_size(size: int, count: int) -> None:
+    data = planted_pairs(2, 1, size).on("cpu")
+    assert len(next(trainer.evaluation_batches(data, np.zeros(300, dtype=np.int64))).label) == count
+
+
 class TwoSpeeds(Method):
     """A linear classifier whose bias learns ten times slower, from the second epoch on; it counts its epochs."""
 
