@@ -124,8 +124,7 @@ def planned_runs(studies: Sequence[Study], plan: Plan, shard: Shard | None = Non
 
     for study in studies:
         path, settings = study.folder / "folds.json", study.settings
-        subjects = PAPER_FOLDS if study.config.data_roots[study.name] else settings.standins[study.name].subjects
-        dealt = len(listed_sides(path)[0]) if path.exists() else settings.n_folds or min(PAPER_FOLDS, subjects)
+        dealt = len(listed_sides(path)[0]) if path.exists() else settings.n_folds or PAPER_FOLDS
         study.folds = Folds(((),) * dealt)  # a plan asks for their number only
     rows = [
         (run.database, run.variant, run.lam, run.fold, run.seed, _state(run.folder, study.settings.train.epochs))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,8 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
-from gndl.analysis.along import frames_along
-from gndl.crops import crop_sequence, frame_name
+from gndl.analysis.along import faces_of, frames_along
+from gndl.crops import frame_name
 from gndl.files import GndlError
 from gndl.licence import Publishable, publishable
 from gndl.paper import figure_order
@@ -129,10 +128,7 @@ def strips(study: Study, frames: int = 7) -> tuple[Figure, pd.DataFrame]:
             continue
         sequence = own[len(own) // 2]
         shown = tuple(frame for _, _, frame in frames_along(sequence, frames))
-        by_landmarks = all(frame.landmarks is not None for frame in shown)
-        strip = replace(sequence, neutral=shown[0], examined=shown[1:])
-        crops, _ = crop_sequence(strip, study.settings.crop, by_landmarks, may_borrow=study.name != "manifest")
-        images = {crop.frame: crop.image for crop in crops}
+        images = faces_of(study, sequence, shown)
         faces.append([images.get(frame) for frame in shown])
         labels.append(name)
         rows += [{"class": name, "sequence": sequence.sequence, "frame": frame_name(frame)} for frame in shown]

@@ -173,14 +173,18 @@ class Study:
 
     @cached_property
     def database(self) -> Database:
-        """The database as found on disk; a missing stand-in is rendered."""
+        """The database as found on disk; a stand-in as shipped, or rendered where it is not (`gndl.shipped`)."""
         from gndl.databases import ReadOptions, read_database
+        from gndl.shipped import is_shipped, shipped_database
 
-        root = database_root(self.config, self.name, self.jobs or cpu_count())
-        options = ReadOptions(**self.config.read_options)  # type: ignore[arg-type]
         chosen = self.folder / "frames.csv"  # a hand-made choice of frames, as notebook 1 explains
         frames_csv = chosen if chosen.exists() else None
-        database = read_database(self.name, root, frames_csv=frames_csv, options=options)
+        if is_shipped(self.config, self.name) and frames_csv is None:
+            database = shipped_database(self.name)
+        else:
+            root = database_root(self.config, self.name, self.jobs or cpu_count())
+            options = ReadOptions(**self.config.read_options)  # type: ignore[arg-type]
+            database = read_database(self.name, root, frames_csv=frames_csv, options=options)
         if not self.is_record:
             fix_source(self.out, self.name, database.source)
         return database
@@ -189,9 +193,15 @@ class Study:
     def crops(self) -> Crops:
         """Its faces, aligned."""
         from gndl.crops import prepare_crops
+        from gndl.shipped import FOLDER, shipped_crops
 
-        allow, jobs = self.config.allow_missing_faces, self.jobs or cpu_count()
-        crops = prepare_crops(self.database, self.settings.crop, crops_folder(), allow_missing_faces=allow, jobs=jobs)
+        if self.database.root == FOLDER / self.name:
+            crops = shipped_crops(self.name)
+        else:
+            crops = prepare_crops(
+                self.database, self.settings.crop, crops_folder(),
+                allow_missing_faces=self.config.allow_missing_faces, jobs=self.jobs or cpu_count(),
+            )  # fmt: skip
         if self.database.source == "licensed":
             for holder in (self.out, crops.folder):
                 licence.label_licensed(holder, self.title)

@@ -119,7 +119,7 @@ def frames_along(sequence: Sequence, positions: int) -> list[tuple[float, float,
     stands for the nearer one.
     """
     first, last = sequence.neutral, sequence.examined[-1]
-    if first.is_video:
+    if first.is_video and not sequence.frames:
         every: tuple[FrameRef, ...] = ()
         start, end = first.index, last.index
     else:
@@ -142,13 +142,12 @@ def crop_along(study: Study, sequences: list[Sequence], positions: int) -> tuple
     Frames that the study takes are not cropped anew. A sequence in which a frame shows no face, and can borrow from
     none, is left out.
     """
-    known = all(frame.landmarks is not None for one in study.database.sequences for frame in taken_frames(one))
     intensity, in_shape = true_intensity(study.database), as_grey if study.crops.images.ndim == 3 else as_colour
     images, rows = [], []
     for sequence in progress(sequences, f"Cropping sequences of {study.title}", unit="sequence"):
         along = frames_along(sequence, positions)
-        faces = _faces(study, sequence, [frame for _, _, frame in along], by_landmarks=known)
-        if faces is None:
+        faces = faces_of(study, sequence, [frame for _, _, frame in along])
+        if not all(frame in faces for _, _, frame in along):
             continue
         for position, relative, frame in along:
             images.append(in_shape(faces[frame]))
@@ -173,26 +172,24 @@ def true_intensity(database: Database) -> dict[tuple[str, int], float]:
     return {(file, -1): value for (file, _), value in reversed(known.items())} | known
 
 
-def _faces(
-    study: Study, sequence: Sequence, frames: list[FrameRef], *, by_landmarks: bool
-) -> dict[FrameRef, np.ndarray] | None:
-    """The crops of some frames of one sequence; None where a frame has none."""
+def faces_of(study: Study, sequence: Sequence, frames: Iterable[FrameRef]) -> dict[FrameRef, np.ndarray]:
+    """The crops of some frames of one sequence, without those that show no face; taken ones are not cropped anew."""
     faces = {frame: np.asarray(study.crops.images[study.crops.key(frame)]) for frame in taken_frames(sequence)}
     rows = study.crops.table[study.crops.table["sequence"] == sequence.sequence]
+    shown = [frame for frame in frames if frame not in faces]
     if (rows["turned"] == 0).all() and (rows["half"] == "").all():
         sequence = dataclasses.replace(sequence, view="frontal", may_lie_on_its_side=False)
-        shown = [frame for frame in frames if frame not in faces]
-    else:
-        shown = frames  # the view is voted on again, and the frames taken vote as they did
+    elif shown:
+        shown = list(frames)  # the view is voted on again, and the frames taken vote as they did
     if shown:
         crops, _ = crop_sequence(
             dataclasses.replace(sequence, neutral=shown[0], examined=tuple(shown[1:]) or (shown[0],)),
             study.settings.crop,
-            by_landmarks=by_landmarks and all(frame.landmarks is not None for frame in shown),
+            by_landmarks=(rows["how"] == "landmarks").all() and all(frame.landmarks is not None for frame in shown),
             may_borrow=study.name != "manifest",
         )
         faces = {crop.frame: crop.image for crop in crops} | faces
-    return faces if all(frame in faces for frame in frames) else None
+    return faces
 
 
 def _measure(study: Study, run: Run, images: np.ndarray, frames: pd.DataFrame) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from gndl.files import GndlError, shown_path, standin_folder
 from gndl.methods import variant_name
 from gndl.paper import figure_order
 from gndl.results import Results
+from gndl.shipped import is_shipped
 from standins import StandInError
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Faces:
 
     def __init__(self, study: Study) -> None:
         root = study.config.data_roots.get(study.name) or standin_folder(study.settings.name, study.name)
-        self.pairs = study.pairs if Path(root).exists() else None
+        self.pairs = study.pairs if is_shipped(study.config, study.name) or Path(root).exists() else None
         self._rule = gallery.may_be_shown(study)
         self.note = f"The faces of this study are not on this machine ({root})."
         if self.pairs is not None:

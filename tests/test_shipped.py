@@ -1,0 +1,105 @@
+"""The crops that come with the package are those of the record, to the byte."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from planted import like_golden
+
+import gndl
+from gndl import gallery, shipped
+from gndl.analysis import along
+from gndl.analysis.groups import face_factors
+from gndl.crops import COLUMNS, crop_sequence
+from gndl.databases import read_database
+from gndl.files import GndlError, repository_root
+from gndl.pairs import downscale
+from gndl.profiles import FULL_SIZE, PAPER, SMOKE, STANDARD, CropSettings, StudyConfig
+
+RECORD = repository_root() / "record" / "standard"
+SEQUENCES = {"ckplus": 327, "oulu_casia": 480, "mmi": 205}
+pictures = st.sampled_from([(4, 5, 5), (8, 3, 3), (4, 4, 4, 3), (8, 2, 2, 3)])
+
+
+@given(pictures.flatmap(lambda shape: arrays(np.uint8, shape)))
+def test_packing_loses_nothing(images: np.ndarray) -> None:
+    assert np.array_equal(shipped.unpack(shipped.pack(images), images.shape), images)
+
+
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_the_shipped_crops_were_cut_from_the_frames_of_record(name: str) -> None:
+    crops, database = shipped.shipped_crops(name), shipped.shipped_database(name)
+    record = pd.read_csv(RECORD / "crops.csv.gz", dtype=COLUMNS, keep_default_na=False, na_values={"score": [""]})
+    record = record[record["database"] == name].reset_index(drop=True)
+    pd.testing.assert_frame_equal(crops.table[record.columns], record)
+    assert len(database.sequences) == SEQUENCES[name]
+    study = gndl.open_study(name, profile="standard", out=RECORD)
+    predictions = study.results().predictions.drop_duplicates("sample").sort_values("sample")
+    for column in ("subject", "sequence", "frame"):
+        assert list(getattr(study.pairs, column)) == predictions[column].tolist()
+    assert np.take(study.classes, study.pairs.label).tolist() == predictions["truth"].tolist()
+
+
+@like_golden
+@pytest.mark.golden
+@pytest.mark.parametrize("name", SEQUENCES)
+def test_a_sequence_rendered_again_gives_the_shipped_bytes(name: str, tmp_path: Path) -> None:
+    from standins.layouts import LAYOUTS
+    from standins.plan import plan
+    from standins.render import _render_subject
+
+    subject = min(plan(name, FULL_SIZE[name], 0), key=lambda one: one.n_frames)
+    first = next(one for one in subject.sequences if one.emotion and one.view == 0)
+    first = replace(first, in_all_lights=False)
+    _render_subject(name, tmp_path, replace(subject, sequences=(first,)), 0, LAYOUTS[name].film_set)
+    (sequence,) = read_database(name, tmp_path).sequences
+    again, _ = crop_sequence(sequence, CropSettings(), name == "ckplus", True)
+    crops = shipped.shipped_crops(name)
+    rows = crops.table[crops.table["sequence"] == sequence.sequence]
+    assert np.array_equal(downscale(np.stack([crop.image for crop in again]), 64), crops.images[rows["crop"]])
+
+
+def test_damaged_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(shipped.FOLDER / "mmi", tmp_path / "mmi")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    packed = tmp_path / "mmi" / "pictures.xz"
+    images = shipped.shipped_crops("mmi").images.copy()
+    images[7, 3, 5, 1] ^= 1
+    packed.write_bytes(shipped.pack(images))
+    with pytest.raises(GndlError, match=r"pictures\.xz: not the crops that were shipped"):
+        shipped.shipped_crops("mmi")
+    packed.write_bytes(packed.read_bytes()[:1000])
+    with pytest.raises(GndlError, match="mmi: cannot be read"):
+        shipped.shipped_crops("mmi")
+
+
+def test_a_study_that_asks_for_other_frames_or_pixels_does_not_read_the_shipped_crops() -> None:
+    def ships(settings: object = STANDARD, root: str = "", **options: str) -> bool:
+        config = StudyConfig(settings, data_roots={"ckplus": root}, read_options=options)  # type: ignore[arg-type]
+        return shipped.is_shipped(config, "ckplus")
+
+    assert ships() and ships(SMOKE)
+    assert not ships(PAPER)
+    assert not ships(replace(STANDARD, train=replace(STANDARD.train, image_size=65)))
+    assert not ships(replace(STANDARD, crop=CropSettings(eye_height=0.4)))
+    assert not ships(root="/copy")
+    assert not ships(oulu_light="Weak")
+
+
+def test_faces_and_truth_of_a_shipped_study_are_at_hand_without_rendering(tmp_path: Path) -> None:
+    study = gndl.open_study("mmi", profile="smoke", out=tmp_path / "study", device="cpu")
+    factors = face_factors(study.crops.table, study.pairs.examined_index, study.database.root)
+    assert len(factors) == len(study.pairs) and factors.notna().all(axis=None)
+    _, shown = gallery.strips(study)
+    assert shown.groupby("class").size().tolist() == [4] * 6
+    images, rows = along.crop_along(study, list(study.database.sequences[:3]), 7)
+    assert rows["position"].tolist()[::4] == [0, 0, 0] and rows["intensity"].notna().all()
+    assert np.array_equal(images[0], study.pairs.images[study.pairs.neutral_index[0]])
