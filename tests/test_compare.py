@@ -226,6 +226,9 @@ def test_variants_are_paired_over_the_folds_that_both_have() -> None:
     assert list(table.index) == ["baseline", "gndl", "gndl-stop-gradient", "oracle-swap"], "bounds come last"
     assert set(table["database"]) == {"ckplus"}, "a database without a variant has no ablation to show"
     row = table.loc["gndl-stop-gradient"]
+    assert table["seeds"].eq(1).all() and row["sd"] == pytest.approx(0.1)
+    second = some_runs("gndl", 5, [7, 7], seed=1)
+    assert compare_variants(pd.concat([some_variants(), second]), GROUP).set_index("method").loc["gndl", "seeds"] == 1
     assert row["folds"] == 3 and row["accuracy"] == pytest.approx(0.6) and row["to_gndl_folds"] == 3
     assert row["to_gndl_difference"] == pytest.approx(-0.4 / 3)
     reach = stats.t.ppf(0.975, 2) * np.std([-0.2, -0.1, -0.1], ddof=1) * (1 / 3 + 10 / 30) ** 0.5

@@ -53,6 +53,9 @@ def test_the_typology_angle_is_that_of_known_colours() -> None:
     assert angles[0] == pytest.approx(90, abs=0.5)
     assert angles[1] == pytest.approx(38.0, abs=0.7)
     assert angles[2] > 41 > angles[3] > 10 > angles[4]
+    # Red, green, yellow: L* 53.24, 87.73 and 97.14, b* 67.20, 83.18 and 94.48; then a red too dark for the cube root.
+    angles = typology_angle([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0.002, 0, 0]])
+    assert angles.tolist() == pytest.approx([2.76, 24.40, 26.52, -89.30], abs=0.02)
 
 
 def test_a_planted_bias_is_found_with_its_size() -> None:

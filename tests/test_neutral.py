@@ -119,6 +119,7 @@ def test_agreement_by_hand() -> None:
     assert values(found, "relative L1") == pytest.approx({"G(F_exam)": 1 / 4, "F_exam": 3 / 4, "mean neutral": 2 / 4})
     assert values(found, "gain over the mean neutral") == pytest.approx({"G(F_exam)": 1 - 1 / 2, "F_exam": 1 - 3 / 2})
     assert values(found, "spread of neutral features") == pytest.approx({"F_neu": 2 / 5})
+    assert table_of(found)["choices"].eq(0).all() and table_of(found)["chance"].isna().all()
     weights = table_of(found).groupby("measure")["weight"].first()
     assert weights[["gain over the mean neutral", "spread of neutral features"]].tolist() == [2, 5]
 
@@ -230,7 +231,9 @@ def test_sequences_are_dealt_so_that_each_subject_is_known_and_asked() -> None:
 
 def test_identity_is_found_where_it_was_planted_and_guessed_in_noise() -> None:
     """G(F_exam) and F_neu hold the person, the deviation the expression alone; thirty people in noise give 1/30."""
-    found = values(probes(planted_features(), pd.DataFrame(index=range(54))), "identity")
+    rows = probes(planted_features(), pd.DataFrame(index=range(54)))
+    assert table_of(rows)[["chance", "choices", "weight"]].drop_duplicates().to_numpy().tolist() == [[1 / 6, 6, 18]]
+    found = values(rows, "identity")
     assert found["G(F_exam)"] == found["F_neu"] == 1.0 and found["deviation"] < 0.5
     subject = np.repeat([f"S{k:02}" for k in range(30)], 4)
     right = identity_probe(np.random.default_rng(0).normal(size=(120, 8)), subject, deal_sequences(subject)[0])

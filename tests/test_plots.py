@@ -154,6 +154,7 @@ def test_other_class_names_are_shown_whole_and_apart(names: list[str], tmp_path:
         )
         boxes = [label.get_window_extent() for label in labels]
         assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[k + 1 :])
+    assert min(label.get_fontsize() for label in ax.get_yticklabels()) > 4, "small letters, and still letters"
     cells = [text.get_text() for text in ax.texts if text.get_text()]
     assert set(cells) == ({"1"} if len(names) > 10 else {"100%\n1"})
 

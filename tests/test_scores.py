@@ -31,6 +31,7 @@ def test_recall_and_f1_of_classes_and_their_plain_means() -> None:
     one = frames("S1", ("anger", "anger"), ("anger", "happiness"))
     table = predictions(one + frames("S2", ("anger", "anger"), ("happiness", "happiness")))
     found = scores(table.assign(**RUN))
+    assert found[["folds", "seeds", "subjects"]].drop_duplicates().to_numpy().tolist() == [[1, 1, 2]]
     for of in ("frames", "sequences"):
         assert value(found, of, "anger", "recall") == pytest.approx(2 / 3)
         assert np.isnan(value(found, of, "surprise", "recall"))
@@ -109,8 +110,8 @@ def test_intervals_are_those_of_drawing_subjects_anew() -> None:
     draws = times @ [1.0, 1, 1, 0, 1] / (times @ [2.0, 1, 1, 1, 2])
     assert interval_over_subjects(values, names, seed=3) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
     assert np.isnan(interval_over_subjects(values[:5], names[:5])).all()
-    both, others = np.concatenate([values, np.zeros(7)]), np.concatenate([names, np.char.add("other ", names)])
+    both, others = np.concatenate([values, np.ones(7)]), np.concatenate([names, np.char.add("other ", names)])
     low, high = interval_over_subjects(both, others, member=np.arange(14) < 7, seed=3)
     times = np.random.default_rng(6).multinomial(5, np.full(5, 1 / 5), size=2000)
-    draws = times @ [1.0, 1, 1, 0, 1] / (times @ [2.0, 1, 1, 1, 2])
-    assert (low, high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975]))), "the others are always wrong"
+    draws = times @ [1.0, 1, 1, 0, 1] / (times @ [2.0, 1, 1, 1, 2]) - 1
+    assert (low, high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975]))), "the others are always right"

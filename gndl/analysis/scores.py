@@ -139,7 +139,8 @@ def reliability(predictions: pd.DataFrame, *, bins: int = 10, seed: int = 0) -> 
             row |= {"subjects": here["subject"].nunique(), "confidence": here["confidence"].mean()}
             low, high = interval_over_subjects(here["right"], here["subject"], seed=seed)
             rows.append(row | {"accuracy": here["right"].mean(), "accuracy_low": low, "accuracy_high": high})
-        table = pd.DataFrame(rows).assign(**dict(zip(VARIANT, key, strict=True)))
+        variant: Any = dict(zip(VARIANT, key, strict=True))
+        table = pd.DataFrame(rows).assign(**variant)
         gaps = table["count"] * (table["accuracy"] - table["confidence"]).abs()
         of_all = {"mean_confidence": confidence.mean(), "mean_accuracy": frames["right"].mean()}
         of_all |= {"folds": own["fold"].nunique(), "frames": len(own), "tested_subjects": own["subject"].nunique()}
