@@ -5,6 +5,7 @@ The functions that yield text yield problems, one line each, the file's name fir
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gndl.files import GndlError, counted, crops_folder, hash_file, hash_json, standin_folder
+from gndl.files import GndlError, counted, crops_folder, hash_file, hash_json, read_csv, standin_folder
 from gndl.methods import method_names, method_settings
 from gndl.pairs import FacePairs
 from gndl.profiles import read_study_json
-from gndl.record import RUN, is_packed, lam_text, read_csv, run_key
+from gndl.record import RUN, is_packed, lam_text, run_key
 from gndl.results import Results, accuracy_table, read, require_one_configuration
 from gndl.runs import pairs_per_epoch
 
@@ -52,7 +53,6 @@ class StudyAudit:
 
     @contextmanager
     def noting_errors(self) -> Iterator[None]:
-        """Make an error of the block a problem, and go on."""
         try:
             yield
         except (GndlError, OSError, ValueError) as error:  # a truncated file of somebody else
@@ -235,7 +235,6 @@ def _check_same_truth(tested: Tested) -> Iterator[str]:
 
 
 def _check_folds(path: str, folds: pd.DataFrame, samples: pd.DataFrame) -> Iterator[str]:
-    """Every subject of the samples is tested in exactly one fold, and develops in none that tests it."""
     test = folds[folds["role"] == "test"]
     for subject, own in test.groupby("subject")["fold"]:
         if len(own) > 1:
@@ -250,7 +249,6 @@ def _check_folds(path: str, folds: pd.DataFrame, samples: pd.DataFrame) -> Itera
 def _check_training_set(
     run: AuditedRun, predictions: pd.DataFrame, folds: pd.DataFrame, samples: pd.DataFrame
 ) -> Iterator[str]:
-    """No test subject appears in training, by the hashes that the run keeps of its samples."""
     path, identity, fold = run.path("run.json"), run.identity, run.row["fold"]
     own = folds[folds["fold"] == fold]
     sides = {role: sorted(own.loc[own["role"] == role, "subject"]) for role in ("test", "dev")}
@@ -289,7 +287,7 @@ def _check_rows(path: str, predictions: pd.DataFrame, samples: pd.DataFrame, tes
 
 
 def _check_across(runs: list[AuditedRun], audit: StudyAudit) -> None:
-    """Runs across databases: samples trained on are numbered first, then those tested, of another database."""
+    # Samples trained on are numbered first, then those tested, of another database.
     before = len(audit.problems)
     for run, predictions in _tested(runs, audit):
         train, _, test = str(run.row["database"]).partition("-to-")
@@ -316,7 +314,6 @@ def _crops_of(results: Results, database: str) -> pd.DataFrame:
 
 
 def _samples_of(crops: pd.DataFrame) -> pd.DataFrame:
-    """The samples that crops.csv makes, numbered by the index: ``subject, sequence, frame, crop, neutral_crop``."""
     neutral = crops[crops["role"] == "neutral"].drop_duplicates("sequence").set_index("sequence")["crop"]
     examined = crops[crops["role"] != "neutral"].reset_index(drop=True)
     neutral_crop = examined["sequence"].map(neutral).to_numpy()
@@ -345,7 +342,7 @@ def _root_of(database: str, study: dict[str, Any]) -> Path:
 def _check_cached_crops(
     database: str, crops: pd.DataFrame, samples: pd.DataFrame, tested: Tested, audit: StudyAudit
 ) -> None:
-    """Compare the hash of all pixels, labels and names of the cached crops with the one that every run keeps."""
+    """Compare cached pixels with the hash of when they were cut, and with labels and names with that of the runs."""
     from gndl.databases import ReadOptions, read_database
 
     title = f"{database}: pixels of the cached crops"
@@ -359,13 +356,17 @@ def _check_cached_crops(
     root = _root_of(database, results.study)
     if set(samples["sequence"]) - set(labels) and root.exists():  # of folds that were not run
         options = ReadOptions(**results.study["asked"].get("read_options", {}))
-        sequences = read_database(database, root, options=options).sequences
-        labels = {sequence.sequence: sequence.expression for sequence in sequences} | labels
+        read = read_database(database, root, options=options).sequences
+        labels = {one.sequence: one.expression for one in read} | labels
     if set(samples["sequence"]) - set(labels):
         audit.unverified.append(f"{title}: the classes of the folds that were not run are not known here")
         return
     classes = results.classes(database)
     for folder in folders:
+        kept = json.loads((folder / "crops.json").read_text(encoding="utf-8")).get("sha256", {}).get("images.npy")
+        if kept not in (None, hash_file(folder / "images.npy")):  # None: written by version 1
+            audit.problems.append(f"{folder / 'images.npy'}: its pixels are not those that were cut; delete {folder}")
+            return
         pairs = FacePairs(
             images=np.load(folder / "images.npy", mmap_mode="r"),
             examined_index=samples["crop"].to_numpy(np.int64),

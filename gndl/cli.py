@@ -75,6 +75,8 @@ class StudyOptions:
     """dev: hold out development subjects in every fold and choose λ and the epoch on them. Otherwise both are fixed."""
     weights: str = ""
     """Backbone weights to start from: torchvision's ResNet-18, or MS-Celeb-1M's."""
+    weights_partial: bool = False
+    """Leave layers that the weights lack, or have in another shape, as initialised."""
     allow_missing_faces: bool = False
     """Leave out (and count) sequences in which no face is found."""
     copy: OfCopy = AS_PAPER
@@ -167,6 +169,7 @@ def study_config(options: StudyOptions) -> tuple[Path, StudyConfig]:
         seeds=(options.seed,),
         folds_file=str(resolve(options.folds)) if options.folds else "",
         weights=str(resolve(options.weights)) if options.weights else "",
+        weights_partial=options.weights_partial,
         allow_missing_faces=options.allow_missing_faces,
         read_options=vars(options.copy),
         precision_explicit=options.precision is not None,
@@ -393,7 +396,7 @@ def predict(photos: tyro.conf.Positional[Names], run: str, device: str = "auto")
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3f}"))
     if ((read_run(resolve(run)) or {})["identity"]["extra"].get("source")) == "rendered":
         print("This run has seen synthetic faces only (no real people); its predictions for photos mean little.")
-    return 0
+    return int((table["predicted"] == "").any())  # some photo could not be used
 
 
 def share(study: tyro.conf.Positional[str], out: str = "") -> int:

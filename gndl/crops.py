@@ -1,7 +1,7 @@
 """All faces that a study needs from a database, aligned by their eyes, cut once and cached.
 
 A set of crops is a folder named by a hash of everything that it is made from. It holds ``images.npy`` (the crops),
-``crops.csv`` (where each comes from) and ``crops.json`` (settings and notes).
+``crops.csv`` (where each comes from) and ``crops.json`` (settings, notes, and the hashes of the other two files).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from collections.abc import Sequence as Many
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,23 +27,31 @@ import PIL
 import scipy
 from joblib import Parallel, delayed
 
-from gndl.eyes import PREDICTOR, Eyes, FoundEyes, cut, find_eyes, geometry_from_eyes
+from gndl.eyes import PREDICTOR, Eyes, FoundEyes, cut, doubts, find_eyes, geometry_from_eyes
 from gndl.files import GndlError, atomic_write, counted, hash_file, hash_json, locked, progress, write_csv, write_json
 from gndl.frames import as_colour, as_grey, iterate_clip, read_eyes, read_frames, read_image
 from gndl.pairs import FacePairs
 from gndl.profiles import CropSettings
 from gndl.sequences import Database, FrameRef, Sequence
 
-CROPS = 1
+CROPS = 2
 """Raised by hand, with a line in the changelog, when a change of the code changes a byte of the crops or crops.csv."""
 
 COLUMNS = {
     **dict.fromkeys(("database", "source", "sequence", "subject", "role", "frame"), str),
     **dict.fromkeys(("source_file", "source_sha256", "how"), str),
     **dict.fromkeys(("left_eye_x", "left_eye_y", "right_eye_x", "right_eye_y"), float),
-    **{"turned": int, "half": str, "score": float, "crop": int},
+    **{"turned": int, "half": str, "score": float, "crop": int, "faces": int},
+    **dict.fromkeys(("spread", "apart", "brightness", "contrast"), float),
 }
-"""Columns of crops.csv and their types, described in `Crops`."""
+"""Columns of crops.csv and their types, described in `Crops`; those from ``faces`` on are newer than version 1."""
+
+APART = 0.5
+"""Fraction of the eyes' distance by which detector and landmarks, or the frames of a sequence, may disagree."""
+DARK, BRIGHT, EVEN = 12, 243, 5
+"""Mean below or above which a crop is (nearly) black or white, and contrast below which it is one grey."""
+LISTED = 12
+"""How many doubtful crops a note names."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +68,10 @@ class Crops:
         crops.csv, one row for every use of a frame in a sequence (`COLUMNS`). ``role`` is ``neutral``, ``examined 1``,
         …; the eyes are in pixels of the stored frame, left as seen on the upright face, ``how`` says how they were
         found, ``score`` is the detector's; ``turned`` are the degrees clockwise that bring a lying clip upright,
-        ``half`` is the half taken of a dual view; ``crop`` an index into ``images``.
+        ``half`` is the half taken of a dual view; ``crop`` an index into ``images``. ``faces`` counts the faces that
+        the detector finds (of several, the largest whose score is at least half the best is taken, in each frame by
+        itself), ``spread`` is `FoundEyes.spread`, ``apart`` the distance between the eyes of landmarks and detector
+        over that of the eyes; ``brightness`` and ``contrast`` are mean and standard deviation of the crop's grey.
     faceless : dict of str to list of str
         Sequences left out, and their frames without a face; the list is empty where no frame shows a face.
     notes : tuple of str
@@ -110,9 +121,10 @@ def prepare_crops(
     """Crop the neutral and examined frames of every sequence, or read crops made before from the same input.
 
     The eyes come from landmark files where every frame taken has one (CK+), else from detector and predictor for the
-    whole database. A frame without a face is cropped like the nearest frame of its size that has one, except in a
-    manifest, whose pictures may be unrelated. A sequence in which a face is missing nevertheless is an error, or left
-    out with ``allow_missing_faces``. ``jobs`` is the number of processes; it changes no byte.
+    whole database. Landmarks that mostly lie elsewhere than the detector's eyes are an error. A frame without a face is
+    cropped like the nearest frame of its size that has one, except in a manifest, whose pictures may be unrelated. A
+    sequence in which a face is missing nevertheless is an error, or left out with ``allow_missing_faces``. ``jobs`` is
+    the number of processes; it changes no byte.
     """
     if not database.sequences:
         raise GndlError(f"{database.root}: no sequences to crop; `gndl check` tells what was found")
@@ -125,10 +137,10 @@ def prepare_crops(
     origins = {file: (relative_to_root(file, root), content) for file, content in hashes.items()}
     folder = cache / _hash_of_crops(database, root, settings, by_landmarks, origins)
     with locked(folder):
-        crops = _read(folder, root)
+        crops = read_crops(folder, root)
         if crops is None:
             _build(folder, database, settings, by_landmarks, origins, jobs)
-            crops = _read(folder, root)
+            crops = read_crops(folder, root)
     assert crops is not None
     for note in crops.notes:
         print(note, file=sys.stderr)
@@ -182,8 +194,8 @@ def _hash_sources(paths: Iterable[Path], memory: Path) -> dict[Path, str]:
 
 
 def _hash_of_crops(database: Database, root: Path, settings: CropSettings, by_landmarks: bool, origins: Origins) -> str:
-    def named(frames: Iterable[FrameRef]) -> list[list[str]]:  # so that a database may be moved
-        return [[relative_to_root(frame.path, root), frame_name(frame)] for frame in frames]
+    def named(frames: Iterable[FrameRef]) -> list[list[str | int]]:  # so that a database may be moved
+        return [[relative_to_root(f.path, root), frame_name(f), *([f.white] if f.white else [])] for f in frames]
 
     content = {
         "crops": CROPS,
@@ -200,16 +212,18 @@ def _hash_of_crops(database: Database, root: Path, settings: CropSettings, by_la
     return hash_json(content)[:16]
 
 
-def _read(folder: Path, root: Path) -> Crops | None:
-    """The crops made before from the same input; None where they are missing or damaged."""
-    with suppress(FileNotFoundError, ValueError, KeyError, TypeError, EOFError):
+def read_crops(folder: Path, root: Path) -> Crops | None:
+    """The crops in a folder of the cache; None where a file is missing, or is not what was written."""
+    with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         content = json.loads((folder / "crops.json").read_text(encoding="utf-8"))
+        if any(hash_file(folder / name) != content["sha256"][name] for name in ("images.npy", "crops.csv")):
+            return None
         # Without na_values a class "NA" stays; a file name that is not UTF-8 keeps its bytes.
-        options: Any = {"keep_default_na": False, "na_values": {"score": [""]}, "encoding_errors": "surrogateescape"}
-        table = pd.read_csv(folder / "crops.csv", dtype=COLUMNS, **options)
+        blank = {name: [""] for name, kind in COLUMNS.items() if kind is float}
+        options: Any = {"keep_default_na": False, "na_values": blank}
+        table = pd.read_csv(folder / "crops.csv", dtype=COLUMNS, encoding_errors="surrogateescape", **options)
         images = np.load(folder / "images.npy", mmap_mode="r")
-        if len(images) == table["crop"].max() + 1:
-            return Crops(folder, folder.name, images, table, content["faceless"], tuple(content["notes"]), root)
+        return Crops(folder, folder.name, images, table, content["faceless"], tuple(content["notes"]), root)
     return None
 
 
@@ -222,7 +236,7 @@ def _build(
     subjects = list(dict.fromkeys(sequence.subject for sequence in database.sequences))
     sequences = sorted(database.sequences, key=lambda sequence: subjects.index(sequence.subject))
     may_borrow = database.name != "manifest"
-    work = (delayed(crop_sequence)(sequence, settings, by_landmarks, may_borrow) for sequence in sequences)
+    work = (delayed(_crop_and_compare)(sequence, settings, by_landmarks, may_borrow) for sequence in sequences)
     results = Parallel(n_jobs=min(jobs, len(sequences)), return_as="generator")(work)
     bar = progress(results, f"cropping {database.title}", total=len(sequences), unit="sequence")
     crops: dict[FrameRef, CroppedFrame] = {}
@@ -234,6 +248,7 @@ def _build(
             faceless[sequence.sequence] = missing
     if not crops:
         raise GndlError(f"{database.root}: no face found in any frame of any sequence; are these pictures of faces?")
+    _require_landmarks_of_these_pictures(crops)
     grey = sum(crop.image.ndim == 2 for crop in crops.values())
     in_one_kind = as_grey if grey > len(crops) / 2 else as_colour
     table = _table(database, crops, faceless, origins)
@@ -243,23 +258,76 @@ def _build(
             f"{title}: some frames taken have no usable landmark file (`gndl check` lists them), so detector "
             "and predictor find the eyes of all."
         )
-    borrowed = table[table["how"].str.startswith("nearest frame")].drop_duplicates("crop")
-    if len(borrowed):
-        names = ", ".join(borrowed["source_file"] + " " + borrowed["frame"])
-        notes.append(f"{title}: no face in {counted(len(borrowed), 'frame')}, cropped like the nearest one: {names}.")
+    doubted = doubtful(table)
+    if len(doubted):
+        where = [
+            Path(file).with_name(name) for file, name in zip(doubted["source_file"], doubted["frame"], strict=True)
+        ]
+        named = [f"{file.as_posix()} ({why})" for file, why in zip(where, doubted["why"], strict=True)][:LISTED]
+        more = f"; and {len(doubted) - LISTED} more, see gndl.crops.doubtful" if len(doubted) > LISTED else ""
+        notes.append(f"{title}: look at {counted(len(doubted), 'doubtful crop')}: {'; '.join(named)}{more}.")
     if faceless:
         notes.append(f"{title}: no face in {counted(len(faceless), 'sequence')}, left out: {_listed(faceless)}.")
     with atomic_write(folder) as unfinished:
         unfinished.mkdir()
         np.save(unfinished / "images.npy", np.stack([in_one_kind(crop.image) for crop in crops.values()]))
         write_csv(table, unfinished / "crops.csv")
-        write_json(unfinished / "crops.json", {"settings": asdict(settings), "faceless": faceless, "notes": notes})
+        sha256 = {name: hash_file(unfinished / name) for name in ("images.npy", "crops.csv")}
+        about = {"settings": asdict(settings), "faceless": faceless, "notes": notes, "sha256": sha256}
+        write_json(unfinished / "crops.json", about)
+
+
+def _require_landmarks_of_these_pictures(crops: Mapping[FrameRef, CroppedFrame]) -> None:
+    compared = [crop for crop in crops.values() if not math.isnan(crop.apart)]
+    elsewhere = [crop for crop in compared if crop.apart > APART]
+    if len(elsewhere) > len(compared) / 2:
+        first = elsewhere[0]
+        raise GndlError(
+            f"{first.frame.landmarks}: its eyes are {first.apart:.1f} times their distance away from those that the "
+            f"detector finds in {first.frame.path}, and so it is in {len(elsewhere)} of the {len(compared)} frames "
+            "with a face. Were the landmarks made for pictures of another size? Bring back pictures and landmarks "
+            "that belong together, or remove the Landmarks folder to use the detector instead."
+        )
+
+
+def doubtful(table: pd.DataFrame) -> pd.DataFrame:
+    """The crops of a crops.csv that may not show an aligned face, each once; ``why`` says what speaks against them.
+
+    Of a table written before the newer columns, only what the older ones tell.
+    """
+    rows = table.reindex(columns=list(COLUMNS)).drop_duplicates(["database", "crop"])
+    how, grey = rows["how"], rows["contrast"] < EVEN
+    found = rows[["faces", "score", "spread"]].astype(float).where(how.str.startswith("detector"))
+    reasons = {
+        "no face found, cropped like the nearest frame": how.str.startswith("nearest frame"),
+        "the detector finds no face": (how == "landmarks") & (rows["faces"] == 0),
+        "its landmarks are not where the detector finds the eyes": rows["apart"] > APART,
+        "not where the other frames of the sequence show the face": _elsewhere(rows),
+        "nearly black": rows["brightness"] < DARK,
+        "nearly white": rows["brightness"] > BRIGHT,
+        "nearly one grey": grey & rows["brightness"].between(DARK, BRIGHT),
+    }
+    why = [
+        "; ".join([*(text for text, bad in zip(reasons, row, strict=True) if bad), *doubts(*numbers)])
+        for row, numbers in zip(zip(*reasons.values(), strict=True), found.to_numpy(), strict=True)
+    ]
+    return rows.assign(why=why)[np.array(why) != ""].reset_index(drop=True)
+
+
+def _elsewhere(rows: pd.DataFrame) -> pd.Series:
+    """Whether a face lies or is scaled unlike the median of its sequence; a manifest's pictures may be unrelated."""
+    left, right = (rows[f"{side}_eye_x"] + 1j * rows[f"{side}_eye_y"] for side in ("left", "right"))
+    middle, distance = (left + right) / 2, (right - left).abs()
+    places = pd.DataFrame({"x": np.real(middle), "y": np.imag(middle), "distance": distance})
+    median = places.groupby([rows["database"], rows["sequence"]]).transform("median")
+    moved = np.hypot(places["x"] - median["x"], places["y"] - median["y"]) > APART * median["distance"]
+    scaled = (places["distance"] / median["distance"] - 1).abs() > APART
+    return (moved | scaled) & (rows["database"] != "manifest")
 
 
 def _table(
     database: Database, crops: Mapping[FrameRef, CroppedFrame], faceless: Container[str], origins: Origins
 ) -> pd.DataFrame:
-    """crops.csv: every use of a crop in a sequence, one row each."""
     number = {frame: place for place, frame in enumerate(crops)}
     rows: list[tuple[Any, ...]] = []
     for sequence in database.sequences:
@@ -268,7 +336,9 @@ def _table(
             named = database.name, database.source, sequence.sequence, sequence.subject, role, frame_name(frame)
             eyes = (round(value, 3) for value in (*crop.eyes.left, *crop.eyes.right))
             view = crop.view.turned, crop.view.half, round(crop.score, 4)
-            rows.append((*named, *origins[frame.path], crop.how, *eyes, *view, number[frame]))
+            grey = as_grey(crop.image)
+            looks = (round(float(value), 3) for value in (crop.spread, crop.apart, grey.mean(), grey.std()))
+            rows.append((*named, *origins[frame.path], crop.how, *eyes, *view, number[frame], crop.faces, *looks))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -284,7 +354,6 @@ class View:
     half: str = ""
 
     def of(self, picture: np.ndarray) -> np.ndarray:
-        """The picture as looked at."""
         if self.turned:
             picture = np.rot90(picture, -1)
         middle = picture.shape[1] // 2
@@ -292,7 +361,7 @@ class View:
         return np.ascontiguousarray(picture[:, columns])
 
     def to_stored(self, eyes: Eyes, picture: np.ndarray) -> Eyes:
-        """Map eyes found in `of` (picture) to the picture as stored."""
+        """Map eyes found in ``self.of(picture)`` to the picture as stored."""
         height, width = picture.shape[:2]
         offset = (height if self.turned else width) // 2 if self.half == "right" else 0
         points = [(x + offset, y) for x, y in (eyes.left, eyes.right)]
@@ -300,18 +369,26 @@ class View:
 
 
 @dataclass(frozen=True)
-class CroppedFrame:
-    """One crop, uint8 (S, S) or (S, S, 3), and how it was made; columns of the same names: `Crops`."""
+class Located:
+    """Where the eyes of a frame are, and how they were found; columns of the same names: `Crops`."""
+
+    eyes: Eyes
+    how: str
+    view: View = View()
+    score: float = math.nan
+    faces: int = 0
+    spread: float = math.nan
+    apart: float = math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class CroppedFrame(Located):
+    """One crop, uint8 (S, S) or (S, S, 3), and how it was made."""
 
     frame: FrameRef
     image: np.ndarray
-    eyes: Eyes
-    how: str
-    view: View
-    score: float
 
 
-Located = dict[FrameRef, tuple[Eyes, str, View, float]]  # how the eyes were found, in which view, with which score
 Seen = dict[View, dict[FrameRef, tuple[FoundEyes, tuple[int, ...]]]]  # with the height and width of each frame
 
 
@@ -327,19 +404,34 @@ def crop_sequence(
     pictures = read_frames(taken_frames(sequence))
     if by_landmarks:
         marked = [(f, Eyes(*read_eyes(f.landmarks, *pictures[f].shape[1::-1]))) for f in pictures if f.landmarks]
-        located: Located = {frame: (eyes, "landmarks", View(), math.nan) for frame, eyes in marked}
+        located = {frame: Located(eyes, "landmarks") for frame, eyes in marked}
     else:
         located = _eyes_by_detector(sequence, pictures, may_borrow)
     if len(located) < len(pictures):
         return [], [frame_name(frame) for frame in pictures if frame not in located] if located else []
     return [
-        CroppedFrame(frame, cut(pictures[frame], geometry_from_eyes(eyes, settings)), eyes, how, view, score)
-        for frame, (eyes, how, view, score) in located.items()
+        CroppedFrame(**vars(one), frame=frame, image=cut(pictures[frame], geometry_from_eyes(one.eyes, settings)))
+        for frame, one in located.items()
     ], []
 
 
-def _eyes_by_detector(sequence: Sequence, pictures: Mapping[FrameRef, np.ndarray], may_borrow: bool) -> Located:
-    """Find the eyes in the frames taken, or borrow them; frames without either are left out."""
+def _crop_and_compare(
+    sequence: Sequence, settings: CropSettings, by_landmarks: bool, may_borrow: bool
+) -> tuple[list[CroppedFrame], list[str]]:
+    """As `crop_sequence`; where landmarks give the eyes, the detector is asked what it makes of each frame."""
+    crops, missing = crop_sequence(sequence, settings, by_landmarks, may_borrow)
+    for number, crop in enumerate(crops if by_landmarks else ()):
+        found = find_eyes(as_grey(read_image(crop.frame.path)), second_attempt=False)
+        if found is not None:
+            ends = ((crop.eyes.left, found.eyes.left), (crop.eyes.right, found.eyes.right))
+            apart = max(math.dist(*end) for end in ends) / crop.eyes.distance
+            crops[number] = replace(crop, faces=found.faces, spread=found.spread, apart=apart)
+    return crops, missing
+
+
+def _eyes_by_detector(
+    sequence: Sequence, pictures: Mapping[FrameRef, np.ndarray], may_borrow: bool
+) -> dict[FrameRef, Located]:
     turns = (0, 90) if sequence.may_lie_on_its_side else (0,)
     halves = ("left", "right") if sequence.view == "dual" else ("",)
     views = [View(turned, half) for turned in turns for half in halves]
@@ -361,17 +453,18 @@ def _eyes_by_detector(sequence: Sequence, pictures: Mapping[FrameRef, np.ndarray
     faces = seen[view]
     order = {one: place for place, one in enumerate(sequence.frames or taken_frames(sequence))}
     time = {one: one.index if one.is_video else order.get(one, 0) for one in (*pictures, *faces)}
-    located: Located = {}
+    located: dict[FrameRef, Located] = {}
     for frame, picture in pictures.items():
         # Only from a picture of the same size: in another one the same place is not that of a face.
         lenders = [other for other, (_, size) in faces.items() if may_borrow and size == picture.shape[:2]]
         if frame in faces:
             found, _ = faces[frame]
-            located[frame] = view.to_stored(found.eyes, picture), found.how, view, found.score
+            eyes = view.to_stored(found.eyes, picture)
+            located[frame] = Located(eyes, found.how, view, found.score, found.faces, found.spread)
         elif lenders:
             nearest = min(lenders, key=lambda other: (abs(time[other] - time[frame]), time[other]))
             eyes = view.to_stored(faces[nearest][0].eyes, picture)
-            located[frame] = eyes, f"nearest frame {frame_name(nearest)}", view, math.nan
+            located[frame] = Located(eyes, f"nearest frame {frame_name(nearest)}", view)
     return located
 
 
@@ -396,4 +489,4 @@ def _other_frames(sequence: Sequence, taken: Mapping[FrameRef, np.ndarray]) -> I
         frames = ((FrameRef(sequence.neutral.path, i), picture) for i, picture in iterate_clip(sequence.neutral.path))
         yield from (pair for pair in frames if pair[0] not in taken)
     else:
-        yield from ((frame, read_image(frame.path)) for frame in sequence.frames if frame not in taken)
+        yield from ((frame, read_image(frame.path, frame.white)) for frame in sequence.frames if frame not in taken)

@@ -49,9 +49,8 @@ def check_precision(precision: Precision, device: torch.device, explicit: bool =
         raise GndlError("tf32 exists on CUDA only; use --precision fp32.")
     if precision == "bf16" and not explicit and not has_fast_bf16(device):
         raise GndlError(
-            f"This {device.type} ({platform.machine()}) has no bf16 instructions (avx512_bf16, amx_bf16), so bf16 "
-            "would be slow. Use --precision fp32 (another study, since precision changes the numbers), or insist with "
-            "--precision bf16."
+            f"This {device.type} ({platform.machine()}) has no bf16 instructions: add --precision fp32 (other numbers, "
+            "so in an --out of its own), or --precision bf16 to compute in bf16 all the same, slowly."
         )
 
 

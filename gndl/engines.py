@@ -46,6 +46,17 @@ RETRIES: Final = 3
 OF_THE_DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 """Errors that every further run would meet as well."""
 VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
+RAY_SETTINGS: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # nothing here calls out to the internet
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # runs without a GPU leave CUDA's variable alone
+    "RAY_agent_register_timeout_ms": "1200000",  # a busy machine starts processes slowly
+    "RAY_worker_register_timeout_seconds": "1200",
+    "RAY_gcs_server_request_timeout_seconds": "1200",
+    "RAY_health_check_timeout_ms": "600000",
+}
+"""Environment variables of Ray, where the user has set none."""
+RAY_STARTS: Final = 3
+"""How often a cluster of this machine is started, where it takes longer than Ray waits."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +105,14 @@ class Outcome:
 
     run: Run
     state: Literal["finished", "failed", "stopped", "busy"]
-    said: str = ""
+    message: str = ""
 
 
 def shared(studies: Sequence[Study], plan: Plan, shard: Shard | None) -> list[tuple[Study, list[Run]]]:
     """What ``plan`` lists of every database, or one share of it all."""
     plans = [(study, plan(study)) for study in studies]
-    own = shard.of([run for _, runs in plans for run in runs]) if shard else None
-    return [(study, [run for run in runs if own is None or run.folder in own]) for study, runs in plans]
+    dealt = shard.of([run for _, runs in plans for run in runs]) if shard else None
+    return [(study, [run for run in runs if dealt is None or run.folder in dealt]) for study, runs in plans]
 
 
 def planned_runs(studies: Sequence[Study], plan: Plan, shard: Shard | None = None) -> pd.DataFrame:
@@ -171,10 +182,10 @@ def train_missing(study: Study, runs: Sequence[Run], how: Sharing | None = None)
     ):
         for outcome in outcomes:
             was_stopped = was_stopped or outcome.state == "stopped"
-            if outcome.said:
-                bar.write(f"{outcome.run.name}: {outcome.said}")
+            if outcome.message:
+                bar.write(f"{outcome.run.name}: {outcome.message}")
             if outcome.state == "failed":
-                failed.append(f"{outcome.run.name}: {outcome.said}")
+                failed.append(f"{outcome.run.name}: {outcome.message}")
     if was_stopped:
         raise KeyboardInterrupt if stop.interrupted else Stopped
     if failed:
@@ -183,11 +194,10 @@ def train_missing(study: Study, runs: Sequence[Run], how: Sharing | None = None)
 
 @contextmanager
 def _epoch_bar(study: Study, runs: Sequence[Run]) -> Iterator[tqdm[Any]]:
-    """A bar over the epochs of all runs, whoever trains them: read from the epochs.csv that each keeps up to date."""
     title, total = f"Training {study.title}, {len(runs)} runs", len(runs) * study.train_settings.epochs
     files, over = [run.folder / "epochs.csv" for run in runs], threading.Event()
 
-    def watch() -> None:
+    def watch() -> None:  # whoever trains them
         while not over.wait(1.0):
             bar.update(sum(max(0, file.read_bytes().count(b"\n") - 1) for file in files if file.exists()) - bar.n)
 
@@ -202,7 +212,6 @@ def _epoch_bar(study: Study, runs: Sequence[Run]) -> Iterator[tqdm[Any]]:
 
 
 def _to_share(study: Study, how: Sharing) -> Study:
-    """The study as processes get it: its pairs, its device by name, and checkpoints as often as ``how`` says."""
     import numpy as np
 
     from gndl.train import choose_device
@@ -253,7 +262,7 @@ def train_one(study: Study, run: Run, stop: StopSign, wait: bool) -> Outcome:
 
 
 def _on_this_machine(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> Generator[Outcome]:
-    """Rounds of all runs that are left: the second waits for those that other calls train; others follow a kill."""
+    # Rounds of all runs that are left: the second waits for those that other calls train; others follow a kill.
     from joblib import Parallel, delayed
     from joblib.externals.loky import BrokenProcessPool, get_reusable_executor
 
@@ -265,9 +274,9 @@ def _on_this_machine(study: Study, runs: Sequence[Run], how: Sharing, stop: Stop
         with tempfile.TemporaryDirectory(prefix="gndl-places-") as folder:
             while left:
                 jobs = min(processes, len(left))
-                own_gpus = gpus if jobs > 1 else ()  # one at a time is trained in this very process
-                shared = (study, stop, wait, os.getpid(), own_gpus, Path(folder))
-                tasks = (delayed(_in_worker)(run, *shared) for run in list(left.values()))
+                to_choose = gpus if jobs > 1 else ()  # one at a time is trained in this very process
+                common = (study, stop, wait, os.getpid(), to_choose, Path(folder))
+                tasks = (delayed(_in_worker)(run, *common) for run in list(left.values()))
                 try:
                     for outcome in Parallel(n_jobs=jobs, return_as="generator_unordered", batch_size=1)(tasks):
                         if outcome.state != "busy":
@@ -275,7 +284,7 @@ def _on_this_machine(study: Study, runs: Sequence[Run], how: Sharing, stop: Stop
                             yield outcome
                     wait = True
                 except BrokenProcessPool as error:
-                    if stop.is_up():  # the signal reached a worker that was not yet, or no longer, training
+                    if stop.is_set():  # the signal reached a worker that was not yet, or no longer, training
                         yield from [Outcome(run, "stopped") for run in left.values()]
                         return
                     kills += 1
@@ -341,8 +350,8 @@ def take_place(gpus: Sequence[str], folder: Path) -> None:
 
 def require_ray() -> ModuleType:
     """Ray, without its usage statistics; `GndlError` where it is not installed."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing here calls out to the internet
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # runs without a GPU leave CUDA's variable alone
+    for name, value in RAY_SETTINGS.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
     except ImportError as error:
@@ -352,11 +361,7 @@ def require_ray() -> ModuleType:
 
 
 def _on_ray(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> Generator[Outcome]:
-    """Train on the cluster at ``RAY_ADDRESS``, or on one started here for this call.
-
-    Pairs and folds are sent to each node once; runs are written to the study's folder, which every node must see under
-    the same path. This process's kind of device is that of all runs.
-    """
+    # Pairs and folds are sent to each node once; every node must see the study's folder under the same path.
     ray = require_ray()
     with nullcontext() if ray.is_initialized() else _cluster(ray, study, how):
         on_gpu = study.device == "cuda"
@@ -367,7 +372,7 @@ def _on_ray(study: Study, runs: Sequence[Run], how: Sharing, stop: StopSign) -> 
         task, sent = ray.remote(max_retries=RETRIES, **needed)(train_one), ray.put(study)
         pending = {task.remote(sent, run, stop, False): run for run in runs}
         while pending:
-            for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:
+            for reference in ray.wait(list(pending), num_returns=1, timeout=1.0)[0]:  # signals are heard in between
                 run = pending.pop(reference)
                 try:
                     outcome: Outcome = ray.get(reference)
@@ -387,7 +392,7 @@ def _cluster(ray: ModuleType, study: Study, how: Sharing) -> Iterator[None]:
     if address == "local":
         processes, _ = processes_and_gpus(study.device, how)
         options |= {"num_cpus": processes * study.train_settings.threads, "include_dashboard": False}
-    for left in (2, 1, 0):
+    for left in reversed(range(RAY_STARTS)):
         try:
             ray.init(address=address, **options)
             break

@@ -24,6 +24,12 @@ PREDICTOR = Path(__file__).parent / "assets" / "eyes5.dat"
 FIRST_ATTEMPT = "detector+predictor"
 SECOND_ATTEMPT = "detector+predictor, second attempt (contrast equalised, enlarged)"
 
+UNSURE_SCORE = 0.5
+"""Score of the detector below which a face is doubtful; clear frontal faces have 1 to 3."""
+UNSURE_SPREAD = 0.065
+"""Spread of the predictions above which the eyes are doubtful: uncovered frontal faces stay below 0.06, a mask, a hand
+before an eye or a head turned by 45° lie mostly above 0.08."""
+
 
 @dataclass(frozen=True)
 class Eyes:
@@ -82,7 +88,7 @@ def eyes_in_crop(settings: CropSettings) -> Eyes:
 
 
 def geometry_from_eyes(eyes: Eyes, settings: CropSettings) -> CropGeometry:
-    """The similarity that brings both eyes to their points in the crop; an opening mouth changes nothing."""
+    """The similarity that brings both eyes to their points in the crop."""
     return geometry_between(eyes_in_crop(settings), eyes, settings.size)
 
 
@@ -125,10 +131,7 @@ def cut(image: np.ndarray, geometry: CropGeometry, *, order: int = 3) -> np.ndar
 
 
 def _part_seen(image: np.ndarray, geometry: CropGeometry, whole: int, margin: int) -> tuple[np.ndarray, complex]:
-    """The part of a picture under a crop and ``margin`` more blocks of ``whole`` pixels around it, and its origin.
-
-    It begins at a block's edge, so that the same blocks are averaged as in the whole picture.
-    """
+    # The part begins at the edge of a block, so that the same blocks are averaged as in the whole picture.
     low, high = _extent(geometry.factor, geometry.shift, geometry.size)
     first = np.maximum(0, (np.floor(low).astype(int) // whole - margin) * whole)
     last = np.minimum(image.shape[:2], (np.ceil(high).astype(int) // whole + 1 + margin) * whole)
@@ -139,14 +142,13 @@ def _part_seen(image: np.ndarray, geometry: CropGeometry, whole: int, margin: in
 
 
 def _extent(factor: complex, shift: complex, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest (row, column) of the corners of a square of side ``size``."""
     corners = [factor * corner + shift for corner in (0, size, size * 1j, complex(size, size))]
     places = np.array([(corner.imag, corner.real) for corner in corners])
     return places.min(axis=0), places.max(axis=0)
 
 
 def _sample_lines(image: np.ndarray, factor: complex, shift: complex, size: int, order: int) -> np.ndarray:
-    """As `_sample` with ``order`` 1 for a grey picture, by Pillow, which is several times faster."""
+    # As `_sample` with order 1 for a grey picture, by Pillow, which is several times faster.
     low, high = _extent(factor, shift, size)
     before = np.maximum(0, np.ceil(1 - low).astype(int))
     after = np.maximum(0, np.ceil(high + 2 - image.shape).astype(int))
@@ -185,16 +187,28 @@ class FaceBox:
 
 @dataclass(frozen=True)
 class FoundEyes:
-    """The eyes of the main face of a picture.
-
-    ``score`` is the detector's (1 to 3 for a clear face), ``how`` is `FIRST_ATTEMPT` or `SECOND_ATTEMPT`, ``faces``
-    counts all faces found in the picture.
-    """
+    """The eyes of the main face of a picture."""
 
     eyes: Eyes
     score: float
+    """The detector's."""
     how: str
+    """`FIRST_ATTEMPT` or `SECOND_ATTEMPT`."""
     faces: int
+    """All faces found in the picture."""
+    spread: float = math.nan
+    """Root mean square distance of all predictions of an eye from its place, of the worse eye, over ``distance``."""
+
+
+def doubts(faces: float, score: float, spread: float) -> list[str]:
+    """What speaks against the eyes that detector and predictor have found, in words; NaN says nothing."""
+    reasons = {
+        f"{faces:g} faces found, the largest clear one was used": faces > 1,
+        f"the detector is unsure of the face (score {score:.2f})": score < UNSURE_SCORE,
+        f"the eyes are uncertain (spread {spread:.2f}); are they covered, or is the head turned?": spread
+        > UNSURE_SPREAD,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
 
 
 def find_eyes(
@@ -210,7 +224,8 @@ def find_eyes(
     if not faces:
         return None
     face = main_face(faces)
-    return FoundEyes(locate_eyes(grey, face, predictor), face.score, how, len(faces))
+    eyes, spread = locate_eyes(grey, face, predictor)
+    return FoundEyes(eyes, face.score, how, len(faces), spread)
 
 
 def find_faces(grey: np.ndarray, *, second_attempt: bool = False) -> list[FaceBox]:
@@ -252,18 +267,21 @@ SMALL_CHANGES: tuple[tuple[complex, complex], ...] = (
 """Factor (scale and turn) and shift in patch pixels of the patches whose predictions are combined."""
 
 
-def locate_eyes(grey: np.ndarray, face: FaceBox, predictor: dlib.shape_predictor | None = None) -> Eyes:
-    """Locate both eye centres of a detected face in a picture, uint8 (H, W).
+def locate_eyes(grey: np.ndarray, face: FaceBox, predictor: dlib.shape_predictor | None = None) -> tuple[Eyes, float]:
+    """Locate both eye centres of a detected face in a picture, uint8 (H, W); also the `FoundEyes.spread`.
 
     The predictor looks first at the detector's box, then twice at patches aligned by the eyes found so far. Each time
     it sees several slightly shifted, turned or scaled patches and their mirror images; the median of its answers does
     not follow the jumps of the box.
     """
     predictor = predictor or _predictor()
-    eyes = _median(grey, [patch_of_box(face, *change) for change in SMALL_CHANGES[:5]], predictor)
+    every = [_guesses(grey, [patch_of_box(face, *change) for change in SMALL_CHANGES[:5]], predictor)]
     for changes in (SMALL_CHANGES[:5], SMALL_CHANGES):
-        eyes = _median(grey, [patch_of_eyes(eyes, *change) for change in changes], predictor)
-    return eyes
+        eyes = _median(every[-1])
+        every.append(_guesses(grey, [patch_of_eyes(eyes, *change) for change in changes], predictor))
+    eyes = _median(every[-1])
+    apart = np.concatenate(every) - [eyes.left, eyes.right]  # (38, 2 eyes, 2)
+    return eyes, float(np.sqrt((apart**2).sum(axis=2).mean(axis=0)).max() / eyes.distance)
 
 
 def patch_of_box(face: FaceBox, change: complex = 1, shift: complex = 0) -> CropGeometry:
@@ -290,8 +308,8 @@ def read_patch(grey: np.ndarray, geometry: CropGeometry) -> np.ndarray:
     return np.clip(128 + (patch - inner.mean()) * (45 / max(float(inner.std()), 4.0)), 0, 255).astype(np.uint8)
 
 
-def _median(grey: np.ndarray, patches: list[CropGeometry], predictor: dlib.shape_predictor) -> Eyes:
-    """The median of both eye centres in the picture, as predicted in all patches and in their mirror images."""
+def _guesses(grey: np.ndarray, patches: list[CropGeometry], predictor: dlib.shape_predictor) -> list[np.ndarray]:
+    """Both eye centres (2, 2) in the picture, as predicted in all patches and in their mirror images."""
     low = (PATCH - BOX_IN_PATCH) // 2
     box = dlib.rectangle(low, low, low + BOX_IN_PATCH - 1, low + BOX_IN_PATCH - 1)
     guesses = []
@@ -299,6 +317,10 @@ def _median(grey: np.ndarray, patches: list[CropGeometry], predictor: dlib.shape
         patch = read_patch(grey, geometry)
         points, mirrored = (_points(predictor(seen, box)) for seen in (patch, np.ascontiguousarray(patch[:, ::-1])))
         guesses += [geometry.to_source(found[:2]) for found in (points, mirror(mirrored))]
+    return guesses
+
+
+def _median(guesses: list[np.ndarray]) -> Eyes:
     left, right = np.median(guesses, axis=0).tolist()
     return Eyes(tuple(left), tuple(right))
 

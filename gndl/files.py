@@ -12,7 +12,8 @@ import shutil
 import sys
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -114,8 +115,58 @@ def write_csv(table: pd.DataFrame, path: Path) -> Path:
     return path
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Read a CSV file written by hand or by a spreadsheet: text without blanks around it, indexed by line number."""
+TEXTS = frozenset(
+    {
+        *("database", "source", "method", "a_method", "b_method", "reference", "reference_method", "run", "code"),
+        *("train_on", "test_on", "subject", "sequence", "frame", "neutral", "examined", "role", "how", "half"),
+        *("truth", "predicted", "predicted_a", "predicted_b", "expression", "emotion", "class"),
+        *("file", "name", "source_file", "source_sha256", "folder"),
+    }
+)
+"""Columns that name something, in every CSV file of a study; "5", "021", "NA" and "1e5" in them are names too."""
+
+
+def read_csv(path: Path, columns: Collection[str] = (), *, all_text: bool = False) -> pd.DataFrame:
+    """Read a CSV file (``.csv`` or ``.csv.gz``) that a study, an export or a rendering has written.
+
+    The columns in `TEXTS` stay text, or all of them; the others are numbers where they can be. Only a blank cell is
+    missing (NaN). ``lam`` is NaN for methods without λ. Raises GndlError, naming the file, where it is missing, is not
+    CSV, or lacks one of ``columns``.
+    """
+    import pandas as pd
+
+    damaged = "fetch the file again, or delete it and run `gndl study` again"
+    if not path.exists():
+        raise GndlError(f"{path} is missing; run `gndl study` again.")
+    try:
+        table = pd.read_csv(
+            path,
+            dtype=str if all_text else {**dict.fromkeys(TEXTS, str), "lam": str},
+            keep_default_na=False,
+            na_values=[""],
+            encoding_errors="surrogateescape",  # names of files may be in any encoding
+            low_memory=False,
+        )
+    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise GndlError(f"{path} cannot be read as CSV ({reason}); {damaged}.") from error
+    if not isinstance(table.index, pd.RangeIndex):
+        raise GndlError(f"{path}: rows have more cells than the header; {damaged}.")
+    if missing := [name for name in columns if name not in table]:
+        raise GndlError(f"{path} lacks the column {missing[0]!r}; {damaged}.")
+    if "lam" in table and not all_text:
+        table["lam"] = pd.to_numeric(table["lam"].replace("none", None), errors="coerce").astype(float)
+    return table
+
+
+def read_table(
+    path: Path, columns: Sequence[str], optional: Sequence[str] = (), *, others: bool = True
+) -> pd.DataFrame:
+    """Read a CSV file written by hand or by a spreadsheet: text without blanks around it, indexed by line number.
+
+    Every one of ``columns`` must be there once, in any case of letters; of ``optional`` those that are there follow.
+    Further columns are left out, or refused without ``others``.
+    """
     import pandas as pd
 
     try:
@@ -129,13 +180,18 @@ def read_table(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     table = table[table.ne("").any(axis=1)]
     if any("\0" in cell for column in table for cell in table[column]):
         raise GndlError(f"{path}: zero bytes; the file is damaged or not text, save it as CSV UTF-8")
-    header = [name.lower() for name in table.iloc[0]] if len(table) else []
-    if missing := [column for column in columns if header.count(column) != 1]:
+    spelled = {name.lower(): name for name in (*columns, *optional)}
+    header = [spelled.get(name.lower(), name) for name in table.iloc[0]] if len(table) else []
+    present = [name for name in optional if name in header]
+    if wrong := [name for name in (*columns, *present) if header.count(name) != 1]:
         raise GndlError(
-            f"{path}: no column {', '.join(missing)}, or several; the columns {','.join(columns)} are expected, "
+            f"{path}: no column {', '.join(wrong)}, or several; the columns {','.join(columns)} are expected, "
             f"separated by commas, found {','.join(header)}"
         )
-    return table.iloc[1:].set_axis(header, axis=1)[list(columns)]
+    further = [name for name in header if name and name not in (*columns, *present)]
+    if further and not others:
+        raise GndlError(f"{path}: column {', '.join(further)} is not understood; keep {','.join(columns)}")
+    return table.iloc[1:].set_axis(header, axis=1)[[*columns, *present]]
 
 
 @contextmanager

@@ -14,6 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gndl.files import GndlError, counted, read_table, write_json
+from gndl.sequences import normal_form, spelled_twice
+
+SIDES = {"train": "train", "test": "test", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev"}
+"""The lists of a fold, by the names that fold files give them."""
+
+_NUMBER = re.compile("0|[1-9][0-9]{0,4}")
+_EXPECTED = (
+    'expected JSON {"0": ["subject", …], …}, or with development subjects {"0": {"test": […], "dev": […]}, …}, or CSV '
+    "with the columns subject,fold in a file called .csv"
+)
 
 PAPER_FOLDS = 10
 """Folds of the paper's cross-validation (section 4.1); fewer where there are fewer subjects."""
@@ -73,6 +83,8 @@ def deal_folds(subjects: Sequence[str], labels: Sequence[Hashable], n_folds: int
     names = sorted({str(subject) for subject in subjects})
     if len(names) < 2:
         raise GndlError(f"Cross-validation over subjects needs at least two subjects; found {len(names)}.")
+    if same := spelled_twice(names):
+        raise GndlError(f"One subject in two spellings would be in training and in test at once: {same}.")
     n_folds = min(PAPER_FOLDS, len(names)) if n_folds is None else n_folds
     if not 2 <= n_folds <= len(names):
         raise GndlError(f"The number of folds must be from 2 to {len(names)}, the number of subjects; got {n_folds}.")
@@ -120,57 +132,98 @@ def write_folds(path: Path, folds: Folds) -> None:
 def read_folds(path: Path, subjects: Sequence[str]) -> Folds:
     """Read JSON as `write_folds` writes it, or CSV with the columns ``subject,fold``, and check it against a database.
 
-    ``subjects`` are the database's (each once, or one a sample); each must be tested in exactly one fold.
+    ``subjects`` are the database's (each once, or one a sample); each must be tested in exactly one fold. A name is
+    matched in its `normal_form` and becomes the database's own. Training lists must be what is left in each fold.
     """
-    known = {str(subject) for subject in subjects}
-    tested, dev = listed_sides(path)
-    numbers = list(range(len(tested)))
-    if sorted(tested) != numbers or len(numbers) < 2:
-        raise GndlError(f"{path}: folds must be numbered 0, 1, … without a gap, at least two; found {sorted(tested)}.")
-    count = Counter(subject for own in tested.values() for subject in own)
+    own_name = {normal_form(str(subject)): str(subject) for subject in subjects}
+    known, sides = set(own_name.values()), read_sides(path)
+    if same := spelled_twice(name for lists in sides.values() for names in lists.values() for name in names):
+        raise GndlError(f"{path}: subjects in two spellings: {same}; write them alike.")
+    listed = {
+        fold: {side: [own_name.get(normal_form(name), name) for name in names] for side, names in lists.items()}
+        for fold, lists in sides.items()
+    }
+    if sorted(listed) != list(range(len(listed))) or len(listed) < 2:
+        raise GndlError(f"{path}: folds must be numbered 0, 1, … without a gap, at least two; found {sorted(listed)}.")
+    count = Counter(subject for lists in listed.values() for subject in lists["test"])
+    foreign = f"is not in the database, whose subjects are called {min(known)} and so on"
     for wrong, what in (
         ([subject for subject in count if count[subject] > 1], "is listed more than once; keep it in one fold"),
-        (set(count) - known, "is not in the database"),
+        (set(count) - known, foreign),
         (known - set(count), "is in no fold"),
     ):
         if wrong:
             raise GndlError(f"{path}: subject {min(wrong)} {what} ({counted(len(wrong), 'such subject')}).")
-    for fold in numbers:
-        if not tested[fold]:
+    has_dev = any(lists.get("dev") for lists in listed.values())
+    for fold, lists in listed.items():
+        test, dev = set(lists["test"]), set(lists.get("dev", ()))
+        if not test:
             raise GndlError(f"{path}: fold {fold} has no test subject.")
-        if any(dev.values()) and not dev[fold]:
+        if has_dev and not dev:
             raise GndlError(f"{path}: fold {fold} has no development subject, but other folds have some.")
-        if wrong := set(dev[fold]) - (known - set(tested[fold])):
-            why = "is tested in the same fold" if min(wrong) in known else "is not in the database"
+        if wrong := dev - (known - test):
+            why = "is tested in the same fold" if min(wrong) in known else foreign
             raise GndlError(f"{path}: development subject {min(wrong)} of fold {fold} {why}.")
-    sides = [tuple(tuple(sorted(set(own[fold]))) for fold in numbers) for own in (tested, dev)]
-    return Folds(sides[0], sides[1] if any(dev.values()) else ())
+        rest = known - test - dev
+        train = set(lists.get("train", rest))
+        if wrong := train - rest:
+            why = "is in another list of that fold" if min(wrong) in known else foreign
+            raise GndlError(f"{path}: training subject {min(wrong)} of fold {fold} {why}.")
+        if left := rest - train:
+            raise GndlError(f"{path}: subject {min(left)} is in no list of fold {fold}; add it to the training list.")
+    dev_subjects = tuple(tuple(sorted(set(listed[fold]["dev"]))) for fold in range(len(listed))) if has_dev else ()
+    return Folds(tuple(tuple(sorted(listed[fold]["test"])) for fold in range(len(listed))), dev_subjects)
 
 
 def listed_sides(path: Path) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Test and development subjects of each fold as a file lists them (JSON, or CSV by its suffix), right or wrong."""
+    """Test and development subjects of each fold as a file lists them (`read_sides`)."""
+    sides = read_sides(path)
+    return {fold: own["test"] for fold, own in sides.items()}, {fold: own.get("dev", []) for fold, own in sides.items()}
+
+
+def read_sides(path: Path) -> dict[int, dict[str, list[str]]]:
+    """Read the lists of each fold, right or wrong: "test", and "dev" and "train" where JSON has them (CSV by suffix).
+
+    Raises GndlError for a key, a column or a name that is not understood, and for a fold or a list given twice.
+    """
     if path.suffix.lower() == ".csv":
-        table = read_table(path, ("subject", "fold"))
-        for line, fold in table["fold"].items():
-            if not re.fullmatch("[0-9]{1,5}", fold):
-                raise GndlError(f"{path}, row {line}: {fold!r} is not a valid fold number (folds start at 0).")
-        tested: dict[Any, list[str]] = table.groupby(table["fold"].astype(int))["subject"].apply(list).to_dict()
-        return tested, {fold: [] for fold in tested}
+        table = read_table(path, ("subject", "fold"), others=False)
+        for line, (subject, fold) in zip(table.index, table.to_numpy(), strict=True):
+            if not _NUMBER.fullmatch(fold) or not subject:
+                what = f"{fold!r} is not a valid fold number (folds start at 0)" if subject else "no subject"
+                raise GndlError(f"{path}, row {line}: {what}.")
+        groups = table.groupby(table["fold"].astype(int))["subject"]
+        return {int(str(fold)): {"test": list(names)} for fold, names in groups}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        sides = {int(fold): own if isinstance(own, dict) else {"test": own} for fold, own in content.items()}
-        lists = [own for side in sides.values() for own in side.values()]
-        # Other lists, such as "train" or "val", would be ignored.
-        if any(set(side) - {"test", "dev"} for side in sides.values()) or not all(
-            isinstance(own, list) for own in lists
-        ):
-            raise TypeError
-        test = {fold: [str(name) for name in side["test"]] for fold, side in sides.items()}
-        return test, {fold: [str(name) for name in side.get("dev", [])] for fold, side in sides.items()}
+        content = json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=_Pairs)
     except OSError as error:
         raise GndlError(f"{path}: cannot be read ({error.strerror}).") from error
-    except (ValueError, AttributeError, TypeError, KeyError) as error:
-        raise GndlError(
-            f'{path}: not a fold file; expected JSON {{"0": ["subject", …], …}}, or with development subjects '
-            '{"0": {"test": […], "dev": […]}, …}.'
-        ) from error
+    except (ValueError, RecursionError) as error:
+        raise GndlError(f"{path}: not a fold file (not JSON); {_EXPECTED}.") from error
+    folds: dict[int, dict[str, list[str]]] = {}
+    for key, lists in content if isinstance(content, _Pairs) else [("", content)]:
+        if not _NUMBER.fullmatch(key):
+            raise GndlError(f"{path}: not a fold file ({key[:40]!r} is not the number of a fold); {_EXPECTED}.")
+        own: dict[str, list[str]] = {}
+        for name, names in lists if isinstance(lists, _Pairs) else [("test", lists)]:
+            side = SIDES.get(name)
+            if side is None or not _are_names(names):
+                what = "are not names" if side else f"is not one of {', '.join(SIDES)}"
+                raise GndlError(f"{path}: not a fold file (fold {key}: {name[:40]!r} {what}); {_EXPECTED}.")
+            if side in own:
+                raise GndlError(f"{path}: fold {key} has two lists of {side} subjects; keep one.")
+            own[side] = [str(one).strip() for one in names]
+        if "test" not in own:
+            raise GndlError(f"{path}: not a fold file (fold {key} has no test list); {_EXPECTED}.")
+        if int(key) in folds:
+            raise GndlError(f"{path}: fold {key} is given twice; keep one, or number them 0, 1, ….")
+        folds[int(key)] = own
+    return folds
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all of its keys, also those that it has twice."""
+
+
+def _are_names(names: Any) -> bool:
+    return type(names) is list and all(type(one) in (str, int) and str(one).strip() for one in names)

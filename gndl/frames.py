@@ -34,6 +34,9 @@ CLIP_FORMATS = ("avi", "mpeg", "mpegvideo", "mpegts", "mov", "matroska", "asf", 
 MAX_PIXELS = 64_000_000
 """Largest picture or frame that is decoded: a compressed file of a few kilobytes may claim billions of pixels."""
 
+WHITES = tuple(2**bits - 1 for bits in (8, 10, 12, 14, 16))
+"""White in pictures of more than 8 bits, by the bits that their camera used."""
+
 MIN_EYE_DISTANCE = 4.0
 """Pixels between both eye centres below which a landmark file does not describe a face."""
 
@@ -55,14 +58,15 @@ class Unreadable(ValueError):
 # Pictures
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, white: int = 0) -> np.ndarray:
     """Read a picture, turned upright according to its EXIF orientation.
 
-    Returns uint8, shape (H, W) where the picture is grey (one channel, or three equal ones), else (H, W, 3). Raises
-    GndlError where the file is missing, not in one of `PICTURE_FORMATS`, gigantic or damaged.
+    Returns uint8, shape (H, W) where the picture is grey (one channel, or three equal ones), else (H, W, 3). ``white``
+    is the value of white where it has more than 8 bits; without one, the least of `WHITES` that holds its values.
+    Raises GndlError where the file is missing, not in one of `PICTURE_FORMATS`, gigantic or damaged.
     """
     advice = "replace it with an undamaged copy, or leave its sequence out"
-    return _upright(path, str(path), PICTURE_FORMATS, advice)
+    return _upright(path, str(path), PICTURE_FORMATS, advice, white)
 
 
 def open_photograph(photograph: str | Path | bytes, name: str = "the photo") -> np.ndarray:
@@ -73,10 +77,10 @@ def open_photograph(photograph: str | Path | bytes, name: str = "the photo") -> 
     return _upright(Path(photograph), str(photograph), PHOTOGRAPH_FORMATS, advice)
 
 
-def _upright(source: Path | BinaryIO, name: str, formats: tuple[str, ...], advice: str) -> np.ndarray:
+def _upright(source: Path | BinaryIO, name: str, formats: tuple[str, ...], advice: str, white: int = 0) -> np.ndarray:
     try:
         with open_picture(source, formats) as image:
-            return _as_bytes(ImageOps.exif_transpose(image))
+            return _as_bytes(ImageOps.exif_transpose(image), white)
     except FileNotFoundError as error:
         raise GndlError(f"{name}: no such picture") from error
     except Unreadable as error:
@@ -90,6 +94,20 @@ def picture_size(path: Path) -> tuple[int, int]:
             return image.size
     except (FileNotFoundError, Unreadable) as error:
         raise GndlError(f"{path}: cannot be read as a picture ({error})") from error
+
+
+def largest_value(path: Path) -> float | None:
+    """Largest value in a picture of more than 8 bits; None for any other, and for one that cannot be read."""
+    try:
+        with open_picture(path) as image:
+            return float(np.asarray(image).max(initial=0)) if image.mode.startswith(("I", "F")) else None
+    except (FileNotFoundError, Unreadable):
+        return None
+
+
+def white_of(largest: float) -> int:
+    """The least of `WHITES` that is not below the largest value."""
+    return next((white for white in WHITES if largest <= white), WHITES[-1])
 
 
 @contextmanager
@@ -123,12 +141,13 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _as_bytes(image: Image.Image) -> np.ndarray:
+def _as_bytes(image: Image.Image, white: int) -> np.ndarray:
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits
         values = np.asarray(image, dtype=np.float64)
         if not (np.isfinite(values).all() and values.min(initial=0) >= 0 and values.max(initial=0) <= 65535):
             raise Unreadable(f"its values, in mode {image.mode}, do not lie between 0 and 65535")
-        return np.clip(np.rint(values / 257 if values.max(initial=0) > 255 else values), 0, 255).astype(np.uint8)
+        scale = (white or white_of(values.max(initial=0))) / 255
+        return np.clip(np.rint(values / scale), 0, 255).astype(np.uint8)
     if image.mode in ("1", "L", "LA", "La"):
         return np.asarray(image.convert("L"))
     return without_colour(np.asarray(image.convert("RGB")))
@@ -156,7 +175,7 @@ def without_colour(picture: np.ndarray) -> np.ndarray:
 
 def read_frames(frames: Collection[FrameRef]) -> dict[FrameRef, np.ndarray]:
     """Read several frames; each clip is decoded once, from its start."""
-    pictures = {frame: read_image(frame.path) for frame in frames if not frame.is_video}
+    pictures = {frame: read_image(frame.path, frame.white) for frame in frames if not frame.is_video}
     for path in sorted({frame.path for frame in frames if frame.is_video}):
         wanted = {frame.index: frame for frame in frames if frame.is_video and frame.path == path}
         for index, picture in iterate_clip(path, set(wanted)):

@@ -22,7 +22,7 @@ from gndl.crops import crop_sequence, frame_name
 from gndl.files import GndlError
 from gndl.licence import Publishable, publishable
 from gndl.paper import figure_order
-from gndl.plots import TWO_COLUMNS, WORSE
+from gndl.plots import TWO_COLUMNS, WORSE, find_fonts
 from gndl.sequences import FrameRef
 from gndl.sequences import Sequence as Recording
 
@@ -55,6 +55,7 @@ def grid(
 
     ``note`` is printed below: who is left out. Without any face the figure says so.
     """
+    find_fonts([title, *rows, *columns])
     width = TWO_COLUMNS[0]
     height = len(faces) * (width - 0.7) / len(columns) + 0.55 if faces else 0.8
     figure = Figure((width, height), layout="constrained")
@@ -70,10 +71,9 @@ def grid(
     for line, name, own in zip(axes, rows, faces, strict=True):
         line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=7)
         for ax, face in zip(line, own, strict=True):
-            if face is None:
-                ax.set(xticks=[], yticks=[])
-                ax.spines[:].set_visible(False)
-            else:
+            ax.set(xticks=[], yticks=[])
+            ax.spines[:].set_visible(False)
+            if face is not None:
                 show_face(ax, face)
     return figure
 
@@ -165,6 +165,7 @@ def answers(study: Study, rows: pd.DataFrame, maps: Mapping[str, NDArray[np.floa
     pairs, rule, width = study.pairs, may_be_shown(study), TWO_COLUMNS[0]
     if not rows["subject"].map(rule.may_show).all():
         raise GndlError(f"{study.title}: some of these subjects must not be shown; filter by gallery.may_be_shown.")
+    find_fonts([study.title, *map(str, rows.to_numpy().ravel())])
     titles = ["neutral", "examined", *(f"{name}\nocclusion map" for name in (a, b) if name in maps)]
     text_width = width - len(titles) * (FACE + 0.05) - 0.1
     letters = int(LETTERS * text_width / (width - 4 * (FACE + 0.05) - 0.1))

@@ -73,7 +73,7 @@ def publishable(out: Path, database: str, source: str) -> Publishable:
 
 def read_publishable(path: Path) -> dict[str, list[str]]:
     """Read the subjects that a licensee may print, by database, from a CSV file with columns ``database,subject``."""
-    found: dict[str, set[str]] = {}
+    subjects: dict[str, set[str]] = {}
     for line, database, subject in read_table(path, ("database", "subject")).itertuples():
         if database == "ckplus":
             raise GndlError(
@@ -84,8 +84,8 @@ def read_publishable(path: Path) -> dict[str, list[str]]:
             raise GndlError(f"{path}, row {line}: {database!r} is not one of oulu_casia, mmi.")
         if not subject or subject == "*":
             raise GndlError(f"{path}, row {line}: name one subject, as the database does (such as P001).")
-        found.setdefault(database, set()).add(subject)
-    return {name: sorted(subjects) for name, subjects in found.items()}
+        subjects.setdefault(database, set()).add(subject)
+    return {name: sorted(listed) for name, listed in subjects.items()}
 
 
 def enter(content: dict[str, Any], publishable_file: str, consent: bool) -> None:

@@ -75,6 +75,8 @@ class Method(nn.Module, ABC):
     whole_sequences: bool = False
     """Whether all examined frames of a sequence are in one batch, in training and at test; ``forward`` then also gets
     ``sequence``, an int tensor (B,) that numbers the batch's sequences from 0."""
+    independent_noise: bool = False
+    """Whether training draws the noise of a pair's two faces independently, whatever the settings say."""
     rearrange: ClassVar[Callable[..., FacePairs] | None] = None
     """``rearrange(pairs, train_index)``, a static method, returns the pairs to train on where they differ from the
     database's. It may give training samples other neutral faces of training samples, and change nothing else."""
@@ -187,7 +189,8 @@ class ResNetBaseline(Method):
     def __init__(self, n_classes: int, *, bias: bool = True, joint_norm: bool = False) -> None:
         super().__init__()
         self.joint_norm = joint_norm
-        self.images_per_pair = 2 if joint_norm else 1
+        if joint_norm:
+            self.images_per_pair = 2
         self.backbone = resnet18_backbone()
         self.classifier = nn.Linear(FEATURES, n_classes, bias=bias)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import sys
 import time
@@ -24,7 +25,8 @@ from gndl.folds import (
 )
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import StudyConfig, merged, read_study_json
-from gndl.runs import git_state, machine, versions
+from gndl.record import is_packed
+from gndl.runs import check_seed, git_state, machine, versions
 
 if TYPE_CHECKING:
     from gndl.pairs import FacePairs
@@ -37,11 +39,16 @@ FOLD_SEED = 0
 def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consent: bool = False) -> StudyConfig:
     """Write study.json, or add to it, and return what is asked now with the epochs that the study has reached.
 
-    Everything is checked before anything is written: `GndlError` where the folder holds another study, a stand-in would
-    be mixed with other faces, or the device cannot do the precision. ``publishable`` and ``consent`` are those of
-    `gndl.licence.enter`.
+    Everything is checked before anything is written: `GndlError` where the folder holds another study or packed
+    records, a seed cannot be one, the fold file is none, a stand-in would be mixed with other faces, or the device
+    cannot do the precision. ``publishable`` and ``consent`` are those of `gndl.licence.enter`.
     """
+    joined(out, config)
     require_device(config)
+    if config.weights:
+        from gndl.methods.weights import require_weights
+
+        require_weights(resolve(config.weights), partial=config.weights_partial)
     with changing_study_json(out) as content:
         kept = joined(out, config)
         config = replace(config, settings=kept.settings)
@@ -67,9 +74,25 @@ def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consen
 
 
 def joined(out: Path, config: StudyConfig) -> StudyConfig:
-    """What study.json asks for together with ``config``; `GndlError` naming the setting that makes it another study."""
+    """What study.json asks for together with ``config``; `GndlError` naming the setting that makes it another study.
+
+    A new study next to packed records is refused: ``out`` must be a record's mistyped name.
+    """
+    for seed in config.seeds:
+        check_seed(seed)
+    if config.folds_file:
+        listed_sides(resolve(config.folds_file))
     path = out / "study.json"
-    return merged(StudyConfig.from_json(read_study_json(out)["asked"], path), config, path) if path.exists() else config
+    if path.exists():
+        return merged(StudyConfig.from_json(read_study_json(out)["asked"], path), config, path)
+    if records := sorted(other.name for other in out.parent.glob("*") if is_packed(other)):
+        near = difflib.get_close_matches(out.name, records, n=1)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        raise GndlError(
+            f"{out} does not exist.{hint} {out.parent} holds packed records ({', '.join(records)}); choose another "
+            "OUT directory for a new study."
+        )
+    return config
 
 
 def require_device(config: StudyConfig) -> None:
@@ -91,7 +114,6 @@ def require_device(config: StudyConfig) -> None:
 @contextmanager
 def changing_study_json(out: Path) -> Iterator[dict[str, Any]]:
     """Yield the content of study.json ({} where there is none) and write it back if changed; one process at a time."""
-    out.mkdir(parents=True, exist_ok=True)
     with locked(out / "study.json"):
         content = read_study_json(out) if (out / "study.json").exists() else {}
         before = json.dumps(content)
@@ -143,7 +165,10 @@ def study_folds(folder: Path, config: StudyConfig, pairs: FacePairs | None = Non
     left out where folds are kept.
     """
     path, settings = folder / "folds.json", config.settings
-    subjects = [one for own in listed_sides(path)[0].values() for one in own] if pairs is None else list(pairs.subject)
+    if pairs is None:
+        subjects = [subject for tested in listed_sides(path)[0].values() for subject in tested]
+    else:
+        subjects = list(pairs.subject)
     select = settings.select_on == "dev"
     kept = read_folds(path, subjects) if path.exists() else None
     given = read_folds(resolve(config.folds_file), subjects) if config.folds_file else None

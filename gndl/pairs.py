@@ -174,7 +174,6 @@ class DevicePairs:
 
     @property
     def device(self) -> torch.device:
-        """Where the crops are."""
         return self.images.device
 
     def training_batches(

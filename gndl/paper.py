@@ -44,10 +44,12 @@ ABBREVIATIONS = {
 
 
 def figure_order(classes: Iterable[str]) -> tuple[str, ...]:
-    """Classes in the order of Fig. 6; classes that the paper does not have follow in the order given."""
+    """Classes in the order of Fig. 6; others follow in the order given, and numbers by their size."""
     given = tuple(classes)
-    known = tuple(name for name in FIGURE_6_ORDER if name in given)
-    return known + tuple(name for name in given if name not in FIGURE_6_ORDER)
+    further = [name for name in given if name not in FIGURE_6_ORDER]
+    if all(name.isdecimal() for name in further):
+        further.sort(key=int)
+    return (*(name for name in FIGURE_6_ORDER if name in given), *further)
 
 
 @dataclass(frozen=True)

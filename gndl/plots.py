@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import warnings
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,11 +22,14 @@ from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.colors import hsv_to_rgb, to_hex
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager, get_font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.ticker import PercentFormatter
 
-from gndl.files import atomic_write, repository_root, write_csv
+from gndl.files import GndlError, atomic_write, repository_root, write_csv
 from gndl.methods import method_names
 from gndl.paper import ABBREVIATIONS, figure_order
 from gndl.results import confusion_counts, is_packed, lam_as_text
@@ -51,7 +56,7 @@ BETTER, WORSE = "#0072B2", "#D55E00"
 INK = "#222222"
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",
+    "font.family": ["DejaVu Sans"],
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -103,6 +108,7 @@ def save(figure: Figure | Any, study: HasFigures, name: str, data: pd.DataFrame 
     else the study's. A figure with any rendered row is marked as one.
     """
     figure = getattr(figure, "figure", figure)  # of a seaborn grid
+    _show_dollars(figure.findobj(Text))
     folder = figures_of(study)
     if data is not None and "source" not in data:
         data = data.assign(source=study.source)
@@ -142,11 +148,57 @@ def figures_of(study: HasFigures, database: str = "") -> Path:
     return study.out / database / "figures"
 
 
+def find_fonts(texts: Iterable[str]) -> None:
+    """Let figures take letters that DejaVu Sans lacks from an installed font; print which letters no font has."""
+    letters = {letter for text in texts for letter in str(text) if letter.isprintable()}
+    if lacking := letters - _letters(fontManager.findfont("DejaVu Sans")):
+        _fall_back(frozenset(lacking))
+
+
+@cache
+def _letters(path: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, get_font(path).get_charmap()))
+    except (OSError, RuntimeError):  # such as a font of pictures alone
+        return frozenset()
+
+
+@cache  # so that every letter is looked for, and missed, once
+def _fall_back(lacking: frozenset[str]) -> None:
+    upright = sorted(
+        {(abs(font.weight - 400) if isinstance(font.weight, int) else 0, font.name, font.fname)
+         for font in fontManager.ttflist if font.style == "normal" and not font.name.startswith("Last Resort")}
+    )  # fmt: skip
+    while lacking:
+        name, file = max((font[1:] for font in upright), key=lambda font: len(lacking & _letters(font[1])))
+        if not lacking & _letters(file):
+            warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # one line is enough
+            print(f"No installed font has the letters {''.join(sorted(lacking))}: figures show boxes in their place. "
+                  "Install one that has them (such as Noto Sans CJK for Chinese) and restart.")  # fmt: skip
+            return
+        lacking -= _letters(file)
+        STYLE["font.family"].append(name)
+        mpl.rcParams["font.family"] = STYLE["font.family"]
+
+
+def _show_dollars(texts: Iterable[Any]) -> None:
+    """Take a dollar sign in a name for itself; only matplotlib's own tick labels are mathematics."""
+    for text in texts:
+        if "$" in text.get_text() and "mathdefault" not in text.get_text():
+            text.set_parse_math(False)
+
+
 def class_colours(classes: Iterable[str]) -> dict[str, str]:
-    """Colour of every class; classes that the paper does not have get further ones, in the order given."""
+    """Colour of every class, all different; classes that the paper does not have get further ones, in the order given.
+
+    Those come first that no class of the paper has, then those of absent classes, then pale ones.
+    """
     names = list(dict.fromkeys(classes))
+    find_fonts(names)
     unknown = [name for name in names if name not in CLASS_COLOURS]
-    further = {name: FURTHER_COLOURS[(5 + place) % 10] for place, name in enumerate(unknown)}
+    free = [*FURTHER_COLOURS[5:], *(colour for name, colour in CLASS_COLOURS.items() if name not in names)]
+    pale = [to_hex(tuple(hsv_to_rgb((place / len(names), 0.45, 0.9)))) for place in range(len(unknown) - len(free))]
+    further = dict(zip(unknown, [*free, *pale], strict=False))
     return {name: CLASS_COLOURS.get(name) or further[name] for name in names}
 
 
@@ -164,33 +216,44 @@ def percent_axis(axis: Any, decimals: int = 0) -> None:
 
 
 def confusion_matrix(
-    predictions: pd.DataFrame, classes: Iterable[str], ax: Axes | None = None, title: str = ""
+    predictions: pd.DataFrame, classes: Iterable[Any], ax: Axes | None = None, title: str = ""
 ) -> Axes:
-    """Draw Fig. 6: share of the true class and number of samples in every cell, classes in the order of Fig. 6."""
+    """Draw Fig. 6: share of the true class and number of samples in every cell, classes in the order of Fig. 6.
+
+    Rows are the truth. Of more than ten classes the number alone is written; its colour is the share. `GndlError` where
+    a sample has a class that is not among ``classes``.
+    """
     import seaborn as sns  # takes a second to import
 
     ax = ax or plt.gca()
-    order = list(figure_order(classes))
-    counts = confusion_counts(predictions, tuple(order))
+    order = list(figure_order(map(str, classes)))
+    answers = predictions[["truth", "predicted"]].astype(str)  # classes that are numbers may have been read as such
+    if unknown := sorted(set(answers.to_numpy().ravel()) - set(order)):
+        raise GndlError(f"{unknown[0]!r} is not one of the classes {', '.join(order)}; draw one database at a time.")
+    find_fonts([*order, title])
+    counts = confusion_counts(answers, order)
     share = counts.div(counts.sum(axis=1), axis=0)
-    text = share.map("{:.0%}".format) + "\n" + counts.astype(str)
-    size = min(6.2, 6.2 * 7 / len(order))
+    text, size = counts.astype(str), min(6.2, 70 / len(order))
+    if len(order) <= 10:
+        text, size = share.map("{:.0%}".format) + "\n" + text, min(6.2, 6.2 * 7 / len(order))
     sns.heatmap(
         share, annot=text.where(counts > 0, ""), fmt="", cmap="Blues", vmin=0, vmax=1, cbar=False, square=True,
-        linewidths=0.5, annot_kws={"size": size, "linespacing": 0.95}, ax=ax,
+        linewidths=0.5, annot_kws={"size": size, "linespacing": 0.95}, xticklabels=False, yticklabels=False, ax=ax,
     )  # fmt: skip
     ax.set_facecolor("#DDDDDD")
     for row in np.flatnonzero(counts.sum(axis=1) == 0):
         ax.text(len(order) / 2, row + 0.5, "no sample tested", ha="center", va="center", fontsize=size)
-    if all(name in ABBREVIATIONS for name in order):
-        ax.set_xticks(ax.get_xticks(), [ABBREVIATIONS[name] for name in order], rotation=0)
-        ax.set_yticks(ax.get_yticks(), order, rotation=0)
+    names = [textwrap.fill(name.replace("_", "_ "), 20).replace("_ ", "_") for name in order]
+    middles = np.arange(len(order)) + 0.5
+    short = [ABBREVIATIONS.get(name, name) for name in names]
+    if max(map(len, short)) <= 2 and len(set(short)) == len(names):
+        ax.set_xticks(middles, short, rotation=0)
     else:  # whole names, however long: several lines in smaller letters
-        names = [textwrap.fill(name.replace("_", " "), 20) for name in order]
+        ax.set_xticks(middles, names, rotation=90)
         lines = max(name.count("\n") for name in names)
-        ax.set_xticks(ax.get_xticks(), names, rotation=90)
-        ax.set_yticks(ax.get_yticks(), names, rotation=0)
-        ax.tick_params(labelsize=7 / (1 + 0.45 * lines))
+        ax.tick_params(labelsize=7 / (1 + 0.45 * lines * max(1, len(order) / 10)))
+    ax.set_yticks(middles, names, rotation=0)
+    _show_dollars([*ax.get_xticklabels(), *ax.get_yticklabels()])
     ax.tick_params(length=0)
     ax.set(xlabel="predicted", ylabel="truth", title=title)
     return ax

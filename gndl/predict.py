@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gndl.eyes import SECOND_ATTEMPT, Eyes, cut, find_eyes, geometry_from_eyes
+from gndl.eyes import SECOND_ATTEMPT, Eyes, cut, doubts, find_eyes, geometry_from_eyes
 from gndl.files import GndlError
 from gndl.frames import as_colour, as_grey, open_photograph
 from gndl.pairs import FacePairs
@@ -27,22 +27,30 @@ class FaceCrop:
     eyes: Eyes
     score: float
     faces: int
-    """Faces found; the largest was cut."""
+    """Faces found; the largest clear one was cut."""
     note: str
-    """What the reader should know about the choice, ``""`` for nothing."""
+    """What speaks against the crop (`gndl.eyes.doubts`), ``""`` for nothing."""
 
 
 def crop_photograph(photograph: Photograph, settings: CropSettings | None = None) -> FaceCrop:
-    """Find the largest face of a picture file or a uint8 array, and cut it as the study cuts its faces.
+    """Find the main face of a photograph, and cut it as the study cuts its faces.
 
-    `GndlError` where the file is not a picture, or no frontal face is found.
+    Takes a picture file (JPEG, PNG, WebP, …), or an array of bytes: uint8 (H, W) grey or (H, W, 3) red, green and blue.
+    `GndlError` where it is neither, or no frontal face is found.
     """
-    name = "the picture" if isinstance(photograph, np.ndarray) else str(photograph)
-    picture = photograph if isinstance(photograph, np.ndarray) else open_photograph(photograph)
+    if isinstance(photograph, np.ndarray):
+        name, picture, shape = "the picture", photograph, photograph.shape
+        if picture.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or not picture.size:
+            raise GndlError(
+                f"the picture is an array of {picture.dtype} {shape}; pass uint8 (H, W) or (H, W, 3), values 0 to 255 "
+                "(floats from 0 to 1: (255 * x).round().astype('uint8'); four channels: x[..., :3])."
+            )
+    else:
+        name, picture = str(photograph), open_photograph(photograph)
     found = find_eyes(as_grey(picture))
     if found is None:
         raise GndlError(f"{name}: no face found. It should be upright, facing the camera, and at least 40 pixels wide.")
-    notes = [f"{found.faces} faces found, the largest was used"] if found.faces > 1 else []
+    notes = doubts(found.faces, found.score, found.spread)
     if found.how == SECOND_ATTEMPT:
         notes.append("found only after enlarging and equalising the picture")
     image = cut(picture, geometry_from_eyes(found.eyes, settings or CropSettings()))
@@ -52,11 +60,15 @@ def crop_photograph(photograph: Photograph, settings: CropSettings | None = None
 def predict_photographs(run: str | Path, photographs: Sequence[Photograph], device: str = "auto") -> pd.DataFrame:
     """Give the probabilities that a finished run (``…/fold-K/seed-S``) assigns to the faces of photographs.
 
-    One row a photograph: photograph, predicted, ``p_CLASS`` for each class, faces (found in it), note. A method of
-    whole sequences takes each for a sequence of one frame. `GndlError` where one shows no face, the run is unfinished
-    or has no weights, or its method needs the neutral face.
+    One row a photograph: photograph, predicted, ``p_CLASS`` for each class, faces (found in it), note. A photograph
+    that cannot be read or shows no face keeps its row, without an answer, and its note says why. Frames of the run's
+    test fold get the very probabilities of its predictions.csv, if their eyes are found at the same place. A method of
+    whole sequences takes each photograph for a sequence of one frame. `GndlError` where no photograph can be used, the
+    run is unfinished or has no weights, or its method needs the neutral face.
     """
-    from gndl.device import choose_device
+    import torch
+
+    from gndl.device import choose_device, computing_on
     from gndl.train import load_method
     from gndl.trainer import evaluate
 
@@ -65,22 +77,36 @@ def predict_photographs(run: str | Path, photographs: Sequence[Photograph], devi
     if record["needs_neutral_at_test"]:
         raise GndlError(f"{run}: {record['variant']} also needs the person's neutral face, which one photo lacks.")
     settings = crop_settings_of(run)
-    crops = [crop_photograph(photograph, settings) for photograph in photographs]
-    faces = np.stack([as_colour(crop.image) if record["colour"] else as_grey(crop.image) for crop in crops])
+    crops: list[FaceCrop | GndlError] = []
+    for photograph in photographs:
+        try:
+            crops.append(crop_photograph(photograph, settings))
+        except GndlError as error:
+            crops.append(error)
+    used = [crop.image for crop in crops if isinstance(crop, FaceCrop)]
+    if not used:
+        raise GndlError("\n".join(map(str, crops)) or "No photograph was given.")
+    faces = np.stack([as_colour(image) if record["colour"] else as_grey(image) for image in used])
     classes = tuple(str(name) for name in record["expressions"])
-    names = ["the picture" if isinstance(photo, np.ndarray) else str(photo) for photo in photographs]
     training, chosen = record["settings"], choose_device(device)
     data = FacePairs.of_faces(faces, classes).on(
         chosen, training["image_size"], mean=training["input_mean"], std=training["input_std"]
     )
-    logits = evaluate(
-        method.to(chosen), data, np.arange(len(faces)), training["precision"], whole_sequences=method.whole_sequences
-    )
-    probabilities = logits.softmax(1).cpu().numpy()
-    table = pd.DataFrame(probabilities, columns=[f"p_{name}" for name in classes])
-    table.insert(0, "photograph", names)
-    table.insert(1, "predicted", [classes[best] for best in probabilities.argmax(axis=1)])
-    return table.assign(faces=[crop.faces for crop in crops], note=[crop.note for crop in crops])
+    method.to(device=chosen, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with computing_on(chosen, training["precision"], training["threads"], seed=0):  # as the run's own predictions
+        logits = evaluate(
+            method, data, np.arange(len(faces)), training["precision"], whole_sequences=method.whole_sequences
+        )
+        answers = iter(logits.softmax(1).cpu().numpy())
+    rows = []
+    for photograph, crop in zip(photographs, crops, strict=True):
+        name = "the picture" if isinstance(photograph, np.ndarray) else str(photograph)
+        if isinstance(crop, FaceCrop):
+            answer = next(answers)
+            rows.append((name, classes[answer.argmax()], *answer, crop.faces, crop.note))
+        else:
+            rows.append((name, "", *[np.nan] * len(classes), 0, str(crop)))
+    return pd.DataFrame(rows, columns=["photograph", "predicted", *(f"p_{name}" for name in classes), "faces", "note"])
 
 
 def study_of_run(run: Path) -> Path:

@@ -196,6 +196,8 @@ class StudyConfig:
     """Fold file, "" to assign subjects to folds here (ledger L13)."""
     weights: str = ""
     """Weights of the backbone, "" for random initialisation (ledger L8)."""
+    weights_partial: bool = False
+    """Layers that ``weights`` lacks, or has in another shape, stay as initialised."""
     allow_missing_faces: bool = False
     read_options: dict[str, str] = field(default_factory=dict)
     """Fields of `gndl.databases.ReadOptions`: camera, light and views."""

@@ -11,16 +11,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import zlib
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import suppress
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from gndl.files import GndlError, write_csv
+from gndl.files import TEXTS, GndlError, read_csv, write_csv
 from gndl.folds import listed_sides
 from gndl.runs import read_run
 
@@ -30,16 +30,11 @@ RUN = ["database", "method", "lam", "fold", "seed"]
 RunKey = tuple[str, str, str, int, int]
 """The same with λ as text, as folders print it."""
 
-_RUN_FOLDER = re.compile(
-    r"([^/]+)/([^/]+)/lam-(none|[0-9.]+(?:e[+-][0-9]+)?)/fold-(0|[1-9][0-9]{0,8})/seed-(0|[1-9][0-9]{0,8})"
-)
+_NUMBER = "(0|[1-9][0-9]{0,9})"
+_RUN_FOLDER = re.compile(rf"([^/]+)/([^/]+)/lam-(none|[0-9][0-9.e+-]*)/fold-{_NUMBER}/seed-{_NUMBER}")
 _DAMAGED = "no run writes that. Fetch the file again, or delete its folder and run `gndl study` again."
 
-_TEXT = (
-    *("database", "source", "method", "lam", "subject", "sequence", "frame", "truth", "predicted"),
-    *("role", "source_file", "source_sha256", "how", "half"),
-)
-_WHOLE = ("sample", "epoch", "fold", "seed")
+_WHOLE = ("sample", "epoch")
 COLUMNS = {
     "epochs": ("epoch", "loss", "accuracy_train", "accuracy_test"),
     "predictions": ("sample", "subject", "sequence", "truth", "predicted"),
@@ -56,13 +51,14 @@ def lam_text(lam: float | None) -> str:
     return "none" if pd.isna(lam) else f"{lam:g}"
 
 
-def run_key_of(folder: Path) -> RunKey:
-    """Name a run by the last five parts of its folder."""
-    match = _RUN_FOLDER.fullmatch("/".join(folder.parts[-5:]))
-    if match is None:
-        raise GndlError(f"{folder}: not the folder of a run (DATABASE/METHOD/lam-L/fold-K/seed-S).")
-    database, method, lam, fold, seed = match.groups()
-    return database, method, lam, int(fold), int(seed)
+def run_key_of(folder: Path) -> RunKey | None:
+    """Name a run by the last five parts of its folder; None where `gndl.runs.run_folder` gives no such name."""
+    if match := _RUN_FOLDER.fullmatch("/".join(folder.parts[-5:])):
+        database, method, lam, fold, seed = match.groups()
+        with suppress(ValueError):  # a λ such as 1.2.3
+            if lam == "none" or lam_text(float(lam)) == lam:
+                return database, method, lam, int(fold), int(seed)
+    return None
 
 
 def is_packed(out: Path) -> bool:
@@ -70,38 +66,28 @@ def is_packed(out: Path) -> bool:
     return (out / "runs.csv").exists()
 
 
-def finished_runs(out: Path, *, across: bool) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the folder and the run.json of every finished run; of a packed record, the folder that a run was in."""
-    if is_packed(out):
-        for cells in read_cached(out / "runs.csv", _texts).fillna("").to_dict("records"):
-            row = {str(name): str(cell) for name, cell in cells.items()}
-            place = row.pop("folder", "")
-            if not all(row.pop(f"{name}.csv", "") for name in COLUMNS):
-                raise GndlError(f"{out / 'runs.csv'}: the row of {place} is cut off; fetch the file again.")
-            if place.startswith("across/") == across:
-                yield out / place, _nested(row)
+def finished_runs(out: Path, *, across: bool) -> Iterator[tuple[Path, RunKey, dict[str, Any]]]:
+    """Yield the folder, name and run.json of every finished run; of a packed record, the folder that a run was in."""
+    if not is_packed(out):
+        for path in sorted((out / "across" if across else out).glob("*/*/lam-*/fold-*/seed-*/run.json")):
+            folder, key = path.parent, run_key_of(path.parent)
+            if key and all((folder / f"{name}.csv").exists() for name in COLUMNS) and (record := read_run(folder)):
+                yield folder, key, record
         return
-    for path in sorted((out / "across" if across else out).glob("*/*/lam-*/fold-*/seed-*/run.json")):
-        folder = path.parent
-        finished = all((folder / f"{name}.csv").exists() for name in COLUMNS)
-        if finished and _RUN_FOLDER.fullmatch("/".join(folder.parts[-5:])):
-            record = read_run(folder)
-            if record is not None:
-                yield folder, record
+    for cells in read_cached(out / "runs.csv", read_texts).fillna("").to_dict("records"):
+        row = {str(name): str(cell) for name, cell in cells.items()}
+        place = row.pop("folder", "")
+        key = run_key_of(out / place)
+        if key is None or not all(row.pop(f"{name}.csv", "") for name in COLUMNS):
+            raise GndlError(f"{out / 'runs.csv'}: the row of {place!r} is cut off; fetch the file again.")
+        if place.startswith("across/") == across:
+            yield out / place, key, _nested(row)
 
 
-def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a CSV file of a study, which may be somebody else's; a class or subject named "NA" stays text.
-
-    Raises
-    ------
-    GndlError
-        Naming the file where it is missing, not CSV, or lacks one of ``columns``; naming the row where one of them, or
-        a probability, is blank or not a number.
-    """
-    table = parse_csv(path)
-    if missing := [name for name in columns if name not in table]:
-        raise GndlError(f"{path} lacks the column {missing[0]!r}; {_DAMAGED}")
+def _of_run(path: Path) -> pd.DataFrame:
+    """Read epochs.csv or predictions.csv; `GndlError` for a cell that is blank or not a number where one must be."""
+    columns = COLUMNS[path.name.partition(".")[0]]
+    table = read_csv(path, columns)
     probabilities = [str(name) for name in table if str(name).startswith("p_")]
     if "predicted" in columns and (table.empty or not probabilities):
         raise GndlError(f"{path} has no {'row' if table.empty else 'probabilities'}; {_DAMAGED}")
@@ -109,46 +95,18 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> pd.DataFrame:
     for name in map(str, table):
         required = name in columns or (name in probabilities and not packed)
         cells, wrong = table[name], table[name].isna() & required
-        if name not in _TEXT and (required or name.startswith(("loss_", "accuracy_", "p_"))):
+        if name not in TEXTS and (required or name.startswith(("loss_", "accuracy_", "p_"))):
             numbers = pd.to_numeric(cells, errors="coerce")
             wrong |= cells.notna() & ~np.isfinite(numbers)
             wrong |= (name in _WHOLE) & (numbers % 1 != 0)
         if wrong.any():
             place = int(wrong.to_numpy().argmax())
-            said = "blank" if pd.isna(cells.iloc[place]) else repr(str(cells.iloc[place])[:40])
-            raise GndlError(f"{path}, row {place + 2}: {name} is {said}; {_DAMAGED}")
+            cell = "blank" if pd.isna(cells.iloc[place]) else repr(str(cells.iloc[place])[:40])
+            raise GndlError(f"{path}, row {place + 2}: {name} is {cell}; {_DAMAGED}")
     return table
 
 
-def parse_csv(path: Path, all_text: bool = False) -> pd.DataFrame:
-    """As `read_csv`, with whatever columns there are; numbers and λ stay text where ``all_text``."""
-    if not path.exists():
-        raise GndlError(f"{path} is missing; run `gndl study` again.")
-    try:
-        table = pd.read_csv(
-            path,
-            keep_default_na=False,
-            na_values=[""],
-            dtype=str if all_text else dict.fromkeys(_TEXT, str),
-            encoding_errors="surrogateescape",  # names of files may be in any encoding
-            low_memory=False,
-        )
-    except (OSError, EOFError, zlib.error, ValueError, OverflowError) as error:  # pandas' own errors are ValueErrors
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise GndlError(f"{path} cannot be read as CSV ({reason}); {_DAMAGED}") from error
-    if not isinstance(table.index, pd.RangeIndex):
-        raise GndlError(f"{path}: rows have more cells than the header; {_DAMAGED}")
-    if "lam" in table and not all_text:
-        table["lam"] = pd.to_numeric(table["lam"].replace("none", None), errors="coerce").astype(float)
-    return table
-
-
-def _texts(path: Path) -> pd.DataFrame:
-    return parse_csv(path, all_text=True)
-
-
-def _of_run(path: Path) -> pd.DataFrame:
-    return read_csv(path, COLUMNS[path.name.partition(".")[0]])
+read_texts = partial(read_csv, all_text=True)
 
 
 def read_cached(path: Path, read: Any = _of_run) -> pd.DataFrame:
@@ -168,13 +126,13 @@ def fold_table(path: Path) -> pd.DataFrame:
     everybody = sorted({subject for tested in test.values() for subject in tested})
     rows = []
     for fold in test:
-        held = {"test": test[fold], "dev": dev[fold]}
-        held["train"] = [subject for subject in everybody if subject not in {*test[fold], *dev[fold]}]
-        rows += [(fold, subject, role) for role, subjects in held.items() for subject in subjects]
+        train = [subject for subject in everybody if subject not in {*test[fold], *dev[fold]}]
+        for role, subjects in (("test", test[fold]), ("dev", dev[fold]), ("train", train)):
+            rows += [(fold, subject, role) for subject in subjects]
     return pd.DataFrame(rows, columns=["fold", "subject", "role"])
 
 
-def of_databases(out: Path, pattern: str, read: Any = parse_csv) -> pd.DataFrame:
+def of_databases(out: Path, pattern: str, read: Any = read_csv) -> pd.DataFrame:
     """The files ``OUT/DATABASE/PATTERN`` as one table, with a column ``database``."""
     tables = []
     for path in sorted(out.glob(f"*/{pattern}")):
@@ -191,23 +149,23 @@ def pack(study: Path, record: Path) -> None:
     """
     runs: list[dict[str, Any]] = []
     gathered: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
-    for folder, content in [*finished_runs(study, across=False), *finished_runs(study, across=True)]:
+    for folder, key, content in [*finished_runs(study, across=False), *finished_runs(study, across=True)]:
         row: dict[str, Any] = {"folder": folder.relative_to(study).as_posix(), **_flat(content)}
         for name, tables in gathered.items():
             path = folder / f"{name}.csv"
-            table = _texts(path)
+            table = read_texts(path)
             row[path.name] = path.read_text("utf-8", "surrogateescape").partition("\n")[0]
-            key = dict(zip(RUN, map(str, run_key_of(folder)), strict=True))
-            tables.append(pd.DataFrame(key, index=table.index).join(table))
+            named = dict(zip(RUN, map(str, key), strict=True))
+            tables.append(pd.DataFrame(named, index=table.index).join(table))
         runs.append(row)
     write_csv(pd.DataFrame(runs), record / "runs.csv")
     for name, tables in gathered.items():
         write_csv(pd.concat(tables), record / f"{name}.csv.gz")
 
-    write_csv(of_databases(study, "crops.csv", _texts), record / "crops.csv.gz")
+    write_csv(of_databases(study, "crops.csv", read_texts), record / "crops.csv.gz")
     write_csv(of_databases(study, "folds.json", fold_table), record / "folds.csv")
     for name in sorted({path.name for path in study.glob("*/analysis/*.csv")}):
-        write_csv(of_databases(study, f"analysis/{name}", _texts), record / "analysis" / name)
+        write_csv(of_databases(study, f"analysis/{name}", read_texts), record / "analysis" / name)
     for name in ("study.json", "accuracy.csv"):
         shutil.copyfile(study / name, record / name)
 

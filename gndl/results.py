@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from gndl.files import GndlError, locked, resolve, write_csv
+from gndl.files import GndlError, locked, read_csv, resolve, write_csv
 from gndl.methods import method_names, method_settings
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import STANDARD, read_study_json
@@ -28,11 +28,8 @@ from gndl.record import (
     lam_text,
     of_databases,
     pack,
-    parse_csv,
     read_cached,
-    read_csv,
     run_key,
-    run_key_of,
 )
 from gndl.runs import differences
 
@@ -120,10 +117,10 @@ class Results:
         """A table that an analysis has left in ``analysis/NAME.csv`` for these databases; empty where there is none."""
         return self._of_databases(f"analysis/{name}.csv", f"analysis/{name}.csv")
 
-    def _of_databases(self, name: str, packed: str, read: Any = parse_csv) -> pd.DataFrame:
+    def _of_databases(self, name: str, packed: str, read: Any = read_csv) -> pd.DataFrame:
         path = self.out / packed
         in_one = is_packed(self.out) and path.exists()
-        table = parse_csv(path) if in_one else of_databases(self.out, name, read)
+        table = read_csv(path) if in_one else of_databases(self.out, name, read)
         return table[table["database"].isin(self.runs["database"])].reset_index(drop=True)
 
     def _of_runs(self, name: str, runs: pd.DataFrame) -> pd.DataFrame:
@@ -159,18 +156,18 @@ def read(out: str | Path, database: str | None = None, *, across: bool = False) 
     out = resolve(out)
     study = read_study_json(out) if (out / "study.json").exists() or not out.is_dir() else {}
     packed, rows, records = is_packed(out), [], {}
-    for folder, record in finished_runs(out, across=across):
-        row = _row_of(folder, record, out / "runs.csv" if packed else folder / "run.json")
+    for folder, key, record in finished_runs(out, across=across):
+        row = _row_of(key, record, out / "runs.csv" if packed else folder / "run.json")
         if database in (None, row["database"]):
             rows.append(row | {"folder": None if packed else folder})
-            records[run_key(row)] = record
+            records[key] = record
     order = {name: number for number, name in enumerate(DATABASE_TITLES)}
     rows.sort(key=lambda row: (order.get(row["database"], 99), *(v if v == v else -1 for v in map(row.get, RUN))))
     return Results(out, study, pd.DataFrame(rows, columns=RUN_COLUMNS), records)
 
 
-def _row_of(folder: Path, record: dict[str, Any], path: Path) -> dict[str, Any]:
-    database, method, lam, fold, seed = run_key_of(folder)
+def _row_of(key: RunKey, record: dict[str, Any], path: Path) -> dict[str, Any]:
+    database, method, lam, fold, seed = key
     time = record.get("time", {})
     try:
         return {
@@ -189,7 +186,7 @@ def _row_of(folder: Path, record: dict[str, Any], path: Path) -> dict[str, Any]:
             **{name: time.get(name) for name in ("seconds", "images_per_second")},
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise GndlError(f"{path}: the run {folder} is damaged ({error!r}); fetch it again.") from error
+        raise GndlError(f"{path}: the run {key} is damaged ({error!r}); fetch it again.") from error
 
 
 def measured_on(database: str, source: str) -> str:
@@ -204,10 +201,9 @@ def require_one_configuration(results: Results) -> None:
     for row in results.runs.to_dict("records"):
         key = run_key(row)
         name = str(row["folder"] or "/".join(map(str, key)))
-        own = _configuration(results.records[key])
-        other, configuration = first.setdefault(key[:3], (name, own))
-        named = differences(configuration, own)
-        if named:
+        configuration = _configuration(results.records[key])
+        other, expected = first.setdefault(key[:3], (name, configuration))
+        if named := differences(expected, configuration):
             raise GndlError(
                 f"{name} and {other} cannot be averaged: {'; '.join(named)}. Train them alike, or remove one."
             )
@@ -244,24 +240,24 @@ def summarise(results: Results) -> pd.DataFrame:
     rows = []
     # Both in the order of the runs.
     variants = (table.groupby(RUN[:3], dropna=False, sort=False) for table in (results.runs, results.predictions))
-    for (_, own), (_, predictions) in zip(*variants, strict=True):
+    for (_, runs), (_, predictions) in zip(*variants, strict=True):
         votes = sequence_votes(predictions)
-        folds = own.astype({"accuracy_best": float}).groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
+        folds = runs.astype({"accuracy_best": float}).groupby("fold")[["accuracy_last", "accuracy_best"]].mean()
         same = ["source", "base_method", "weights", "needs_neutral_at_test", "neutral_in_training", "imported"]
         rows.append(
-            own[[*RUN[:3], *same]].iloc[0].to_dict()
+            runs[[*RUN[:3], *same]].iloc[0].to_dict()
             | {
                 "accuracy": folds["accuracy_last"].mean(),
                 "sd": folds["accuracy_last"].std(ddof=1),
                 "folds": len(folds),
-                "seeds": own["seed"].nunique(),
+                "seeds": runs["seed"].nunique(),
                 "pooled": float((predictions["truth"] == predictions["predicted"]).mean()),
                 "per_sequence": float((votes["truth"] == votes["predicted"]).mean()),
                 "optimistic": folds["accuracy_best"].mean(),
                 "chance": chance(predictions),
                 "n_test": len(predictions.drop_duplicates(["fold", "sample"])),  # once, whatever the number of seeds
-                "images_per_epoch": own["images_per_epoch"].max(),
-                "parameters": own["parameters"].iloc[0],
+                "images_per_epoch": runs["images_per_epoch"].max(),
+                "parameters": runs["parameters"].iloc[0],
             }
         )
     return pd.DataFrame(rows)

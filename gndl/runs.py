@@ -11,11 +11,13 @@ import json
 import math
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,7 @@ NUMBERS = 1
 """Version of the numerics; raised by hand, with a line in CHANGELOG, when a change of the code changes any number."""
 
 RUN_JSON, EPOCHS, PREDICTIONS, WEIGHTS = "run.json", "epochs.csv", "predictions.csv", "weights.safetensors"
+MAX_SEED = 2**32 - 1
 EPOCH_COLUMNS = ("epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")
 """Columns of epochs.csv; where the folds have development subjects, ``accuracy_dev`` comes last."""
 
@@ -64,8 +67,20 @@ class Run:
         return f"{self.database} {self.variant}{lam} fold {self.fold}"
 
 
+def check_seed(seed: object) -> None:
+    """Raise `GndlError` where ``seed`` is not a whole number from 0 to `MAX_SEED`, also for a number given as text."""
+    if not isinstance(seed, Integral) or isinstance(seed, bool) or not 0 <= int(seed) <= MAX_SEED:
+        raise GndlError(f"seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}")
+
+
 def run_folder(database_folder: Path, variant: str, lam: float | None, fold: int, seed: int) -> Path:
-    """Folder of a run in a database's folder of a study; ``lam-none`` for methods without λ."""
+    """Folder of a run in a database's folder of a study; ``lam-none`` for methods without λ.
+
+    `GndlError` for a seed or a λ that could not be read back from the folder's name.
+    """
+    check_seed(seed)
+    if lam is not None and not (0 <= lam < math.inf and float(f"{lam:g}") == lam):
+        raise GndlError(f"λ must be a number >= 0 with at most six digits, got {lam!r}")
     lam_folder = "lam-none" if lam is None else f"lam-{lam:g}"
     return database_folder / variant / lam_folder / f"fold-{fold}" / f"seed-{seed}"
 
@@ -75,14 +90,9 @@ def pairs_per_epoch(n_pairs: int, batch_size: int) -> int:
     return n_pairs - (n_pairs % batch_size == 1) if batch_size > 1 else 0
 
 
-def steps_per_epoch(n_pairs: int, batch_size: int) -> int:
-    """Optimiser steps of one epoch."""
-    return math.ceil(pairs_per_epoch(n_pairs, batch_size) / batch_size)
-
-
 def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
     """Raise ``epochs`` until ``fewest_pairs`` training pairs give ``min_steps`` steps."""
-    steps = steps_per_epoch(fewest_pairs, settings.batch_size)
+    steps = math.ceil(pairs_per_epoch(fewest_pairs, settings.batch_size) / settings.batch_size)
     if not steps:
         raise GndlError(f"{fewest_pairs} training pairs in batches of {settings.batch_size} give no step.")
     return replace(settings, epochs=max(settings.epochs, math.ceil(settings.min_steps / steps)))
@@ -144,18 +154,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     ignored = {name for name in ("train_samples", "test_samples") if not (name in one and name in other)}
     if "numbers" not in one or "numbers" not in other:
         ignored |= {"numbers", "code"}
-    kept = [{key: identity[key] for key in identity if key not in ignored} for identity in (one, other)]
-    was, now = map(flatten, kept)
-    return [
-        f"{key}: {_short(was.get(key))}, now {_short(now.get(key))}"
-        for key in sorted({*was, *now})
-        if was.get(key) != now.get(key)
-    ]
-
-
-def _short(value: Any) -> str:
-    text = str(value)
-    return f"{text[:12]}…" if len(text) == 64 and text.isalnum() else text
+    was, now = (flatten({key: identity[key] for key in identity if key not in ignored}) for identity in (one, other))
+    differing = [key for key in sorted({*was, *now}) if was.get(key) != now.get(key)]
+    texts = [f"{key}: {was.get(key)}, now {now.get(key)}" for key in differing]
+    return [re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1…", text) for text in texts]  # hashes, shortened
 
 
 def require_same(path: Path, was: Mapping[str, Any], now: Mapping[str, Any], done: int, epochs: int) -> None:
@@ -228,8 +230,9 @@ def find_run(folder: Path, identity: Mapping[str, Any], epochs: int) -> dict[str
     if record is None:
         return None
     require_same(folder / RUN_JSON, record["identity"], identity, record["epochs"], epochs)
-    complete = record["epochs"] == epochs and (folder / PREDICTIONS).exists() and (folder / EPOCHS).exists()
-    return record if complete and len(read_epochs(folder)) == epochs else None
+    if record["epochs"] < epochs or not ((folder / PREDICTIONS).exists() and (folder / EPOCHS).exists()):
+        return None
+    return record if len(read_epochs(folder)) == epochs else None
 
 
 def write_epochs(folder: Path, history: Sequence[Mapping[str, Any]]) -> None:
@@ -276,11 +279,11 @@ def write_predictions(
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a number can depend on."""
-    found = {"python": platform.python_version()}
+    numbers = {"python": platform.python_version()}
     for name in ("gndl", "torch", "torchvision", "numpy", "pandas", "pillow", "av", "dlib-bin", "anny", "warp-lang"):
         with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+            numbers[name] = version(name)
+    return numbers
 
 
 def git_state() -> dict[str, Any]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -39,11 +43,14 @@ class FrameRef:
         Frame of the video, counted from 0; -1 for an image file.
     landmarks : Path or None
         File with the 68 landmarks of this frame (CK+), if there is one.
+    white : int
+        Value of white in a picture of 16 bits, the same for a whole database; 0 where it is not known.
     """
 
     path: Path
     index: int = -1
     landmarks: Path | None = None
+    white: int = 0
 
     @property
     def is_video(self) -> bool:
@@ -89,6 +96,11 @@ class Sequence:
     def taken(self) -> tuple[FrameRef, ...]:
         """The neutral frame and the examined ones."""
         return (self.neutral, *self.examined)
+
+    def with_frames(self, change: Callable[[FrameRef], FrameRef]) -> Sequence:
+        """Return the same sequence with every frame changed."""
+        neutral, *examined = map(change, self.taken)
+        return replace(self, neutral=neutral, examined=tuple(examined), frames=tuple(map(change, self.frames)))
 
 
 @dataclass(frozen=True)
@@ -149,3 +161,24 @@ class Database:
 
         title = DATABASE_TITLES.get(self.name, self.name)
         return f"{title} stand-in" if self.source == "rendered" else title
+
+
+def normal_form(name: str) -> str:
+    """Return a subject's name as it is compared: ``S021``, ``s21`` and ``S 021`` are one person.
+
+    Case, blanks, leading zeros and Unicode's forms of one letter make no difference. Names are kept as written.
+    """
+    letters = "".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
+    return re.sub(r"(?<!\d)0+(?=\d)", "", letters)
+
+
+def spelled_twice(names: Iterable[str]) -> str:
+    """Show the names that fall together in their `normal_form`, such as "S021 and S21"; empty where none do.
+
+    One person under two names would be in training and in test at once.
+    """
+    alike: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        alike[normal_form(name)].add(name)
+    shown = ((one if one.isascii() else f"{one} ({one!a})" for one in sorted(same)) for same in alike.values())
+    return ", ".join(" and ".join(each) for each, same in zip(shown, alike.values(), strict=True) if len(same) > 1)

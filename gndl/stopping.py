@@ -25,8 +25,8 @@ class Stopped(KeyboardInterrupt):
 class StopSign:
     """Tells every process that trains for one call, on any node, to stop after the current epoch.
 
-    It is a file in the study's folder, which all of them see. Inside its ``with`` block a signal puts it up
-    (`heeding_signals`); leaving the block takes it down.
+    It is a file in the study's folder, which all of them see. Inside its ``with`` block a signal sets it
+    (`heeding_signals`); leaving the block clears it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,28 +35,28 @@ class StopSign:
         """Whether it was Ctrl-C."""
 
     def __enter__(self) -> StopSign:
-        _standing.append(self)
+        _active.append(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        _standing.remove(self)
+        _active.remove(self)
         self._file.unlink(missing_ok=True)
 
-    def put_up(self) -> None:
+    def set(self) -> None:
         """Tell every process to stop."""
         self._file.touch()
 
-    def is_up(self) -> bool:
+    def is_set(self) -> bool:
         """Whether every process is to stop."""
         return self._file.exists()
 
     def check(self, _row: dict[str, Any] | None = None) -> None:
-        """Raise `Stopped` where the sign is up; called between two epochs (``on_epoch`` of `gndl.train.fit`)."""
-        if self.is_up():
+        """Raise `Stopped` where the sign is set; called between two epochs (``on_epoch`` of `gndl.train.fit`)."""
+        if self.is_set():
             raise Stopped
 
 
-_standing: list[StopSign] = []
+_active: list[StopSign] = []
 
 
 @contextmanager
@@ -81,7 +81,7 @@ def heeding_signals() -> Iterator[None]:
 
 
 def leave_signals_to(caller: int) -> None:
-    """Let a worker process ignore signals, which the process ``caller`` hears as well: it puts up the sign."""
+    """Let a worker process ignore signals, which the process ``caller`` hears as well: it sets the sign."""
     if os.getpid() != caller and threading.current_thread() is threading.main_thread():
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
@@ -89,12 +89,12 @@ def leave_signals_to(caller: int) -> None:
 
 def _on_signal(number: int, _frame: FrameType | None) -> None:
     if number == signal.SIGINT:
-        if not _standing or any(sign.interrupted for sign in _standing):
+        if not _active or any(sign.interrupted for sign in _active):
             raise KeyboardInterrupt
         with suppress(OSError):  # print must not be entered twice
             os.write(2, b"Stopping after the current epoch; press Ctrl-C again to stop at once.\n")
-    elif not _standing:
+    elif not _active:
         raise Stopped
-    for sign in _standing:
+    for sign in _active:
         sign.interrupted = number == signal.SIGINT
-        sign.put_up()
+        sign.set()

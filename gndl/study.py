@@ -23,7 +23,7 @@ from gndl.opening import changing_study_json, database_root, fix_source, save_co
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import PROFILES, Profile, StudyConfig, TrainSettings, profile_named, read_study_json
 from gndl.record import is_packed
-from gndl.runs import Run, find_run, raise_epochs, read_run, run_folder, run_identity
+from gndl.runs import Run, check_seed, find_run, raise_epochs, read_run, run_folder, run_identity
 from gndl.sequences import Database, Source
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def open_study(
 ) -> Study:
     """Open one database of a study: the study in ``out`` with its own settings, or a new one of ``profile``.
 
-    `GndlError` where ``out`` holds another study.
+    `GndlError` where ``out`` holds another study, or is the mistyped name of a packed record.
 
     Parameters
     ----------
@@ -65,6 +65,7 @@ def open_study(
     jobs : int, optional
         Processes for rendering, cropping and training; default one per core (one per GPU to train).
     """
+    check_seed(seed)
     if database not in DATABASE_TITLES:
         raise GndlError(f"Unknown database {database!r}; choose one of {', '.join(DATABASE_TITLES)}.")
     out = resolve(out or f"runs/{profile}")
@@ -186,7 +187,7 @@ class Study:
 
     @cached_property
     def crops(self) -> Crops:
-        """Its faces, aligned; also written to crops.csv."""
+        """Its faces, aligned."""
         from gndl.crops import prepare_crops
 
         allow, jobs = self.config.allow_missing_faces, self.jobs or cpu_count()
@@ -194,13 +195,11 @@ class Study:
         if self.database.source == "licensed":
             for holder in (self.out, crops.folder):
                 licence.label_licensed(holder, self.title)
-        if not self.is_record:
-            write_csv(crops.table, self.folder / "crops.csv")
         return crops
 
     @cached_property
     def pairs(self) -> FacePairs:
-        """Pairs of examined and neutral crops; `GndlError` where runs were trained on others."""
+        """Pairs of examined and neutral crops, listed in crops.csv; `GndlError` where runs were trained on others."""
         from gndl.crops import pairs_from_crops
 
         pairs = pairs_from_crops(self.database, self.crops)
@@ -213,10 +212,11 @@ class Study:
                 "they are cropped). Nothing was overwritten: choose another OUT directory, or delete these runs."
             )
         self.folds = study_folds(self.folder, self.config, pairs)
+        write_csv(self.crops.table, self.folder / "crops.csv")
         self.pairs = pairs  # from here on they count, not what study.json remembers of them
         vars(self).pop("_pictures", None)
         with changing_study_json(self.out) as content:
-            content.setdefault("databases", {})[self.name] = self._whence() | self._pictures
+            content.setdefault("databases", {})[self.name] = self._origin() | self._pictures
         return pairs
 
     @cached_property
@@ -224,7 +224,7 @@ class Study:
         """What runs depend on: of the pictures once they are read, before as study.json remembers it."""
         if self.is_record:
             return {"classes": self._record.classes(self.name), "fewest_pairs": int(self._record.runs["n_train"].min())}
-        is_current = (self.folder / "folds.json").exists() and self._remembered.items() >= self._whence().items()
+        is_current = (self.folder / "folds.json").exists() and self._remembered.items() >= self._origin().items()
         if is_current and "pairs" not in vars(self):
             return self._remembered
         pairs, folds = self.pairs, self.folds
@@ -235,7 +235,7 @@ class Study:
     def _remembered(self) -> dict[str, Any]:
         return dict(read_study_json(self.out).get("databases", {}).get(self.name, {}))
 
-    def _whence(self) -> dict[str, Any]:
+    def _origin(self) -> dict[str, Any]:
         frames, root = self.folder / "frames.csv", self.config.data_roots[self.name]
         return {"root": root, "frames_csv": hash_file(frames) if frames.exists() else None}
 
@@ -245,7 +245,7 @@ class Study:
         if self.is_record:
             table = self._record.folds
             sides = [table[table["role"] == role].groupby("fold")["subject"] for role in ("test", "dev")]
-            return Folds(*(tuple(tuple(sorted(own)) for _, own in side) for side in sides))
+            return Folds(*(tuple(tuple(sorted(subjects)) for _, subjects in side) for side in sides))
         _ = self._pictures  # where nothing is remembered, they are read, and folds dealt
         return study_folds(self.folder, self.config)
 
@@ -253,10 +253,10 @@ class Study:
     def run_folds(self) -> tuple[int, ...]:
         """The folds that this study runs: those asked for, or those of the profile that exist."""
         asked, number = self.settings.only_folds, len(self.folds)
-        own = tuple(fold for fold in range(number) if asked is None or fold in asked)
-        if asked is not None and asked != PROFILES[self.settings.name].only_folds and len(own) < len(set(asked)):
+        present = tuple(fold for fold in range(number) if asked is None or fold in asked)
+        if asked is not None and asked != PROFILES[self.settings.name].only_folds and len(present) < len(set(asked)):
             raise GndlError(f"There is no fold {max(asked)}: folds are numbered 0 to {number - 1}.")
-        return own
+        return present
 
     @property
     def sweep_folds(self) -> tuple[int, ...]:
@@ -321,9 +321,9 @@ class Study:
     def identity_of_fold(self, fold: int) -> dict[str, Any]:
         """What tells the runs of a fold from others: ``extra`` of `gndl.runs.run_identity`."""
         folds = self.folds
-        held = {"dev_subjects": hash_json(sorted(folds.dev_subjects[fold]))} if folds.dev_subjects else {}
+        dev = {"dev_subjects": hash_json(sorted(folds.dev_subjects[fold]))} if folds.dev_subjects else {}
         tested = hash_json(sorted(folds.test_subjects[fold]))
-        return {"database": self.name, "source": self.source, "test_subjects": tested, **held}
+        return {"database": self.name, "source": self.source, "test_subjects": tested, **dev}
 
     def fit(
         self, run: Run, on_epoch: Callable[[dict[str, Any]], None] | None = None, *, show_progress: bool = False
@@ -332,13 +332,14 @@ class Study:
         from gndl.train import fit
 
         training, tested = self.folds.train_test(run.fold, self.pairs.subject)
-        held = self.folds.development(run.fold, self.pairs.subject)
+        development = self.folds.development(run.fold, self.pairs.subject)
         pairs = run.method.pairs_for(self.pairs, training)
         return fit(
             run.method, pairs, training, tested, self.train_settings, run_folder=run.folder, lam=run.lam,
             fold=run.fold, seed=run.seed, device=self.device, weights=self.weights,
+            weights_partial=self.config.weights_partial,
             identity=self.identity_of_fold(run.fold), on_epoch=on_epoch, show_progress=show_progress,
-            dev_index=held if len(held) else None,
+            dev_index=development if len(development) else None,
         )  # fmt: skip
 
     def train(

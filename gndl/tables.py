@@ -26,9 +26,9 @@ ABOUT_TABLE_1 = (
 ABOUT_COMPARISONS = (
     "Each method minus the baseline that starts from the same weights, in percentage points over the folds that both "
     "have; seeds of a fold are averaged first. Interval and t test: variance enlarged for training samples that folds "
-    "share (Nadeau and Bengio); no test below seven folds. Holm: adjusted for the number of databases. Signed rank: "
-    "exact, equal folds left out. Effect: mean by standard deviation of the folds' differences; rank: rank-biserial. "
-    "Subjects: by sequences right, one vote each."
+    "share (Nadeau and Bengio); no test below seven folds. Holm: adjusted for the number of databases; the t test "
+    "decides. Signed rank: exact, equal folds left out. Effect: mean by standard deviation of the folds' differences; "
+    "rank: rank-biserial. Subjects: by sequences right, one vote each."
 )
 NOT_PEOPLE = "Synthetic stand-ins (no real people): not comparable with the paper's numbers."
 
@@ -106,7 +106,7 @@ def _readable_table_1(table: pd.DataFrame) -> pd.DataFrame:
 
 def _readable_comparisons(table: pd.DataFrame) -> pd.DataFrame:
     low, high, difference = (_shown(table[name], "points") for name in ("low", "high", "difference"))
-    tests = {"p (corrected t)": "p", "p (Holm)": "p_adjusted", "p (signed rank)": "p_signed_rank"}
+    tests = {"p (corrected t)": "p", "p (Holm)": "p_adjusted", "p (signed rank, Holm)": "p_signed_rank_adjusted"}
     folds, subjects = (
         reduce(lambda a, b: a + " / " + b, (_shown(table[of + way], "count") for way in ("better", "worse", "equal")))
         for of in ("", "subjects_")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ def fit(
     seed: int = 0,
     device: str | torch.device = "cpu",
     weights: Path | None = None,
+    weights_partial: bool = False,
     identity: Mapping[str, Any] | None = None,
     on_epoch: OnEpoch | None = None,
     show_progress: bool = True,
@@ -92,8 +94,8 @@ def fit(
         ``epochs`` is used as it is; see `gndl.runs.raise_epochs` for ``min_steps``.
     seed
         Draws initial weights, order, flips and noise.
-    weights
-        Backbone weights to start from (ledger L8).
+    weights, weights_partial
+        Backbone weights to start from (ledger L8), and whether they may lack a layer.
     identity
         What else tells the run from others: ``extra`` of `gndl.runs.run_identity`.
     on_epoch
@@ -103,7 +105,16 @@ def fit(
     """
     method, device = method_settings(method), choose_device(device)
     train_index, test_index = np.asarray(train_index, dtype=np.int64), np.asarray(test_index, dtype=np.int64)
-    _check_split(pairs, train_index, test_index, settings, dev_index)
+    sides = {"training": train_index, "test": test_index, "development": () if dev_index is None else dev_index}
+    subjects = {side: {str(pairs.subject[i]) for i in index} for side, index in sides.items()}
+    for one, other in combinations(subjects, 2):
+        if shared := subjects[one] & subjects[other]:
+            raise GndlError(f"Subject {min(shared)} is in {one} and in {other}: this fold's accuracy is meaningless.")
+    if not len(test_index):
+        raise GndlError("There is no pair to test on.")
+    raise_epochs(settings, len(train_index))
+    if settings.epochs < 1:
+        raise GndlError(f"epochs must be >= 1, got {settings.epochs}")
     full_identity = run_identity(
         method, settings, pairs=pairs.content_hash, lam=lam, fold=fold, seed=seed, device=device.type, weights=weights,
         extra=identity, train_index=train_index, test_index=test_index,
@@ -115,7 +126,7 @@ def fit(
             return FitResult(run_folder, record, read_epochs(run_folder), reused=True)
         run = Trainer(
             method, pairs, train_index, test_index, settings,
-            lam=lam, seed=seed, device=device, weights=weights, dev_index=dev_index,
+            lam=lam, seed=seed, device=device, weights=weights, weights_partial=weights_partial, dev_index=dev_index,
         )  # fmt: skip
         run.resume(run_folder / RESUME, full_identity)
         # A run of fewer epochs gives way to this one: from here on the folder holds no finished run, until the end.
@@ -135,28 +146,6 @@ def fit(
         write_json(run_folder / RUN_JSON, record)
         (run_folder / RESUME).unlink(missing_ok=True)
     return FitResult(run_folder, record, run.history)
-
-
-def _check_split(
-    pairs: FacePairs,
-    train_index: NDArray[np.int64],
-    test_index: NDArray[np.int64],
-    settings: TrainSettings,
-    dev_index: NDArray[np.int64] | None,
-) -> None:
-    sides = [{str(pairs.subject[i]) for i in index} for index in (train_index, test_index)]
-    held = set() if dev_index is None else {str(pairs.subject[i]) for i in dev_index}
-    if shared := sides[0] & sides[1]:
-        raise GndlError(f"Subject {min(shared)} is in training and in test: this fold's accuracy is meaningless.")
-    if shared := held & (sides[0] | sides[1]):
-        raise GndlError(
-            f"Development subject {min(shared)} is in training or in test: no choice could be based on them."
-        )
-    if not len(test_index):
-        raise GndlError("There is no pair to test on.")
-    raise_epochs(settings, len(train_index))
-    if settings.epochs < 1:
-        raise GndlError(f"epochs must be >= 1, got {settings.epochs}")
 
 
 def _train(run: Trainer, folder: Path, identity: dict[str, Any], on_epoch: OnEpoch | None, title: str | None) -> None:

@@ -6,6 +6,7 @@ import io
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def evaluate_outputs(
     method.eval()
     batches = evaluation_batches(data, index, with_neutral=with_neutral, whole_sequences=whole_sequences)
     with torch.no_grad(), autocast(data.device, precision):
-        outputs = (_output(method, batch) for batch in batches)
+        outputs = (output_alone(method, batch.examined, batch.neutral, batch.sequence) for batch in batches)
         parts = [{name: getattr(output, name) for name in names} for output in outputs]
     given = {name: [part[name].float() for part in parts] for name in names if parts[0][name] is not None}
     joined = {name: torch.cat(values) for name, values in given.items()}
@@ -83,16 +84,13 @@ def evaluation_batches(data: DevicePairs, index: NDArray[np.int64], **options: b
     return data.evaluation_batches(index, size, **options)
 
 
-def output_alone(method: Method, examined: Tensor, neutral: Tensor | None = None) -> Output:
-    """What a method makes of single faces (B, 3, S, S); where it takes whole sequences, each is one of one frame."""
-    sequence = (torch.arange(examined.shape[0], device=examined.device),) if method.whole_sequences else ()
-    output: Output = method(examined, neutral, *sequence)
-    return output
-
-
-def _output(method: Method, batch: Batch) -> Output:
-    sequence = () if batch.sequence is None else (batch.sequence,)
-    output: Output = method(batch.examined, batch.neutral, *sequence)
+def output_alone(
+    method: Method, examined: Tensor, neutral: Tensor | None = None, sequence: Tensor | None = None
+) -> Output:
+    """What a method makes of faces (B, 3, S, S); without ``sequence`` each is a sequence of its own."""
+    if sequence is None and method.whole_sequences:
+        sequence = torch.arange(examined.shape[0], device=examined.device)
+    output: Output = method(examined, neutral, *([] if sequence is None else [sequence]))
     return output
 
 
@@ -111,13 +109,14 @@ class Trainer:
         seed: int = 0,
         device: torch.device | str = "cpu",
         weights: Path | None = None,
+        weights_partial: bool = False,
         dev_index: NDArray[np.int64] | None = None,
     ) -> None:
         self.method, self.pairs, self.settings, self.lam, self.seed = method, pairs, settings, lam, seed
         self.device, self.weights = torch.device(device), weights
         self.train_index, self.test_index, self.dev_index = train_index, test_index, dev_index
         self.network = build_method(method, len(pairs.expressions), lam, seed=seed)
-        self.report = load_backbone_weights(self.network, weights) if weights else None
+        self.report = load_backbone_weights(self.network, weights, partial=weights_partial) if weights else None
         self.network.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.Adam(
             list(self.network.parameter_groups(settings.learning_rate)),
@@ -129,6 +128,8 @@ class Trainer:
         self.lr_ratios = [group["lr"] / settings.learning_rate for group in self.optimizer.param_groups]
         self.generator = torch.Generator().manual_seed(seed)
         self.data = pairs.on(self.device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
+        independent = settings.augmentation.independent_noise or method.independent_noise
+        self.augmentation = replace(settings.augmentation, independent_noise=independent)
         self.history: list[dict[str, Any]] = []
         self.seconds = 0.0
 
@@ -156,12 +157,12 @@ class Trainer:
         rows: list[Tensor] = []
         seen, has_neu = 0, False
         for batch in self.data.training_batches(
-            self.train_index, settings.batch_size, self.generator, settings.augmentation,
+            self.train_index, settings.batch_size, self.generator, self.augmentation,
             with_neutral=self.method.images_per_pair > 1, whole_sequences=self.method.whole_sequences,
         ):  # fmt: skip
             optimizer.zero_grad(set_to_none=True)
             with autocast(self.device, settings.precision):
-                output = _output(self.network, batch)
+                output = output_alone(self.network, batch.examined, batch.neutral, batch.sequence)
                 losses = self.network.loss(output, batch.label)
             losses.total.backward()
             optimizer.step()
@@ -183,10 +184,12 @@ class Trainer:
         if not math.isfinite(sum_of_losses):
             losses = torch.stack(rows).cpu()
             step = int((~losses[:, 0].isfinite()).int().argmax())
+            untrained = "No step had been taken yet, so it is the method or λ, not the learning rate."
+            advice = ADVICE if step or self.history else untrained
             total, cls, neu, _ = losses[step].tolist()
             raise Diverged(
                 f"The loss of {self.method.name} is not finite at step {step + 1} of epoch {epoch} (total {total:g}, "
-                f"classification {cls:g}, neutral {neu:g}). {ADVICE}"
+                f"classification {cls:g}, neutral {neu:g}). {advice}"
             )
 
     def accuracy(self, index: NDArray[np.int64]) -> float:

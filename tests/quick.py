@@ -5,46 +5,50 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from planted import planted_pairs
-from torch import Tensor, nn
+from torch import nn
 
 from gndl.folds import deal_folds
 from gndl.methods import MethodSettings, method_settings, register_method
-from gndl.model import GNDL, Losses, Output
+from gndl.model import GNDL
 from gndl.profiles import SMOKE, StudyConfig
 from gndl.runs import Run
 from gndl.study import Study
 
 EPOCHS = 8
-"""Epochs of a slow run, of at least a tenth of a second each."""
+HALFWAY, LATER = 4, 6
+"""Epochs before which the runs of a gated study wait."""
+PATIENCE = 1200.0
+"""Seconds after which a test that hangs gives up; however busy the machine is, no test that passes takes as long."""
 
 
 class Quick(GNDL):
     """GNDL on one convolution.
 
-    ``pause`` seconds in each step stand for a network that takes its time. In the folder ``seen``, every process that
-    trains leaves the GPUs that it sees, in a file named by its id, and waits for a second process.
+    With a folder ``gate``, every process that trains leaves the GPUs that it sees in a file there, every epoch leaves
+    its number in ``epochs``, and a run waits before the epochs of ``halts`` until the test lets it go on (`at_gate`).
     """
 
-    def __init__(self, n_classes: int, lam: float, pause: float = 0.0, seen: str = "") -> None:
+    def __init__(self, n_classes: int, lam: float, gate: str = "", halts: Sequence[int] = ()) -> None:
         super().__init__(n_classes, lam)
         features = [nn.Conv2d(3, 16, 8, stride=8), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(64, 512)]
         self.backbone = nn.Sequential(*features)
-        self.pause = pause
-        if seen:
-            (Path(seen) / str(os.getpid())).write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
-            end = time.monotonic() + 300
-            while len(list(Path(seen).iterdir())) < 2 and time.monotonic() < end:
-                time.sleep(0.05)
+        self.gate, self.halts = gate, halts
+        if gate:
+            (Path(gate) / f"process-{os.getpid()}").write_text(os.environ.get("CUDA_VISIBLE_DEVICES", "all"))
 
-    def loss(self, output: Output, labels: Tensor) -> Losses:
-        time.sleep(self.pause)
-        return super().loss(output, labels)
+    def on_epoch(self, epoch: int, epochs: int) -> None:
+        if self.gate:
+            with (Path(self.gate) / "epochs").open("a") as file:
+                file.write(f"{epoch}\n")
+            if epoch in self.halts:
+                wait_for((Path(self.gate) / f"open-{epoch}").exists)
 
 
 def quick(name: str = "quick", **options: object) -> MethodSettings:
@@ -52,7 +56,10 @@ def quick(name: str = "quick", **options: object) -> MethodSettings:
     return register_method(name, Quick, options=options)
 
 
-SLOW = quick("slow", pause=0.05)
+def gated(folder: Path, *halts: int) -> MethodSettings:
+    """The method with a gate in ``folder``."""
+    folder.mkdir()
+    return quick("gated", gate=str(folder), halts=halts)
 
 
 def quick_study(
@@ -67,15 +74,15 @@ def quick_study(
     return study
 
 
-def slow_study(out: Path, method: MethodSettings = SLOW) -> Study:
-    """Two slow runs, without checkpoints of their own."""
-    return quick_study(out, method, epochs=EPOCHS)
-
-
 def epochs_done(run: Run) -> int:
     """Epochs that a run's epochs.csv lists."""
     file = run.folder / "epochs.csv"
     return file.read_bytes().count(b"\n") - 1 if file.exists() else 0
+
+
+def epochs_begun(folder: Path) -> Counter[int]:
+    """How often each epoch has begun at the gate in ``folder``, in all runs together."""
+    return Counter(map(int, (folder / "epochs").read_text().split())) if (folder / "epochs").exists() else Counter()
 
 
 def written(runs: Sequence[Run]) -> list[tuple[bytes, ...]]:
@@ -84,33 +91,32 @@ def written(runs: Sequence[Run]) -> list[tuple[bytes, ...]]:
     return [tuple((run.folder / name).read_bytes() for name in names) for run in runs]
 
 
-class Watched:
-    """What a watching thread saw of runs: their epochs when it acted, and whether one ever began anew."""
-
-    def __init__(self) -> None:
-        self.epochs: list[int] = []
-        self.began_anew = False
+def wait_for(condition: Callable[[], object]) -> None:
+    """Return once ``condition`` holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 @contextmanager
-def after_epochs(least: int, runs: Sequence[Run], do: Callable[[], None]) -> Iterator[Watched]:
-    """Call ``do`` in a thread once one of ``runs`` has ``least`` epochs behind it, and keep watching."""
-    watched, over = Watched(), threading.Event()
+def at_gate(
+    folder: Path, epoch: int, waiting: int, do: Callable[[], object], until: Callable[[], object] = lambda: True
+) -> Iterator[None]:
+    """Once ``waiting`` runs wait before ``epoch``, call ``do`` in a thread, and let them go on when ``until`` holds."""
+    ended = threading.Event()
 
-    def watch() -> None:
-        before = [0 for _ in runs]
-        while not over.wait(0.01):
-            now = [epochs_done(run) for run in runs]
-            watched.began_anew = watched.began_anew or any(a < b for a, b in zip(now, before, strict=True))
-            before = now
-            if not watched.epochs and max(now) >= least:
-                watched.epochs = now
-                do()
+    def act() -> None:
+        wait_for(lambda: epochs_begun(folder)[epoch] >= waiting or ended.is_set())
+        if not ended.is_set():
+            do()
+        wait_for(lambda: until() or ended.is_set())
+        (folder / f"open-{epoch}").touch()
 
-    thread = threading.Thread(target=watch)
+    thread = threading.Thread(target=act, daemon=True)
     thread.start()
     try:
-        yield watched
+        yield
     finally:
-        over.set()
+        ended.set()
         thread.join()

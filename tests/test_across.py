@@ -60,17 +60,25 @@ def test_all_become_grey_where_one_is() -> None:
 
 
 def test_the_table_sets_folds_next_to_what_was_run_across(tmp_path: Path) -> None:
-    """By hand: 12 of 20 right across; within the database 10 of 10 in each of two folds."""
+    """By hand: 12 of 15 of anger and 0 of 5 of surprise right across; within the database 10 of 10 in each fold."""
     for fold in (0, 1):
         frames = [(f"T{fold}{i}", f"T{fold}{i}_1", "anger", RIGHT) for i in range(10)]
-        write_run(tmp_path, "gndl", "5", fold, predictions(frames), database="mmi")
-    frames = [(f"mmi/T{i}", f"mmi/T{i}_1", "anger", RIGHT if i < 12 else WRONG) for i in range(20)]
-    for lam in ("5", "0.5"):  # only the fixed λ is shown
-        write_run(tmp_path / "across", "gndl", lam, 0, predictions(frames), database="ckplus-to-mmi")
-    table = across_table(results.read(tmp_path))
-    assert table[["train_on", "test_on"]].to_numpy().tolist() == [["ckplus", "mmi"], ["mmi", "mmi"]]
-    assert table["accuracy"].tolist() == [0.6, 1.0] and table["n_test"].tolist() == [20, 20]
-    assert table["low"].iloc[0] < 0.6 < table["high"].iloc[0] and table["subjects"].tolist() == [20, 20]
+        write_run(tmp_path, "gndl", "5", fold, predictions(frames), database="mmi", n_train=30 + fold)
+    frames = [
+        (f"mmi/T{i}", f"mmi/T{i}_1", "anger" if i < 15 else "surprise", RIGHT if i < 12 else WRONG) for i in range(20)
+    ]
+    for database in ("ckplus-to-mmi", "ckplus+oulu_casia-to-mmi"):
+        for lam, seed in (("5", 0), ("5", 1), ("0.5", 0)):  # only the fixed λ is shown
+            write_run(tmp_path / "across", "gndl", lam, 0, predictions(frames), database=database, seed=seed)
+    write_run(tmp_path, "baseline", "none", 0, predictions(frames), database="mmi")  # was not run across
+    table = across_table(results.read(tmp_path)).set_index(["train_on", "test_on"])
+    assert table.index.tolist() == [("ckplus", "mmi"), ("mmi", "mmi"), ("ckplus+oulu_casia", "mmi")]
+    assert table["accuracy"].tolist() == [0.6, 1.0, 0.6] and table["n_test"].tolist() == [20] * 3
+    counts = ["seeds", "n_train", "subjects", "classes"]
+    assert table[counts].to_numpy().tolist() == [[2, 30, 20, 3], [1, 30, 20, 3], [2, 30, 20, 3]]
+    row = table.loc[("ckplus", "mmi")]
+    assert (row["macro_recall"], row["chance"], row["source"]) == (0.4, 0.75, "rendered")
+    assert row["low"] < 0.6 < row["high"]
     assert across_table(results.read(tmp_path / "mmi")).empty, "nothing was run across"
 
 
@@ -102,5 +110,8 @@ def test_a_database_named_twice_and_too_few_classes_are_refused(sides: list[Stud
     with pytest.raises(GndlError, match="MMI is named twice"):
         train_across(sides, sides[1:])
     one, other = some(("anger", "fear"), [0, 1]), some(("anger", "surprise"), [0, 1])
+    larger = replace(one, images=np.zeros((4, 16, 16), np.uint8))
+    with pytest.raises(GndlError, match="differ in size"):
+        cross_pairs([("ckplus", one), ("mmi", larger)])
     with pytest.raises(GndlError, match="1 classes in common"):
         cross_pairs([("ckplus", one), ("mmi", other)])

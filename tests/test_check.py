@@ -14,7 +14,7 @@ from conftest import open_trained
 
 from gndl import cli
 from gndl.check import audit_study
-from gndl.files import GndlError, hash_json, write_csv, write_json
+from gndl.files import GndlError, hash_file, hash_json, write_csv, write_json
 from gndl.folds import Folds, write_folds
 from gndl.folds_audit import audit_folds
 from gndl.record import pack
@@ -95,12 +95,23 @@ def swap_truth(base: Path) -> None:
         write_csv(table, path)
 
 
-def pixel(base: Path) -> None:
-    """Change one pixel of one cached crop."""
-    (path,) = (base / "crops").glob("*/images.npy")
-    images = np.load(path)
+def cached(change: Callable[[np.ndarray], np.ndarray], *, renewed: bool) -> Callable[[Path], object]:
+    """Change the cached crops; ``renewed`` with their hash, as somebody would who knows how."""
+
+    def tamper(base: Path) -> None:
+        (path,) = (base / "crops").glob("*/images.npy")
+        np.save(path, change(np.load(path)))
+        if renewed:
+            kept = json.loads((path.parent / "crops.json").read_text())
+            kept["sha256"]["images.npy"] = hash_file(path)
+            write_json(path.parent / "crops.json", kept)
+
+    return tamper
+
+
+def one_pixel(images: np.ndarray) -> np.ndarray:
     images[3, 2, 2] ^= 1
-    np.save(path, images)
+    return images
 
 
 def source_file(base: Path) -> None:
@@ -121,33 +132,62 @@ EVERYBODY = hash_json(list(range(54)))
 OTHER_FOLDS = {"_0": ["S000", "S001"], "_1": ["S002", "S003"], "_2": ["S004", "S005"]}
 STUDY, FOLDS = "study/study.json", "study/ckplus/folds.json"
 PREDICTIONS, EPOCHS = f"{RUN}/predictions.csv", f"{RUN}/epochs.csv"
+CROPS, ACCURACY = "study/ckplus/crops.csv", "study/accuracy.csv"
+DEVELOPED = {"extra": {"database": "ckplus", "source": "rendered", "dev_subjects": "0" * 64, "test_subjects": "0" * 64}}
 TAMPERINGS: dict[str, tuple[Callable[[Path], object], str, str]] = {
     "all answers right": (csv(PREDICTIONS, lambda t: t.assign(predicted=t["truth"])), PREDICTIONS, "gives an accuracy"),
-    "a probability": (csv(PREDICTIONS, put(0, "p_fear", 0.9)), PREDICTIONS, "sum to 1"),
+    "a probability": (csv(PREDICTIONS, put(0, "p_fear", 0.9)), PREDICTIONS, "sum to 1 (1 such rows)"),
+    "a negative one": (
+        csv(PREDICTIONS, lambda t: t.assign(p_anger=t["p_anger"] + t["p_fear"] + 0.1, p_fear=-0.1)),
+        PREDICTIONS, "sum to 1 (18",
+    ),
     "an answer": (csv(PREDICTIONS, lambda t: t.assign(p_fear=t["p_anger"] + 1)), PREDICTIONS, "most probable class"),
+    "an answer that is no class": (csv(PREDICTIONS, put(2, "predicted", "joy")), PREDICTIONS, "most probable class"),
     "a truth in one run": (csv(PREDICTIONS, lambda t: t.assign(truth="fear")), PREDICTIONS, "another run says"),
     "a truth in all runs": (swap_truth, "crops/", "the labels tested"),
     "a row of predictions": (csv(PREDICTIONS, lambda t: t.iloc[1:]), PREDICTIONS, "does not hold the 18 samples"),
-    "a subject in predictions": (csv(PREDICTIONS, put(0, "subject", "S777")), PREDICTIONS, "crops.csv makes it"),
+    "a row given twice": (csv(PREDICTIONS, lambda t: pd.concat([t, t.tail(1)])), PREDICTIONS, "does not hold the 18"),
+    "a subject in predictions": (csv(PREDICTIONS, put(0, "subject", "S777")), PREDICTIONS, "is S777, S003_001,"),
+    "a frame in predictions": (csv(PREDICTIONS, put(3, "frame", "x.png")), PREDICTIONS, "(1 such rows)"),
+    "other classes": (record(expressions=["anger", "fear"]), PREDICTIONS, "run.json names other classes"),
     "the best epoch": (csv(EPOCHS, put(0, "accuracy_test", 1.0)), EPOCHS, "gives accuracy_best 1,"),
+    "the number of the best epoch": (record(epoch_best=7), EPOCHS, "gives epoch_best 1, run.json says 7"),
     "an epoch": (csv(EPOCHS, lambda t: pd.concat([t, t])), EPOCHS, "does not hold the epochs"),
-    "an accuracy": (record(accuracy_last=0.99), EPOCHS, "run.json says"),
+    "an accuracy": (record(accuracy_last=0.99), EPOCHS, "gives accuracy_last"),
     "NaN as the last accuracy": (record(accuracy_last=float("nan")), PREDICTIONS, "run.json says nan"),
     "the identity": (record(identity_hash="0" * 64), "run.json", "does not have the hash"),
-    "the fold": (record({"fold": 1}, fold=1), "run.json", "lies in the folder of"),
+    "the fold": (record({"fold": 1}, fold=1), "run.json", "is of fold 1, but lies in the folder of fold 0"),
+    "the seed": (record({"seed": 3}), "run.json", "is of seed 3, but"),
+    "the method": (record(variant="baseline"), "run.json", "is of method baseline, but"),
     "λ": (record({"lam": 7.0}, lam=7.0), "run.json", "is of lam 7"),
-    "the images per epoch": (record(images_per_epoch=24), "run.json", "images_per_epoch is 24"),
+    "the images per epoch": (record(images_per_epoch=24), "run.json", "images_per_epoch is 24; folds"),
+    "the number tested": (record(n_test=17), "run.json", "n_test is 17; folds and crops give 18"),
     "a test subject in training": (record({"train_samples": EVERYBODY}, n_train=54), "run.json", "was not trained on"),
     "no hash of the training samples": (record({"train_samples": ""}), "run.json", "was not trained on exactly"),
+    "the test samples": (record({"test_samples": EVERYBODY}), "run.json", "was not tested on exactly"),
+    "development subjects": (record(DEVELOPED), "run.json", "the hash of its dev subjects is not that of fold 0"),
+    "a missing run": (lambda base: shutil.rmtree(base / RUN), ACCURACY, "no run gives the line"),
+    "a fold that is not there": (update(FOLDS, _0=["S999"]), "run.json", "is of fold 0, which folds.json"),
     "a subject in two folds": (update(FOLDS, _2=["S000", "S001", "S002"]), "folds.json", "is tested in fold"),
+    "a subject in no fold": (update(FOLDS, _2=[]), "folds.json", "S001 is in no fold (2 subjects)"),
+    "a development subject who is tested": (
+        update(FOLDS, _0={"test": ["S000", "S001"], "dev": ["S001"]}),
+        "folds.json", "S001 is a development subject of fold 0 and tested in it",
+    ),
     "subjects who changed folds": (update(FOLDS, **OTHER_FOLDS), "run.json", "the hash of its test subjects"),
     "no folds": (without(FOLDS), "folds.json", "is missing"),
-    "no crops.csv": (without("study/ckplus/crops.csv"), "crops.csv", "missing"),
-    "a cached crop": (pixel, "crops/", "pixels"),
+    "no crops.csv": (without(CROPS), "crops.csv", "missing"),
+    "crops.csv without a column": (csv(CROPS, lambda t: t.drop(columns="role")), "crops.csv", "lacks the column role"),
+    "other crops": (csv(CROPS, put(1, "crop", 0)), "crops/", "do not have the hash"),
+    "another neutral face": (csv(CROPS, put(0, "crop", 4)), "crops/", "do not have the hash"),
+    "a cached crop": (cached(one_pixel, renewed=False), "images.npy", "its pixels are not those that were cut"),
+    "a cached crop with its hash": (cached(one_pixel, renewed=True), "crops/", "its pixels"),
+    "a cache of zeros": (cached(np.zeros_like, renewed=False), "images.npy", "its pixels are not those that were cut"),
     "a source file": (source_file, "S003_001_00000006.png", "is not the file that was cropped"),
-    "accuracy.csv": (csv("study/accuracy.csv", put(0, "accuracy_last", 0.999)), "accuracy.csv", "no run gives"),
-    "a row of accuracy.csv": (csv("study/accuracy.csv", lambda t: t.iloc[1:]), "accuracy.csv", "lacks the line"),
+    "accuracy.csv": (csv(ACCURACY, put(0, "accuracy_last", 0.999)), "accuracy.csv", "no run gives"),
+    "a row of accuracy.csv": (csv(ACCURACY, lambda t: t.iloc[1:]), "accuracy.csv", "lacks the line"),
     "study.json without versions": (update(STUDY, versions={}), "study.json", "does not say versions"),
+    "a seed that study.json lacks": (update(STUDY, seeds=[1]), "study.json", "does not name seed 0"),
     "a precision that was not used": (update(STUDY, precision="tf32"), "study.json", "was trained in fp32"),
     "the source of the faces": (update(STUDY, source="licensed"), "study.json", "says licensed faces"),
 }  # fmt: skip
@@ -176,12 +216,43 @@ def test_what_is_not_here_is_not_called_verified(base: Path) -> None:
         assert not any("source files" in line or "pixels" in line for line in audit.verified)
 
 
-def test_runs_across_databases_are_audited(base: Path) -> None:
-    """A run that tests subjects of a database it trained on is named."""
+def shifted(table: pd.DataFrame) -> pd.DataFrame:
+    """The predictions as of a run across: samples after the 36 trained on, subjects with their database."""
+    return table.assign(sample=range(36, 54), subject="mmi/" + table["subject"])
+
+
+HASHES = {"train_samples": hash_json(list(range(36))), "test_samples": hash_json(list(range(36, 54)))}
+ACROSS: dict[str, tuple[Callable[[pd.DataFrame], pd.DataFrame], dict[str, str], str]] = {
+    "honest": (shifted, HASHES, ""),
+    "subjects of a database trained on": (lambda t: shifted(t).assign(subject="ckplus/S1"), HASHES, "not of mmi alone"),
+    "other samples": (lambda t: shifted(t)[::-1], HASHES, "does not hold the 18 test samples in order"),
+    "trained on more": (shifted, HASHES | {"train_samples": EVERYBODY}, "train_samples is not the hash of its 36"),
+    "tested on others": (shifted, HASHES | {"test_samples": EVERYBODY}, "test_samples is not the hash of its 18"),
+}
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_runs_across_databases_are_audited(base: Path, name: str) -> None:
+    """They test one database alone, which was not trained on, on the samples that follow the trained ones."""
+    change, identity, words = ACROSS[name]
+    record(identity)(base)
+    csv(PREDICTIONS, change)(base)
     folder = base / "study/across/ckplus-to-mmi/gndl/lam-5/fold-0/seed-0"
-    shutil.copytree(base / RUN, folder)
-    problems = audit_study(base / "study").problems
-    assert any("ckplus-to-mmi" in line and "are not of mmi alone" in line for line in problems)
+    folder.parent.mkdir(parents=True)
+    (base / RUN).rename(folder)
+    audit = audit_study(base / "study")
+    problems = [line for line in audit.problems if "ckplus-to-mmi" in line]
+    assert all(words in line for line in problems) and bool(problems) is bool(words), problems
+    verified = "across databases: accuracies and test subjects of 1 run"
+    assert (verified in audit.verified) is not bool(words)
+
+
+def test_code_that_is_not_committed_is_not_called_verified(base: Path) -> None:
+    for git, words in (({"commit": "1" * 40, "changed": True}, "uncommitted changes"), ({}, "an unknown commit")):
+        update(STUDY, git=git)(base)
+        assert any(words in line for line in audit_study(base / "study").unverified)
+    update(STUDY, git={"commit": "1" * 40, "changed": False})(base)
+    assert not any("study.json" in line for line in audit_study(base / "study").unverified)
 
 
 # Fold lists
@@ -230,7 +301,7 @@ def test_development_subjects_do_not_train(tmp_path: Path) -> None:
     assert audit_folds(tmp_path / "folds.json").folds["train"].tolist() == [1, 0]
     sides["0"]["dev"] = ["S001"]
     write_json(tmp_path / "folds.json", sides)
-    assert any("fold 0 has S1 among its development" in one for one in audit_folds(tmp_path / "folds.json").problems)
+    assert any("fold 0 has S001 among its development" in one for one in audit_folds(tmp_path / "folds.json").problems)
 
 
 def test_classes_missing_and_samples_tested_twice_or_never_are_problems(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def test_below_seven_folds_there_is_no_test() -> None:
     found = corrected_t(TEN[:6], 0.2)
     assert np.isnan(found["p"]) and np.isnan(found["p_signed_rank"]) and np.isfinite(found["low"])
     assert np.isnan(corrected_t(TEN[:1], 0.2)["low"])
+    seven, eight = (corrected_t(np.arange(1, folds + 1) / 100, 0.2)["p_signed_rank"] for folds in (7, 8))
+    assert (seven, eight) == (2 / 2**7, 2 / 2**8), "seven folds cannot reach 1 %"
 
 
 def test_methods_that_agree_everywhere_are_not_called_different() -> None:
@@ -97,14 +99,25 @@ def test_only_folds_that_both_have_are_compared() -> None:
     assert compare(runs(range(20, 22))).empty
 
 
-def test_p_is_adjusted_for_the_databases_tested() -> None:
+def test_the_variance_is_enlarged_by_tested_over_trained_samples() -> None:
+    """10 tested for 90 trained on: 1/9, neither 1/10 of all nor 9; by hand from the ten differences."""
+    found, values = compare(runs(range(10))).iloc[0], 0.02 + 0.002 * (np.arange(10) % 2)
+    error = values.std(ddof=1) * np.sqrt(1 / 10 + 1 / 9)
+    assert found["t"] == pytest.approx(values.mean() / error)
+    assert found["p"] == pytest.approx(2 * stats.t.sf(values.mean() / error, 9))
+    assert found["low"] == pytest.approx(values.mean() - stats.t.ppf(0.975, 9) * error)
+
+
+def test_every_p_is_adjusted_for_the_databases_tested() -> None:
     """Two databases with a test and one without: each p is paid for twice at most, the third costs nothing."""
     parts = [runs(range(10), "ckplus", 0.001), runs(range(10), "oulu_casia", -0.002), runs(range(3), "mmi")]
     found = compare(pd.concat(parts))
     assert found["database"].tolist() == ["ckplus", "oulu_casia", "mmi"] and set(found["databases_tested"]) == {2}
     small, large = sorted(found["p"].dropna())
     assert sorted(found["p_adjusted"].dropna()) == pytest.approx([min(1, 2 * small), max(min(1, 2 * small), large)])
-    assert np.isnan(found["p_adjusted"].iloc[2])
+    assert np.isnan(found["p_adjusted"].iloc[2]) and np.isnan(found["p_signed_rank_adjusted"].iloc[2])
+    assert found["p_signed_rank"].iloc[:2].tolist() == [2 / 2**10, 2 / 2**5], "of the second five folds are equal"
+    assert found["p_signed_rank_adjusted"].iloc[:2].tolist() == [4 / 2**10, 2 / 2**5]
 
 
 def test_seeds_of_a_fold_are_averaged_before_anything_is_tested() -> None:

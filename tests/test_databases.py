@@ -6,6 +6,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from layouts import (
     OULU_EXPRESSIONS,
@@ -18,10 +19,11 @@ from layouts import (
     write_picture,
     write_text,
 )
+from PIL import Image
 
 from gndl.databases import ReadOptions, inspect_database, read_database
-from gndl.databases.ckplus import LABELS
 from gndl.files import GndlError
+from gndl.frames import read_frames
 from gndl.sequences import STAND_IN_LABEL
 
 IMAGES = "cohn-kanade-images"
@@ -32,6 +34,7 @@ CROPPED = ReadOptions(oulu_pictures="cropped")
 def test_what_macos_leaves_is_never_entered(tmp_path: Path, name: str) -> None:
     """``__MACOSX``, ``._`` files and ``.DS_Store`` are neither read nor reported."""
     before = read_database(name, WRITERS[name](tmp_path))
+    assert all(f.message.startswith("no sequence of") for f in before.findings), "nothing is wrong with a plain copy"
     WRITERS[name](tmp_path / "__MACOSX")
     for folder in {frame.path.parent for sequence in before.sequences for frame in sequence.taken}:
         write_text(folder / ".DS_Store", "x")
@@ -106,11 +109,36 @@ def test_ckplus_four_frames_are_enough(tmp_path: Path) -> None:
     assert said(database, "skip")["001"].startswith("too short: 3 frames, but")
 
 
-@pytest.mark.parametrize(("number", "expression"), LABELS.items())
-def test_ckplus_labels_are_the_databases_own(tmp_path: Path, number: int, expression: str) -> None:
-    """Label k is the class that the database's notes give it."""
-    write_text(write_ckplus(tmp_path) / "Emotion/S005/001/S005_001_00000006_emotion.txt", f"   {number}.0000000e+00\n")
-    assert one(read_database("ckplus", tmp_path), "S005_001").expression == expression
+CKPLUS_CLASSES = ("anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
+
+
+def test_ckplus_labels_are_the_databases_own(tmp_path: Path) -> None:
+    """Labels 1 to 7 are the classes that the database's notes give them; files as they are distributed."""
+    for number in range(1, 8):
+        for frame in (1, 2, 3, 4):
+            write_picture(tmp_path / f"cohn-kanade-images/S01{number}/001/S01{number}_001_0000000{frame}.png", frame)
+        text = f"   {number}.0000000e+00\n"
+        write_text(tmp_path / f"Emotion/S01{number}/001/S01{number}_001_00000004_emotion.txt", text)
+    database = read_database("ckplus", tmp_path)
+    assert tuple(sequence.expression for sequence in database.sequences) == CKPLUS_CLASSES == database.expressions
+
+
+def test_ckplus_frames_are_ordered_by_number_and_a_subject_is_one_in_any_case(tmp_path: Path) -> None:
+    """``s005`` is ``S005``; capital letters sort before small ones in a folder, numbers do not."""
+    write_ckplus(tmp_path)
+    for folder in (f"{IMAGES}/S005", "Emotion/S005", "Landmarks/S005"):
+        (tmp_path / folder).rename(tmp_path / folder.replace("S005", "s005"))
+    for folder in (f"{IMAGES}/s005/001", "Landmarks/s005/001"):
+        for file in (tmp_path / folder).iterdir():
+            if int(file.name[9:17]) in (1, 3, 5):
+                file.rename(file.with_name(file.name.lower()))
+    database = read_database("ckplus", tmp_path)
+    sequence = one(database, "S005_001")
+    assert database.subjects == ("S005", "S010") and sequence.subject == "S005"
+    assert [int(frame.path.name[9:17]) for frame in sequence.frames] == [1, 2, 3, 4, 5, 6]
+    assert [int(frame.path.name[9:17]) for frame in sequence.taken] == [1, 4, 5, 6]
+    marks = [frame.landmarks.name[9:17] if frame.landmarks else "" for frame in sequence.frames]
+    assert marks == [frame.path.name[9:17] for frame in sequence.frames]
 
 
 def test_ckplus_wrapper_folders_are_passed_through_and_named(tmp_path: Path) -> None:
@@ -200,6 +228,19 @@ def test_one_subject_in_two_folders_is_an_error_that_shows_both(
 # Oulu-CASIA
 
 
+def test_oulu_has_every_class_once(tmp_path: Path) -> None:
+    """By the names of its folders, in any case of letters; first frame and last three by number."""
+    classes = {"Anger": "anger", "Disgust": "disgust", "Fear": "fear", "Happiness": "happiness", "Sadness": "sadness"}
+    for subject in ("P001", "p002"):
+        for folder in (*classes, "SURPRISE"):
+            for number in (0, 1, 2, 9, 10):
+                write_picture(tmp_path / f"OriginalImg/VL/Strong/{subject}/{folder}/{number}.jpeg", number)
+    database = read_database("oulu_casia", tmp_path)
+    assert [sequence.expression for sequence in database.sequences] == [*classes.values(), "surprise"] * 2
+    assert database.subjects == ("P001", "P002")
+    assert {tuple(frame.path.stem for frame in s.taken) for s in database.sequences} == {("0", "2", "9", "10")}
+
+
 @pytest.mark.parametrize(
     "tree",
     [
@@ -248,6 +289,7 @@ def test_oulu_camera_light_and_pictures_are_options(tmp_path: Path) -> None:
         database = read_database("oulu_casia", tmp_path, options=options)
         assert database.folders["images"] == tmp_path / tree
         assert sum("not asked for" in finding.message for finding in database.findings) == 3
+    assert [said(database, "note")["Dark"]] == ["not asked for: original pictures, VL, Dark"]
     with pytest.raises(GndlError, match="no original pictures of camera NI in Strong light; found original NI Weak"):
         read_database("oulu_casia", tmp_path, options=ReadOptions(oulu_camera="NI"))
     write_oulu(tmp_path, "again/OriginalImg/VL/Strong")
@@ -271,3 +313,39 @@ def test_oulu_lists_logs_and_odd_frames_are_named(tmp_path: Path) -> None:
     assert len(database.sequences) == 12 and set(said(database, "skip")) == named
     assert "too short: 1 frame" in said(database, "skip")["Fear"]
     assert "a second frame 000; 000.jpeg is used" in said(database, "problem")["000.jpg"]
+
+
+def test_oulu_without_the_folder_of_the_light_is_told_so(tmp_path: Path) -> None:
+    """Its faces are not said to have no neutral one; next to whole trees such subjects are a problem, not nothing."""
+    write_oulu(tmp_path, "OriginalImg/VL", size=(64, 48))
+    with pytest.raises(
+        GndlError, match=r"OriginalImg/VL: subjects' folders, but not in a folder of the light"
+    ) as error:
+        read_database("oulu_casia", tmp_path)
+    assert "neutral" not in str(error.value) and str(error.value).count("\n") == 0
+    write_oulu(tmp_path, "OriginalImg/VL/Strong", size=(64, 48))
+    database = read_database("oulu_casia", tmp_path)
+    assert len(database.sequences) == 12 and "move them" in said(database, "problem")["VL"]
+
+
+# Pictures of 16 bits
+
+
+@pytest.mark.parametrize(("bits", "brightest"), [(8, 255), (10, 1023), (10, 800), (12, 1024), (12, 4095), (16, 65535)])
+def test_pictures_of_16_bits_have_one_scale_in_a_database(tmp_path: Path, bits: int, brightest: int) -> None:
+    """The brightest picture of all sets it, and a note says so; a dark one stays dark, one of 8 bits as it is."""
+    write_ckplus(tmp_path)
+    dark, bright, plain = (tmp_path / IMAGES / f"S005/00{n}/S005_00{n}_00000006.png" for n in (1, 2, 3))
+    Image.fromarray(np.full((64, 64), 51, np.uint16)).save(dark)
+    Image.fromarray(np.array([[0, brightest]] * 32, np.uint16)).save(bright)
+    Image.fromarray(np.full((64, 64), 51, np.uint8)).save(plain)
+    database = read_database("ckplus", tmp_path)
+    white = 2**bits - 1
+    (note,) = (f.message for f in database.findings if "more than 8 bits" in f.message)
+    assert note.startswith("2 pictures of") and f"is {brightest}, so white is {white} ({bits} bits) in all" in note
+    frames = [one(database, f"S005_00{n}").examined[-1] for n in (1, 2, 3)]
+    pictures = read_frames(frames)
+    assert np.unique(pictures[frames[0]]).tolist() == [round(51 * 255 / white)]
+    assert np.unique(pictures[frames[1]]).tolist() == [0, round(brightest * 255 / white)]
+    assert np.unique(pictures[frames[2]]).tolist() == [51]
+    assert all(frame.white == white for sequence in database.sequences for frame in sequence.frames)

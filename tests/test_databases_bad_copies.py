@@ -91,7 +91,7 @@ def test_a_bad_file_is_named_with_the_reason_and_harms_no_other(
     (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     report = audit(name, tmp_path)
-    named = {(tmp_path / file).name, (tmp_path / file).parent.name, "S005_001_00000006_emotion.txt"}
+    named = {(tmp_path / file).name, (tmp_path / file).parent.name}
     messages = [f.message for f in report.findings if f.kind == kind and words in f.message and f.path.name in named]
     assert len(messages) == 1 and len(messages[0]) < 400
     assert report.database is not None and len(report.database.sequences) >= before - 1
@@ -173,10 +173,13 @@ def test_what_is_found_instead_of_a_database_is_explained(tmp_path: Path) -> Non
         write_picture(tmp_path / "kaggle/CK+48" / name / "S010_004_00000017.png", size=(48, 48))
     message = refusal("ckplus", tmp_path / "kaggle")
     assert "7 pictures in one folder per class (anger, " in message and "CK+48" in message and "manifest.csv" in message
+    write_picture(tmp_path / "kaggle/CK+48/neutral/S010_004_00000001.png", size=(48, 48))
+    message = refusal("ckplus", tmp_path / "kaggle")
+    assert "with neutral faces, but nothing tells which of them" in message and "CK+48 have none" not in message
     table = write_text(tmp_path / "table/data/fer2013.csv", "emotion,pixels,Usage\n0,1 2 3,Training\n")
     for name, root in (("ckplus", tmp_path / "table"), ("mmi", table)):
         assert "fer2013.csv, a table of pixels without subjects or neutral faces" in refusal(name, root)
-    assert "found emotion,pixels,usage" in refusal("manifest", table)
+    assert "found emotion,pixels,Usage" in refusal("manifest", table)
     archive = write_text(tmp_path / "packed/extended-cohn-kanade-images.zip", "")
     for root in (archive.parent, archive):
         assert f"unpack {archive}" in refusal("ckplus", root)
@@ -201,6 +204,29 @@ def test_one_subject_is_not_enough_for_a_study(tmp_path: Path, name: str, others
     assert f"all sequences are of one subject ({subject}); at least two are needed" in refusal(name, tmp_path)
 
 
+def test_one_class_is_not_enough_and_a_missing_one_is_named(tmp_path: Path) -> None:
+    """One class teaches nothing; without fear there is a study, in which it is never recognised."""
+    tree = write_oulu(tmp_path, size=(64, 48)) / "OriginalImg/VL/Strong"
+    for folder in tree.glob("*/Fear"):
+        shutil.rmtree(folder)
+    (problem,) = (f.message for f in read_database("oulu_casia", tmp_path).findings if f.kind == "problem")
+    assert problem.startswith("no sequence of fear; add some")
+    for folder in tree.glob("*/[!A]*"):
+        shutil.rmtree(folder)
+    assert "all sequences are of one class; at least two are needed" in refusal("oulu_casia", tmp_path)
+
+
+def test_ten_errors_are_listed_and_the_others_counted(tmp_path: Path) -> None:
+    for number, said in ((10, False), (11, True)):
+        rows = "".join(f"a,{n},joy,{n}.png,x{n}.png\n" for n in range(5)) + "a,b,joy,y.png,\n" * (number - 10)
+        write_text(tmp_path / "manifest.csv", f"subject,sequence,expression,neutral,examined\n{rows}")
+        message = refusal("manifest", tmp_path)
+        assert (
+            message.count("\n") == number - 1
+            and (f"and 1 more; list them with gndl check {tmp_path}" in message) == said
+        )
+
+
 # Where the databases are
 
 
@@ -217,6 +243,10 @@ def test_natural_spellings_are_found_under_data(tmp_path: Path, name: str, spell
     (tmp_path / "data" / spelling).mkdir(parents=True)
     (tmp_path / "data/other").mkdir()
     assert locate_databases([name], tmp_path / "data", {}) == {name: tmp_path / "data" / spelling}
+    (tmp_path / "data" / name).mkdir(exist_ok=True)
+    assert locate_databases([name], tmp_path / "data", {}) == {name: tmp_path / "data" / name}, (
+        "its own name is preferred"
+    )
     override = {name: tmp_path / "data/other"}
     assert locate_databases([name], tmp_path / "data", override) == locate_databases([name], None, override) == override
     file = write_text(tmp_path / "data/manifest.csv", "")

@@ -64,10 +64,6 @@ def test_rows_become_sequences_with_paths_relative_to_the_manifest(folder: Path)
         ("ann,ann_2,joy,a/neutral.png", "row 4: nothing in examined"),
         ("ann,ann_2,joy,a/neutral.png,a/joy2.png,x", "Expected 5 fields in line 4, saw 6"),
         ("ann,ann_2,Joy,a/neutral.png,a/joy2.png", "expressions that look like one in two spellings: Joy and joy"),
-        (
-            "ann,ann_2,joy,a\\neutral.png,a\\joy2.png",
-            "row 4: a\\neutral.png is a path of Windows, the first of 2 cells",
-        ),
         ("cy,cy_1,joy,a/neutral2.png,b/../a/joy.png", "one picture under several subjects (ann, cy): a/joy.png"),
         ("cy,cy_1,joy,a/neutral2.png,link.png", "one picture under several subjects (ann, cy): a/joy.png"),
         ("cy,cy_1,joy,a/neutral2.png,copy.png", "the same bytes under several subjects (ann, cy): "),
@@ -102,31 +98,19 @@ def test_a_table_that_is_not_one_says_what_is_wrong(folder: Path, content: bytes
     assert words in str(audit("manifest", folder))
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("021", "21"),
-        ("S021", "S21"),
-        ("P1", "P01"),
-        ("s005", "S005"),
-        ("a nn", "ann"),
-        ("Zo\u00eb", "Zoe\u0308"),
-        ("\uff33\uff11", "S1"),
-    ],
-)
+@pytest.mark.parametrize(("one", "other"), [("021", "21"), ("S021", "S21"), ("P1", "P01"), ("Zo\u00eb", "Zoe\u0308")])
 def test_one_person_in_two_spellings_is_an_error_that_shows_both(folder: Path, one: str, other: str) -> None:
-    """They would be in training and in test at once; 10 and 1, or S1 and S11, are two people."""
+    """They would be in training and in test at once; 10 and 1 are two people (see test_folds)."""
     rows = "{},x,joy,a/neutral.png,a/joy2.png\n{},y,joy,a/neutral2.png,a/joy2.png\n"
     message = said(folder, rows.format(one, other), "error")
     assert "subjects that look like one in two spellings: " in message and all(name in message for name in (one, other))
-    for name, different in (("10", "1"), ("S1", "S11"), ("S1", "P1"), ("S01_1", "S01_10")):
-        assert "spellings" not in said(folder, rows.format(name, different), "error")
+    assert "spellings" not in said(folder, rows.format("10", "1"), "error")
 
 
 def test_windows_paths_are_one_error_whatever_the_number_of_rows(folder: Path) -> None:
-    """Not one for each of the cells."""
     rows = "".join(f"bob,bob_{number},joy,b\\neutral.png,b\\joy{number}.png\n" for number in range(40))
-    assert said(folder, rows, "error").count("\n") == 0 and "80 cells; write /" in said(folder, rows, "error")
+    (message,) = said(folder, rows, "error").splitlines()
+    assert "row 4: b\\neutral.png is a path of Windows, the first of 80 cells; write / for every \\" in message
 
 
 def test_what_is_doubtful_in_a_manifest_is_a_problem(folder: Path) -> None:
@@ -212,7 +196,7 @@ def test_the_same_bytes_under_two_names_are_a_problem(tmp_path: Path) -> None:
     assert "P002/Fear/004.jpeg: the same bytes as OriginalImg/VL/Strong/P001/Fear/004.jpeg; replace" in text
 
 
-@pytest.mark.parametrize(("damaged", "kind"), [(20, "error"), (3, "problem")])
+@pytest.mark.parametrize(("damaged", "kind"), [(20, "error"), (14, "error"), (13, "problem"), (3, "problem")])
 def test_a_clip_that_fails_before_a_frame_taken_is_an_error(tmp_path: Path, damaged: int, kind: str) -> None:
     """After the frames taken it is a problem; either way the frame is named."""
     clip = write_mmi(tmp_path) / "Sessions/1/S001-001.avi"
@@ -268,6 +252,18 @@ def test_near_duplicates_are_all_pairs_and_flat_pictures_are_like_nothing() -> N
     faces[40], faces[59] = faces[3], faces[3][:, ::-1]
     flat = [thumbnail(np.full((64, 64), grey, np.uint8)) for grey in (0, 0, 128)]
     assert list(near_duplicates(faces + flat)) == [(3, 40), (3, 59), (40, 59)] and not list(near_duplicates([]))
+    ramp = np.tile(np.arange(32, dtype=np.uint8), (32, 1))
+    for divisor, near in ((2, [(0, 1)]), (8, [])):  # 8 grey levels between the quartiles, and 2
+        assert list(near_duplicates([ramp // divisor + 100, ramp // divisor + 90])) == near
+
+
+@pytest.mark.parametrize(("noise", "near"), [(1, True), (3, False), (8, False)])
+def test_near_duplicates_correlate_at_0995(noise: int, near: bool) -> None:
+    """Pictures whose hashes are alike and whose grey values are not are two pictures."""
+    one = thumbnail(np.asarray(face(1)))
+    other = np.clip(one + np.random.default_rng(0).normal(0, noise, one.shape), 0, 255).astype(np.uint8)
+    assert (np.corrcoef(one.ravel(), other.ravel())[0, 1] >= 0.995) == near
+    assert bool(list(near_duplicates([one, other]))) == near
 
 
 @pytest.mark.real_faces

@@ -9,7 +9,7 @@ import pytest
 from layouts import one, said, write_clip, write_mmi, write_picture, write_session, write_text
 
 from gndl.databases import ReadOptions, read_database
-from gndl.databases.mmi import EMOTIONS, Marker, choose_examined
+from gndl.databases.mmi import Marker, choose_examined
 from gndl.files import GndlError
 
 
@@ -28,13 +28,25 @@ def test_takes_the_first_frame_and_three_at_the_apex(tmp_path: Path) -> None:
     assert read_database("mmi", tmp_path / "Sessions").sequences == database.sequences
 
 
-@pytest.mark.parametrize(("code", "expression"), EMOTIONS.items())
-def test_emotion_codes_are_the_databases_own(tmp_path: Path, code: str, expression: str) -> None:
-    """Code k is the class that MMI gives it; it is read by the tag's name, in any namespace."""
-    folder = write_mmi(tmp_path) / "Sessions/1"
-    tags = f'<Metatag Name="Laughter" Value="1"/><Metatag Value="{code}" Name="Emotion"/><Metatag Name="x" Value="2"/>'
-    write_text(folder / "S001-001.xml", f'<Clip xmlns="http://example.org/mmi">{tags}</Clip>')
-    assert one(read_database("mmi", tmp_path), "S001-001").expression == expression
+def test_emotion_codes_are_the_databases_own(tmp_path: Path) -> None:
+    """Codes 1 to 6 are the classes that MMI gives them; they are read by the tag's name, in any namespace."""
+    classes = ("anger", "disgust", "fear", "happiness", "sadness", "surprise")
+    for code in range(1, 7):
+        folder = write_session(tmp_path / f"Sessions/{code}", f"S00{code}-00{code}", frames=6)
+        tags = f'<Metatag Value="{code}" Name="Emotion"/><Metatag Name="Laughter" Value="1"/>'
+        write_text(folder / f"S00{code}-00{code}.xml", f'<Clip xmlns="http://example.org/mmi">{tags}</Clip>')
+    database = read_database("mmi", tmp_path)
+    assert tuple(sequence.expression for sequence in database.sequences) == classes == database.expressions
+
+
+def test_an_emotion_that_is_a_word_is_not_called_a_code(tmp_path: Path) -> None:
+    """Seven is a code beyond the six; a word is a problem, and is told the codes."""
+    write_session(write_mmi(tmp_path) / "Sessions/20", "S005-020", emotion="Happiness", frames=6)
+    write_session(tmp_path / "Sessions/21", "S006-021", emotion="7", frames=6)
+    database = read_database("mmi", tmp_path)
+    message = said(database, "problem")["S005-020.xml"]
+    assert "emotion 'Happiness' is not a code" in message and "4 happiness" in message and len(database.sequences) == 3
+    assert "emotion code 7 is not one of the six" in said(database, "skip")["S006-021.xml"]
 
 
 def test_downloads_are_joined_and_sessions_may_be_renamed(tmp_path: Path) -> None:
@@ -111,8 +123,57 @@ COMPLETE = [(0, 1), (1, 5), (2, 11), (3, 20), (0, 30)]
         ([[(1, 5), (2, 40), (3, 41)]], (37, 38, 39)),
         ([[(1, 2), (2, 5), (3, 9), (2, 20), (3, 24)]], (4, 6, 7)),
         ([[(1, 2), (2, 5), (3, 9), (2, 20), (3, 26)]], (20, 22, 24)),
+        ([[(1, 2), (2, 5), (3, 15), (2, 30)]], (5, 9, 12)),
+        ([[(1, 2), (2, 5), (3, 9), (2, 9), (3, 39)]], (9, 21, 32)),
+        ([[(1, 2), (2, 9), (3, 9)]], (19, 20, 21)),
+        ([[(2, 5), (3, 15)]], (19, 20, 21)),
+        ([[(1, 2), (2, 5), (2, 9), (3, 15)]], (5, 9, 12)),
+        ([[(1, 2), (2, 1), (3, 4)]], (1, 2, 3)),
     ],
 )
 def test_examined_frames_of_a_clip_of_forty(units: list[list[Marker]] | None, frames: tuple[int, ...]) -> None:
-    """Coded, uncoded, incomplete, overlapping, beyond the clip, too short (widened evenly), two runs."""
+    """Coded, uncoded, incomplete, overlapping, beyond the clip, too short (widened evenly), two runs.
+
+    A second apex without an offset leaves the first one; one on an offset's frame begins there.
+    """
     assert choose_examined(units, 40)[0] == frames
+
+
+ONSET, APEX, OFFSET = (f'<Marker Type="{kind}" Frame="{frame}"/>' for kind, frame in ((1, 3), (2, 7), (3, 16)))
+LATER = '<Marker Type="1" Frame="1"/><Marker Frame="10" Type="2"/><Marker Type="3" Frame="19"/>'
+
+
+@pytest.mark.parametrize(
+    ("xml", "apex", "indices"),
+    [
+        (f'<ActionUnit Number="6">{OFFSET}{ONSET}{APEX}</ActionUnit>', "7–15, 1 action unit complete", (7, 10, 13)),
+        (f'<ActionUnit Number="6">{LATER}</ActionUnit>', "10–18, 1 action unit complete", (10, 13, 16)),
+        (
+            f'<ActionUnit Number="6">{ONSET}{APEX}</ActionUnit><actionunit number="6">{OFFSET.lower()}</actionunit>',
+            "7–15, 1 action unit complete",
+            (7, 10, 13),
+        ),
+        (
+            f'<ActionUnit Number="6" Side="L">{ONSET}{APEX}</ActionUnit>'
+            f'<ActionUnit Number="6" Side="R">{ONSET}{LATER}</ActionUnit>',
+            "10–18, 1 action unit complete",
+            (10, 13, 16),
+        ),
+        (
+            f'<x:ActionUnit xmlns:x="urn:x" Number="46L">{ONSET}{APEX}{OFFSET}</x:ActionUnit>'
+            f'<ActionUnit Number="46">{LATER}<Marker Type="two" Frame="1"/></ActionUnit>',
+            "10–15, 2 action units complete",
+            (10, 12, 14),
+        ),
+    ],
+)
+def test_an_apex_is_read_from_the_markers_of_a_session(
+    tmp_path: Path, xml: str, apex: str, indices: tuple[int, ...]
+) -> None:
+    """Type 2 begins it, type 3 ends it on the frame before; units are told apart by number and side."""
+    folder = write_mmi(tmp_path) / "Sessions/1"
+    write_text(folder / "S001-001-oao_aucs.xml", f"<Annotation>{xml}</Annotation>")
+    write_text(folder / "S001-001-aucs.xml", "<Annotation/>")  # frame by frame, without markers
+    sequence = one(read_database("mmi", tmp_path), "S001-001")
+    assert sequence.frames_chosen_by == f"first, and AU apex (frames {apex})"
+    assert [frame.index for frame in sequence.taken] == [0, *indices]

@@ -12,18 +12,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from conftest import open_trained
 from layouts import write_ckplus
 from PIL import Image
+from planted import SequenceMean, planted_pairs
 from planted_runs import write_planted_study
 
 from gndl import Study, cli, open_study, results
 from gndl.check import audit_study
 from gndl.exchange import NUMBER_FIGURES, export_data, import_predictions, pair_table, share
-from gndl.files import GndlError, repository_root, write_json
+from gndl.files import GndlError, hash_file, repository_root, write_json
 from gndl.licence import LICENSED_FACES
 from gndl.methods import METHOD_GROUPS
 from gndl.tables import IMPORTED
+from gndl.train import load_method
 
 SUBJECTS = ("S052", "S055", "S074", "S106")
 
@@ -47,7 +50,8 @@ def shared(tmp_path: Path) -> Path:
     """A study with a figure of numbers, a gallery, a notebook, a page with a table, weights and a note."""
     out = write_planted_study(tmp_path / "study", ["mmi"])
     for name in ("figures/sensitivity.png", "figures/hard_samples.png", "figures/hard_samples.csv",
-                 "notebooks/2_training.ipynb", "tables/table1.md", "gndl/weights.safetensors", "notes.md",
+                 "notebooks/2_training.ipynb", "tables/table1.md", "tables/table1.tex", "gndl/weights.safetensors",
+                 "notes.md", "log.txt", "figures/folds.pdf", "figures/faces.PDF", "elsewhere/folds.png", "a.jpeg",
                  LICENSED_FACES, ".resume/faces.csv"):  # fmt: skip
         (out / "mmi" / name).parent.mkdir(parents=True, exist_ok=True)
         (out / "mmi" / name).write_bytes(b"content")
@@ -64,11 +68,26 @@ def bundled(out: Path, source: str, **entered: list[str]) -> set[str]:
     with zipfile.ZipFile(bundle.path) as archive:
         names = {name.removeprefix("study/") for name in archive.namelist()}
         assert "SHARE.md" in names and source in archive.read("study/SHARE.md").decode()
+        about = archive.read("study/SHARE.md").decode()
+        assert all(line in about for line in bundle.left_out_in_words())
+        everybody = "synthetic identities" if source == "rendered" else "everybody, by consent"
+        shown = source == "rendered" or entered == {"mmi": ["*"]}
+        assert f"- MMI: {everybody if shown else 'none: numbers, tables and plots without faces only'}" in about
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.read("study/study.json") == (out / "study.json").read_bytes()
     assert names == {*bundle.taken, "SHARE.md"} and not names & set(bundle.left_out)
+    everything = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    hidden = {"mmi/.resume/faces.csv", f"mmi/{LICENSED_FACES}"}
+    assert everything == {*bundle.taken, *bundle.left_out} | hidden and not hidden & names
+    assert bundle.left_out["mmi/figures/link.csv"] == "a link"
     return {name.removeprefix("mmi/") for name in names if name.startswith("mmi/") and "/seed-" not in name}
 
 
-NUMBERS = {"crops.csv", "folds.json", "figures/hard_samples.csv", "tables/table1.md", "figures/sensitivity.png"}
+NUMBERS = {
+    *("crops.csv", "folds.json", "figures/hard_samples.csv", "figures/sensitivity.png", "figures/folds.pdf"),
+    *("tables/table1.md", "tables/table1.tex"),
+}
+PICTURES = {"figures/hard_samples.png", "figures/faces.PDF", "elsewhere/folds.png", "a.jpeg"}
 
 
 def test_a_bundle_of_people_holds_numbers_tables_and_number_figures_only(shared: Path) -> None:
@@ -79,7 +98,7 @@ def test_a_bundle_of_people_holds_numbers_tables_and_number_figures_only(shared:
 
 def test_a_bundle_of_synthetic_faces_holds_pictures_and_notebooks(shared: Path) -> None:
     """And one of people who agreed to be shown; twice the same bytes."""
-    everything = NUMBERS | {"figures/hard_samples.png", "notebooks/2_training.ipynb", "notes.md"}
+    everything = NUMBERS | PICTURES | {"notebooks/2_training.ipynb", "notes.md", "log.txt"}
     assert bundled(shared, "rendered") == everything
     first = (shared.parent / "study-share.zip").read_bytes()
     assert bundled(shared, "rendered") == everything
@@ -138,6 +157,12 @@ def test_an_export_holds_the_studys_own_pixels_pairs_and_folds(study: Study, tmp
         for name, crop in zip(pairs[which], index, strict=True):
             with Image.open(own / name) as picture:
                 assert np.array_equal(np.asarray(picture), study.crops.images[int(crop)])
+    for name in ("subject", "sequence", "frame", "label"):
+        assert pairs[name].tolist() == list(getattr(study.pairs, name))
+    assert pairs["truth"].tolist() == [study.classes[label] for label in pairs["label"]]
+    form = pd.read_csv(own / "predictions.csv")
+    assert form.columns.tolist() == ["sample", "fold", "truth", "predicted", *(f"p_{name}" for name in study.classes)]
+    assert form["predicted"].isna().all() and form[["fold", "truth"]].equals(pairs[["fold", "truth"]])
     folds = pd.read_csv(own / "folds.csv")
     for fold in range(4):
         _, tested = study.folds.train_test(fold, study.pairs.subject)
@@ -167,7 +192,9 @@ def test_imported_predictions_stand_among_the_results_with_their_mark(tmp_path: 
     assert audit.problems == []
     assert any("imported-svm: was imported, its training was not seen" in line for line in audit.unverified)
     folder = study.folder / "imported-svm/lam-none/fold-0/seed-0"
-    assert json.loads((folder / "run.json").read_text())["imported"]["note"] == IMPORTED
+    kept = json.loads((folder / "run.json").read_text())
+    assert kept["imported"]["note"] == IMPORTED and kept["imported"]["sha256"] == hash_file(file)
+    assert (kept["n_train"], kept["n_test"], kept["needs_neutral_at_test"]) == (27, 9, False)
     (folder / "predictions.csv").write_text((folder / "predictions.csv").read_text() + "\n")
     assert any("is not what was imported" in line for line in audit_study(study.out).problems)
 
@@ -178,6 +205,15 @@ def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_p
     first = import_predictions(study, file, "once", subject_disjoint=True)
     before = [(folder / "predictions.csv").read_bytes() for folder in first]
     assert [folder.parent.name for folder in first] == ["fold-1", "fold-3"]
+    options = {"subject_disjoint": True, "seed": 2, "needs_neutral_at_test": True}
+    nearly = filled(study, folds=(1,)).assign(p_fear=0.0509)  # sums to 1.0009, and is stored as probabilities
+    (seen,) = import_predictions(study, written(nearly, tmp_path / "nearly.csv"), "once", **options)
+    record = json.loads((seen / "run.json").read_text())
+    assert (
+        seen.name == "seed-2" and record["needs_neutral_at_test"] and record["seed"] == record["identity"]["seed"] == 2
+    )
+    stored = pd.read_csv(seen / "predictions.csv").filter(like="p_")
+    np.testing.assert_allclose(stored.sum(axis=1), 1, atol=1e-6)
     assert import_predictions(study, file, "once", subject_disjoint=True) == first
     other = written(filled(study, wrong="anger", folds=(1, 3)), tmp_path / "other.csv")
     with pytest.raises(GndlError, match="holds other predictions"):
@@ -194,7 +230,13 @@ def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_p
         (lambda t: t.assign(fold=[(f + 1) % 4 for f in t["fold"]]), r"row 2: fold is"),
         (lambda t: t.assign(sample=[99, *t["sample"][1:]]), r"row 2: sample is '99', but samples are 0 to 35"),
         (lambda t: t.assign(sample=["9" * 5000, *t["sample"][1:]]), r"row 2: sample is '9{40}', not a number"),
+        (lambda t: t.assign(subject="s052"), r"row 2: subject is 's052', in the study 'S\d+'; correct the file"),
+        (lambda t: t.assign(sequence="x"), r"row 2: sequence is 'x', in the study 'S\d+_001'"),
+        (lambda t: t.assign(frame="x.png"), r"row 2: frame is 'x\.png', in the study 'S"),
+        (lambda t: t.assign(p_fear=1.2), r"row 2: p_fear is '1\.2', not a probability"),
+        (lambda t: t.assign(p_fear=0.0511), r"row 2: .* its probabilities sum to 1\.001"),
         (lambda t: t.assign(p_fear=0.2), r"row 2: .* its probabilities sum to 1\.15"),
+        (lambda t: t.assign(**dict.fromkeys(t.filter(like="p_"), 1 / 7)), r"row 2: .* not the largest alone"),
         (lambda t: t.assign(p_fear="x"), r"row 2: p_fear is 'x', not a probability"),
         (lambda t: t.assign(p_fear=-0.1), r"row 2: p_fear is '-0\.1', not a probability"),
         (lambda t: t.assign(predicted="joy"), r"row 2: predicted is 'joy', not one of"),
@@ -243,33 +285,57 @@ def test_onnx_runtime_gives_the_probabilities_of_the_study(
     data = study.pairs.on("cpu", 16)
     faces = np.asarray(data.images[data.examined_index[kept["sample"].to_numpy()]])
     session = ort.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
-    found = session.run(["probabilities"], {"faces": faces})[0]
-    assert np.abs(found - kept.filter(like="p_").to_numpy()).max() < 1e-4
+    for some in (faces, faces[:1]):
+        found, logits = session.run(["probabilities", "logits"], {"faces": some})
+        assert np.abs(found - kept.filter(like="p_").to_numpy()[: len(some)]).max() < 1e-4
+        shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(shares, found, atol=1e-6)
     assert (tmp_path / "weights.safetensors").read_bytes() == (run / "weights.safetensors").read_bytes()
-    about = json.loads((tmp_path / "model.json").read_text(encoding="utf-8"))
+    about, record = (json.loads(path.read_text("utf-8")) for path in (tmp_path / "model.json", run / "run.json"))
     assert about["classes"] == list(study.classes) and about["input"]["shape"] == ["batch", 16, 16]
+    assert about["outputs"] == {name: ["batch", 7] for name in ("probabilities", "logits")}
+    for name in ("lam", "fold", "seed", "accuracy_last", "n_train", "n_test", "epochs", "parameters", "identity_hash"):
+        assert about[name] == record[name], name
+    assert [about[name] for name in ("method", "database", "source", "labelled")] == ["gndl", "ckplus", "rendered", ""]
+    assert about["versions"] == record["versions"] and 0 <= about["largest_difference_to_pytorch"] < 1e-4
+    assert about["sha256"] == {name: hash_file(tmp_path / name) for name in ("model.onnx", "weights.safetensors")}
     card = (tmp_path / "MODEL-CARD.md").read_text(encoding="utf-8")
-    for words in ("synthetic stand-in faces only", "anger", "batch × 16 × 16", "## Limitations", "grey"):
+    for words in (
+        *(
+            "# gndl on the CK+ stand-in",
+            "synthetic stand-in faces only",
+            "anger, ",
+            "batch × 16 × 16",
+            "## Limitations",
+        ),
+        *("grey", "gndl, λ = 5; ResNet-18", f"{record['parameters']:,} parameters", f"`{record['identity_hash']}`"),
+        "| 36 pairs of the CK+ stand-in (synthetic, no real people), fold 0, seed 0, 1 epochs in fp32 |",
+        f"| {100 * record['accuracy_last']:.1f} % of 18 test samples of the fold, last epoch |",
+        "| Starting weights | random |",
+    ):
         assert words in card
     assert not (tmp_path / LICENSED_FACES).exists()
 
 
-def test_weights_of_licensed_faces_carry_a_warning(run: Path, tmp_path: Path) -> None:
+def test_weights_of_licensed_faces_carry_a_warning(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the head of the card, and as a file that model.json names."""
     pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
     from gndl.export import export_run
 
-    licensed = shutil.copytree(run, tmp_path / "run")
+    licensed, (method, _) = shutil.copytree(run, tmp_path / "run"), load_method(run)
     record = json.loads((licensed / "run.json").read_text())
     record["identity"]["extra"] |= {"source": "licensed", "database": "ckplus+mmi-to-oulu_casia"}
     write_json(licensed / "run.json", record)
+    write_json(licensed / "run.json", record | {"lam": None, "weights": {"name": "vgg.pth"}, "variant": "other"})
+    monkeypatch.setattr("gndl.export.load_method", lambda run: (method, json.loads((run / "run.json").read_text())))
     export_run(licensed, tmp_path / "out")
     about = json.loads((tmp_path / "out" / "model.json").read_text(encoding="utf-8"))
     words = (tmp_path / "out" / about["labelled"]).read_text()
     assert about["labelled"] == LICENSED_FACES and "weights trained on faces of a licensed copy of CK+ and MMI" in words
     card = (tmp_path / "out" / "MODEL-CARD.md").read_text(encoding="utf-8")
     assert card.splitlines()[2].startswith("**WARNING: trained on a licensed copy of CK+ and MMI")
-    assert "of Oulu-CASIA, which was not trained on" in card
+    assert "of Oulu-CASIA, which was not trained on" in card and "| other; ResNet-18" in card
+    assert "| Starting weights | a weights file (vgg.pth) with its own terms |" in card
 
 
 def test_a_run_that_cannot_be_exported_is_named_and_writes_nothing(
@@ -279,11 +345,48 @@ def test_a_run_that_cannot_be_exported_is_named_and_writes_nothing(
     from gndl import export
 
     copy = shutil.copytree(run, tmp_path / "run")
-    monkeypatch.setattr(export, "write_onnx", lambda *_: None)
-    monkeypatch.setattr(export, "largest_difference", lambda *_: float("nan"))
-    with pytest.raises(GndlError, match="differ by nan"):
-        export.export_run(copy, tmp_path / "out")
+    monkeypatch.setattr(export, "write_onnx", lambda _network, _faces, path: path.write_bytes(b"graph"))
+    for difference in (float("nan"), 1.1e-4):
+        monkeypatch.setattr(export, "largest_difference", lambda *_, found=difference: found)
+        with pytest.raises(GndlError, match="differ by"):
+            export.export_run(copy, tmp_path / "out")
     write_json(copy / "run.json", json.loads((copy / "run.json").read_text()) | {"needs_neutral_at_test": True})
     with pytest.raises(GndlError, match="needs the person's neutral face"):
         export.export_run(copy, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_an_export_lies_next_to_its_study_unless_told_otherwise(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no bundle of the study contains it; the worse of both batch sizes is what is said."""
+    from gndl import export
+
+    copy = shutil.copytree(run, tmp_path / "study" / Path(*run.parts[-5:]))
+    shutil.copy(run.parents[4] / "study.json", tmp_path / "study")
+    monkeypatch.setattr(export, "write_onnx", lambda _network, _faces, path: path.write_bytes(b"graph"))
+    monkeypatch.setattr(export, "largest_difference", lambda _network, _graph, faces: 1e-5 / len(faces))
+    done = export.export_run(copy)
+    assert done.folder == tmp_path / "exports" / "study-ckplus-gndl-lam-5-fold-0-seed-0" and done.difference == 1e-5
+    assert {path.name for path in done.folder.iterdir()} == {
+        *("model.onnx", "model.json", "weights.safetensors", "MODEL-CARD.md"),
+    }
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_the_exported_network_normalises_as_training_does(colour: bool) -> None:
+    """From bytes, each colour channel by its own mean and standard deviation."""
+    from gndl.export import FromBytes, trial_faces
+
+    pairs = planted_pairs(3, 3, 16, colour=colour)
+    settings = {"input_mean": (0.1, 0.2, 0.3), "input_std": (0.5, 0.25, 0.2)}
+    data = pairs.on("cpu", mean=settings["input_mean"], std=settings["input_std"])
+    (batch,) = data.evaluation_batches(np.arange(3), 3)
+    method = SequenceMean(3).eval()
+    faces = data.images[data.examined_index]
+    expected = method(batch.examined, None, torch.arange(3)).logits
+    probabilities, logits = FromBytes(method, settings, colour)(faces)
+    torch.testing.assert_close(logits, expected)
+    torch.testing.assert_close(probabilities, expected.softmax(1))
+    trial = trial_faces(4, 16, colour)
+    assert trial.shape == (4, 16, 16, *[3] * colour) and trial.dtype == torch.uint8 and trial.float().std() > 10

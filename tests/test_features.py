@@ -17,6 +17,7 @@ import gndl
 from gndl.analysis import features
 from gndl.analysis.features import FoldFeatures
 from gndl.files import GndlError
+from gndl.folds import with_development
 from gndl.methods import MethodSettings
 from gndl.model import Method, Output
 
@@ -78,6 +79,21 @@ def test_the_gallery_holds_every_neutral_crop_once(study: gndl.Study, own: FoldF
     assert own.probabilities_real is not None and np.allclose(own.probabilities_real, real, atol=1e-4)
 
 
+def test_neither_test_nor_development_subjects_are_trained_on(
+    copied: gndl.Study, monkeypatch: pytest.MonkeyPatch, own: FoldFeatures
+) -> None:
+    """Two of six subjects are tested, and with development subjects two more are held out."""
+    tested, held_out, trained = (set(copied.folds.test_subjects[fold]) for fold in (0, 1, 2))
+    assert set(own.gallery_subject[own.gallery_trained]) == held_out | trained
+    network = features.load_network(copied, features.run_of(copied, "gndl", 0))
+    monkeypatch.setattr(features, "load_network", lambda *_: network)
+    monkeypatch.setattr(features, "identity_key", lambda *_: "")
+    _ = copied.pairs  # reading them deals the folds
+    copied.folds = with_development(copied.folds)
+    own = features.of_fold(copied)
+    assert set(own.gallery_subject[own.gallery_trained]) == trained and set(own.subject) == tested
+
+
 def test_what_is_missing_is_named_with_the_command_that_helps(copied: gndl.Study) -> None:
     """A fold that was never run, an imported method, and a run without weights: each its own sentence."""
     assert features.has_weights(copied, "gndl", 0) and not features.has_weights(copied, "gndl", 2)
@@ -87,7 +103,7 @@ def test_what_is_missing_is_named_with_the_command_that_helps(copied: gndl.Study
         features.of_fold(copied, "imported-poster")
     assert not features.has_weights(copied, "imported-poster", 0)
     (features.run_of(copied, "gndl", 0).folder / "weights.safetensors").unlink()
-    assert not features.has_weights(copied, "gndl", 0) and features.has_weights(copied, "gndl")
+    assert not features.has_weights(copied, "gndl", 0) and features.has_weights(copied, "gndl", 1)
     with pytest.raises(GndlError, match="gndl train --profile smoke --databases ckplus --methods gndl --only-folds 0"):
         features.of_fold(copied, "gndl", 0)
 

@@ -12,7 +12,19 @@ import pytest
 from filelock import FileLock
 
 from gndl import files
-from gndl.files import atomic_write, hash_json, is_locked, locked, locked_if_free, write_csv, write_json, write_text
+from gndl.files import (
+    GndlError,
+    atomic_write,
+    hash_json,
+    is_locked,
+    locked,
+    locked_if_free,
+    read_csv,
+    read_table,
+    write_csv,
+    write_json,
+    write_text,
+)
 
 
 def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -121,3 +133,46 @@ def test_what_a_killed_process_left_is_removed_by_the_next_write_and_nothing_els
     write_text(path, "whole")
     names = sorted(file.name for file in tmp_path.iterdir())
     assert names == [".others.0123abcd.json", ".run.4567cdef.json", "run.json"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_names_in_a_csv_of_a_study_stay_text(tmp_path: Path, suffix: str) -> None:
+    """Classes that are numbers, "NA" and "None", subjects with leading zeros and file names in any encoding."""
+    odd = os.fsdecode(b"M\xfcller.png")
+    names = {"subject": ["021", "NA"], "truth": ["5", "NA"], "predicted": ["1e5", "None"], "run": ["12345678", "1e99"]}
+    numbers = {"lam": ["none", "0.5"], "p_5": [0.25, None], "epoch": [1, 2]}
+    written = pd.DataFrame({**names, "frame": [odd, None], **numbers})
+    path = write_csv(written, tmp_path / f"some{suffix}")
+    assert suffix == ".csv" or path.read_bytes()[4:8] == bytes(4), "no time is written"
+    table = read_csv(path, ("subject", "epoch"))
+    assert {name: list(table[name]) for name in names} == names and table["frame"][0] == odd
+    assert table["frame"].isna().tolist() == table["p_5"].isna().tolist() == [False, True]
+    assert table["lam"].isna().tolist() == [True, False] and table["lam"][1] == 0.5
+    assert table["p_5"][0] == 0.25 and table["epoch"].dtype == int
+    assert list(read_csv(path, all_text=True).iloc[0]) == ["021", "5", "1e5", "12345678", odd, "none", "0.25", "1"]
+
+
+def test_a_csv_that_no_study_wrote_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "epochs.csv"
+    for content, said in ((None, "is missing"), ("", "cannot be read as CSV"), ("a,b\n1,2,3\n", "more cells than the")):
+        if content is not None:
+            path.write_text(content)
+        with pytest.raises(GndlError, match=rf"epochs\.csv.*{said}"):
+            read_csv(path)
+    path.write_text("epoch,loss\n1,2\n")
+    with pytest.raises(GndlError, match="lacks the column 'accuracy_test'"):
+        read_csv(path, ("epoch", "accuracy_test"))
+    (tmp_path / "cut.csv.gz").write_bytes(write_csv(pd.DataFrame({"a": range(999)}), path).read_bytes()[:40])
+    with pytest.raises(GndlError, match=r"cut\.csv\.gz cannot be read as CSV"):
+        read_csv(tmp_path / "cut.csv.gz")
+
+
+def test_a_table_written_by_hand_keeps_its_lines_and_the_case_of_its_classes(tmp_path: Path) -> None:
+    """Columns are found in any case of letters and any order; optional ones may lack, others are left out."""
+    path = tmp_path / "own.csv"
+    path.write_text("\ufeffP_Freude ,Sample,note,FRAME\n\n 0.5, 007 ,x,NA\n", encoding="utf-8")
+    table = read_table(path, ("sample", "p_Freude"), ("frame", "subject"))
+    assert table.to_dict("index") == {3: {"sample": "007", "p_Freude": "0.5", "frame": "NA"}}
+    path.write_text("sample,frame,frame\n1,a,b\n")
+    with pytest.raises(GndlError, match=r"own\.csv: no column frame, or several"):
+        read_table(path, ("sample",), ("frame",))

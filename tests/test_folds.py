@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from gndl.files import GndlError, hash_json
 from gndl.folds import Folds, classes_without_training, deal_folds, read_folds, with_development, write_folds
+from gndl.folds_audit import audit_folds
 from gndl.results import read
+from gndl.sequences import normal_form, spelled_twice
 
 RECORD = Path(__file__).parents[1] / "record" / "standard"
 SAMPLES = st.lists(st.tuples(st.text(min_size=1, max_size=4), st.integers(0, 6)), min_size=2, max_size=60).filter(
-    lambda samples: len({subject for subject, _ in samples}) >= 2
+    lambda samples: len({subject for subject, _ in samples}) >= 2 and not spelled_twice(dict(samples))
 )
 
 
@@ -25,10 +27,12 @@ SAMPLES = st.lists(st.tuples(st.text(min_size=1, max_size=4), st.integers(0, 6))
 def test_no_subject_is_on_both_sides_and_every_sample_is_tested_once(
     samples: list[tuple[str, int]], seed: int, develop: bool, data: st.DataObject
 ) -> None:
-    """For any subjects, labels, seed and number of folds, with and without development subjects."""
+    """For any subjects, labels, seed and number of folds, with and without development subjects, in any order."""
     subjects, labels = [subject for subject, _ in samples], [label for _, label in samples]
     n_folds = data.draw(st.none() | st.integers(2, len(set(subjects))))
     folds = deal_folds(subjects, labels, n_folds, seed)
+    mixed = data.draw(st.permutations(samples))
+    assert deal_folds([subject for subject, _ in mixed], [label for _, label in mixed], n_folds, seed) == folds
     assert len(folds) == (n_folds or min(10, len(set(subjects))))
     if develop and len(folds) > 2:
         folds = with_development(folds)
@@ -132,24 +136,123 @@ def test_a_fold_table_is_read_and_a_fold_that_is_not_a_number_is_named(tmp_path:
     ("content", "message"),
     [
         ('{"0": ["a", "b"], "1": ["b", "c"]}', "subject b is listed more than once"),
-        ('{"0": ["a", "b"], "1": ["c", "d"]}', "subject d is not in the database"),
+        ('{"0": ["a", "b"], "1": ["c", "d"]}', "subject d is not in the database, whose subjects are called a and so"),
         ('{"0": ["a"], "1": ["c"]}', "subject b is in no fold"),
         ('{"0": ["a", "b", "c"], "1": []}', "fold 1 has no test subject"),
+        ('{"0": ["a", "b", "c"]}', "at least two"),
         ('{"0": ["a", "b"], "2": ["c"]}', "without a gap"),
+        ('{"0": ["a"], "1": ["b", "A", "c"]}', "two spellings: A and a"),
         ('{"0": {"test": ["a"], "dev": ["a"]}, "1": ["b", "c"]}', "subject a of fold 0 is tested in the same fold"),
+        ('{"0": {"test": ["a"], "dev": ["d"]}, "1": ["b", "c"]}', "subject d of fold 0 is not in the database"),
         ('{"0": {"test": ["a"], "dev": ["b"]}, "1": ["b", "c"]}', "fold 1 has no development subject"),
-        ('{"0": {"test": ["a", "b"], "val": ["c"]}, "1": ["c"]}', "not a fold file"),
+        (
+            '{"0": {"test": ["a"], "train": ["a", "b", "c"]}, "1": ["b", "c"]}',
+            "training subject a of fold 0 is in anot",
+        ),
+        ('{"0": {"test": ["a"], "train": ["b", "c", "d"]}, "1": ["b", "c"]}', "training subject d of fold 0 is not in"),
+        ('{"0": {"test": ["a"], "train": ["b"]}, "1": ["b", "c"]}', "subject c is in no list of fold 0"),
+        ('{"0": {"test": ["a"], "dev": ["b"], "val": ["c"]}, "1": ["b", "c"]}', "fold 0 has two lists of dev subjects"),
+        ('{"0": ["a"], "0": ["b"], "1": ["c"]}', "fold 0 is given twice"),
+        ('{"0": {"test": ["a"], "test": ["b"]}, "1": ["c"]}', "fold 0 has two lists of test"),
+        ('{"0": {"test": ["a", "b"], "probe": ["c"]}, "1": ["c"]}', "fold 0: 'probe' is not one of train, test, dev"),
+        ('{"0": {"dev": ["a", "b"]}, "1": ["c"]}', "fold 0 has no test list"),
+        *[(f'{{"{key}": ["a", "b"], "1": ["c"]}}', f"'{key}' is not the number") for key in ("00", "-1", "x", "1_0")],
+        *[(f'{{"0": {own}, "1": ["c"]}}', "not names") for own in ('"ab"', '["a", null]', '["a", 1.5]', '[["a"]]')],
         ('["a", "b", "c"]', "not a fold file"),
-        ('{"0": "abc", "1": "d"}', "not a fold file"),
-        ("{", "not a fold file"),
+        ("{", "not JSON"),
     ],
 )
 def test_a_wrong_fold_file_is_refused_by_file_and_subject(tmp_path: Path, content: str, message: str) -> None:
-    """A subject twice, unknown or missing, and anything else that is not a fold file."""
+    """Whatever is not understood, or would train or test on others than it says."""
     path = tmp_path / "mine.json"
     path.write_text(content)
     with pytest.raises(GndlError, match=f"mine.json.*{message}"):
         read_folds(path, ["a", "b", "c"])
+
+
+def test_names_in_a_fold_file_are_matched_in_their_normal_form(tmp_path: Path) -> None:
+    """They become the database's own; a training list that is what is left changes nothing; numbers are names."""
+    path = tmp_path / "mine.json"
+    fold = '{"test": ["s1"], "val": ["P 2"], "train": ["zoe\u0308", 7]}'
+    others = '"1": {"test": ["P 2"], "dev": ["s1"]}, "2": {"test": ["zoe\u0308", "7"], "dev": ["s1"]}'
+    path.write_text(f'{{"0": {fold}, {others}}}', encoding="utf-8")
+    folds = read_folds(path, ["S001", "P02", "Zoë", "007", "S001"])
+    assert folds == Folds((("S001",), ("P02",), ("007", "Zoë")), (("P02",), ("S001",), ("S001",)))
+    path.write_text('{"0": ["S1"], "1": ["S01"]}')
+    with pytest.raises(GndlError, match="two spellings: S01 and S1; write them alike"):
+        read_folds(path, ["S001", "S002"])
+
+
+def test_subjects_are_one_whatever_their_spelling() -> None:
+    """Case, blanks, Unicode's forms and leading zeros; a zero within a number or at its end counts."""
+    for one, other in (("S021", "s21"), ("P1", "P01"), ("021", "21"), ("Zo\u00eb", "Zoe\u0308"), ("\uff33 1", "S001")):
+        assert normal_form(one) == normal_form(other) and f"{min(one, other)}"[:1] in spelled_twice([one, other, one])
+    assert len({*map(normal_form, ("S1", "S10", "S101", "S11", "P1", "1", "0", "S1_1", "S1_10"))}) == 9
+    assert spelled_twice(["S10", "S1", "S1"]) == "" and spelled_twice(["b1", "B01", "c"]) == "B01 and b1"
+    with pytest.raises(GndlError, match=r"two spellings .* training and in test at once: S01 and S1"):
+        deal_folds(["S1", "S01", "S2"], [0, 0, 0], 2)
+
+
+INDEPENDENT = "Subject-independent: no subject"
+TRAIN_VAL_TEST = (
+    '{"0": {"train": ["S1", "S2", "S3"], "val": ["S4"], "test": ["S1", "S5"]}, '
+    '"1": {"train": ["S1", "S4", "S5"], "val": ["S2"], "test": ["S2", "S3", "S4"]}}'
+)
+GOOD_TRAIN_VAL_TEST = (
+    '{"0": {"train": ["S1"], "val": ["S4"], "test": ["S2", "S3"]}, "1": {"train": ["S2", "S3"], "test": ["S1", "S4"]}}'
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("tvt.json", GOOD_TRAIN_VAL_TEST, [INDEPENDENT, "subject: S1, S4, S2, S3; 2 folds, 4 subjects"]),
+        ("leak.json", TRAIN_VAL_TEST, ["2 of 5 subjects are in training and test", "(S1): 1 of 2", "(S4): 1 of 3"]),
+        ("leak.json", TRAIN_VAL_TEST, ["fold 1 has S2 among its development and its test subjects"]),
+        ("dev.json", TRAIN_VAL_TEST.replace("S4", "S3"), ["fold 0 has S3 among its development and its training"]),
+        ("p.json", '{"0": ["S5_1_09.png"], "1": ["S5_1_10.png"]}', ["1 of 1 subjects", "subject: S5 (S5_1_10.png);"]),
+        ("p.json", '{"0": ["S5_1_09.png", "S5_1_10.png", "P1"], "1": ["S5_2_1.png"]}', ["(S5): 2 of 3 tested, 0 seq"]),
+        ("p.csv", "subject,fold\nS5_1_9.png,0\nP5_1_9.png,1\n", [INDEPENDENT, "P5 (P5_1_9.png), S5 (S5_1_9.png)"]),
+        ("s.csv", "subject,fold\nS5/1,0\nS10/4,0\nS5/2,1\nS10/6,1\n", ["2 of 2 subjects are in training and test"]),
+        ("s.csv", "subject,fold\nS5_1,0\nS5_2,1\n", ["1 of 1 subjects", "Taken for the subject: S5 (S5_2)"]),
+        ("a.csv", "subject,fold\nann,0\nbob,1\n", [INDEPENDENT, "Taken for the subject: bob, ann; 2 folds"]),
+        ("two.csv", "subject,fold\nS5,0\nS05,1\n", ["two spellings, each taken for one: S05 and S5", "1 of 1 subj"]),
+        ("dup.json", '{"0": ["S1"], "0": ["S2"], "1": ["S3"]}', ["dup.json: fold 0 is given twice"]),
+        ("r.csv", "subject,fold,role\nS1,0,test\n", ["r.csv: column role is not understood; keep subject,fold"]),
+        ("e.csv", "subject,fold\n,0\n", ["e.csv, row 2: no subject"]),
+        ("z.csv", "subject,fold\nS1,01\n", ["z.csv, row 2: '01' is not a valid fold number"]),
+        ("x.txt", "1-fold 2 Happy 2\n/data/P2/CK+/S005/001 Happy\n", ["x.txt: not a fold file"]),
+        ("w.csv", "subject,fold\n/P2/S5/1,0\n", ["w.csv, fold 0: '/P2/S5/1' names several subjects (P2, S5)"]),
+        ("n.csv", "subject,fold\nann/joy.png,0\n", ["n.csv, fold 0: 'ann/joy.png' does not tell its subject"]),
+    ],
+)
+def test_an_audit_understands_a_list_or_refuses_it_by_name(
+    tmp_path: Path, name: str, content: str, said: list[str]
+) -> None:
+    """Pictures and sequences stand for their subject, which is shown; nothing that is listed is passed over."""
+    (tmp_path / name).write_text(content)
+    try:
+        audit = audit_folds(tmp_path / name)
+        assert audit.ok == (INDEPENDENT in str(audit)) == (INDEPENDENT in said)
+        text = str(audit)
+    except GndlError as error:
+        text = str(error)
+    assert all(words in text for words in said), text
+
+
+def test_an_audit_reads_every_list_of_a_folder(tmp_path: Path) -> None:
+    """A validation list counts, a second file of one fold is refused, and whatever else is there is named."""
+    for side, subjects in (("train", "12"), ("valid", "34"), ("TEST", "3")):
+        lines = [f"/data/CK+/S00{subject}/001/S00{subject}_001_00000010.png" for subject in subjects]
+        (tmp_path / f"{side}_ids_0.csv").write_text("\n".join(lines))
+    (tmp_path / "all_names.txt").write_text("S009_001_00000010.png")
+    (tmp_path / "notes.md").write_text("whatever")
+    text = str(audit_folds(tmp_path / "valid_ids_0.csv"))
+    assert "fold 0 has S003 among its development and its test subjects" in text and INDEPENDENT not in text
+    assert "all_names.txt: not read; call it train_ids_K.csv" in text and "notes.md" not in text
+    (tmp_path / "dev_ids_00.csv").write_text("S005_001_00000010.png")
+    with pytest.raises(GndlError, match=r"valid_ids_0\.csv: the same list of the same fold as dev_ids_00\.csv"):
+        audit_folds(tmp_path)
 
 
 def test_samples_that_no_fold_knows_and_folds_without_samples_are_refused() -> None:

@@ -93,8 +93,14 @@ def test_landmarks_are_68_points_with_two_eyes_in_the_picture(tmp_path: Path) ->
     points = read_landmarks(file)
     assert points.shape == (68, 2) and points.dtype == np.float64
     assert np.allclose(read_eyes(file, 64, 64), [points[36:42].mean(axis=0), points[42:48].mean(axis=0)])
-    with pytest.raises(GndlError, match=r"landmarks\.txt: puts the eyes at .* not two places in its picture of 20×20"):
-        read_eyes(file, 20, 20)
+    assert read_eyes(file, 64, 30) == read_eyes(file, 40, 64) == read_eyes(file, 64, 64)
+    for width, height in ((20, 20), (30, 64), (64, 20)):
+        with pytest.raises(GndlError, match=rf"puts the eyes at .* not two places in its picture of {width}×{height}"):
+            read_eyes(file, width, height)
+    write_text(file, "".join(f"{20 + (3.9 if k >= 42 else 0)} 20\n" for k in range(68)))
+    with pytest.raises(GndlError, match=r"landmarks\.txt: puts the eyes at \(20\.0, 20\.0\) and \(23\.9, 20\.0\)"):
+        read_eyes(file, 64, 64)
+    assert read_eyes(write_text(file, file.read_text().replace("23.9", "24")), 64, 64) == ((20, 20), (24, 20))
     for content in (landmark_lines(67), landmark_lines(67) + "nan 1\n", "x y\n", "1 2\n3\n", ""):
         with pytest.raises(GndlError, match=r"landmarks\.txt: cannot be read as landmarks .*68 lines of two finite"):
             read_landmarks(write_text(file, content))
@@ -185,3 +191,15 @@ def test_an_interlaced_clip_with_a_foreign_title_shows_no_comb(tmp_path: Path) -
     path.write_bytes(path.read_bytes().replace(b"MARKER-OF", b"Gesicht\xe4\xff"))
     frames = [picture for _, picture in iterate_clip(path)]
     assert len(frames) == 6 and all(int(np.ptp(frame[2:-2])) < 40 for frame in frames)
+
+
+def test_a_clip_in_colour_stays_in_colour(tmp_path: Path) -> None:
+    """Red stays the first of three channels."""
+    with av.open(str(tmp_path / "S001-001.avi"), "w") as container:
+        stream = container.add_stream("rawvideo", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr24"
+        red = np.tile(np.array([200, 30, 10], np.uint8), (48, 64, 1))
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(red, format="rgb24")))
+        container.mux(stream.encode(None))
+    ((index, picture),) = iterate_clip(tmp_path / "S001-001.avi")
+    assert index == 0 and np.array_equal(picture, red)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import open_trained
-from hypothesis import given
-from hypothesis import strategies as st
 from planted import EXPRESSIONS
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import pairwise_distances, silhouette_score
+from sklearn.metrics import silhouette_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -27,24 +25,23 @@ from gndl.analysis.neutral import (
     deviations,
     mean_neutral,
     measure,
-    measure_fold,
     over_folds,
     relative_l1,
     retrieval,
     retrieval_scores,
     silhouettes,
 )
-from gndl.analysis.probes import deal_sequences, factor_probe, identity_probe, probes
+from gndl.analysis.probes import _best_penalty, deal_sequences, factor_probe, identity_probe, probes
 from gndl.files import GndlError
 
 
 def planted_features(
-    *, people: int = 6, others: int = 6, sequences: int = 3, frames: int = 3, channels: int = 24, **more: Any
+    *, people: int = 6, others: int = 6, sequences: int = 3, frames: int = 3, channels: int = 24
 ) -> FoldFeatures:
     """Return features in which F_neu is the person, F_exam the person and the expression, and G knows the person.
 
     ``people`` are tested, ``others`` are in the gallery alone. Every sequence has a neutral crop of its own, with a
-    little noise on the person. ``more`` replaces fields.
+    little noise on the person.
     """
     random = np.random.default_rng(0)
     person = np.abs(random.normal(2, 1, (people + others, channels)))
@@ -71,16 +68,21 @@ def planted_features(
         "frame": np.array([f"{k:04}.png" for k in range(len(own))]),
         "gallery": gallery.astype(np.float32),
         "gallery_subject": np.array([f"S{k:03}" for k in whose]),
+        "gallery_trained": whose >= people,
         "own": own,
     }
-    return FoldFeatures(**(values | more))
+    return FoldFeatures(**values)
 
 
-def guessing_at_random(**more: int) -> FoldFeatures:
-    """Features whose generator knows nobody."""
-    own = planted_features(**more)
-    noise = np.random.default_rng(1).normal(2, 1, own.f_exam.shape).astype(np.float32)
-    return planted_features(**more, f_gen=noise, deviation=own.f_exam - noise)
+def by_hand(gallery: list[list[float]], f_exam: list[list[float]], f_gen: list[list[float]]) -> FoldFeatures:
+    """One frame a sequence; the rows of ``gallery`` belong to the sequences and then to one trained subject each."""
+    size, faces = len(f_exam), np.array(gallery, np.float32)
+    exam, gen = np.array(f_exam, np.float32), np.array(f_gen, np.float32)
+    fields: dict[str, Any] = {"f_exam": exam, "f_gen": gen, "deviation": exam - gen, "gallery": faces}
+    fields |= {"gallery_trained": np.arange(len(faces)) >= size, "own": np.arange(size)}
+    fields["gallery_subject"] = np.array([f"S{k}" for k in range(len(faces))])
+    whole = planted_features(people=size, sequences=1, frames=1, channels=1)
+    return replace(whole, **fields, subject=fields["gallery_subject"][:size])
 
 
 def table_of(found: list[dict[str, Any]]) -> pd.DataFrame:
@@ -103,22 +105,22 @@ def test_cosine_and_relative_l1_by_hand() -> None:
     assert sequence_means(np.array([[1.0], [3.0], [10.0]]), np.array(["b", "b", "a"])).tolist() == [[10.0], [2.0]]
 
 
-def test_the_mean_neutral_counts_each_training_subject_once() -> None:
-    """Two training subjects with features 1 (three crops) and 4 (one crop): the mean is 2.5, not 1.75."""
-    gallery = np.array([[9], [9], [1], [1], [1], [4]], dtype=np.float32)
-    whose = np.array(["S000", "S000", "S001", "S001", "S001", "S002"])
-    own = planted_features(people=1, others=2, sequences=2, channels=1, gallery=gallery, gallery_subject=whose)
-    assert mean_neutral(own).tolist() == [2.5]
+def test_the_mean_neutral_counts_each_training_subject_once_and_no_development_subject() -> None:
+    """Two training subjects with features 1 (three crops) and 4 (one crop): the mean is 2.5; 9 and 100 do not count."""
+    gallery = np.array([[9], [9], [1], [1], [1], [4], [100]], dtype=np.float32)
+    whose = np.array(["S000", "S000", "S001", "S001", "S001", "S002", "S003"])
+    own = replace(planted_features(), gallery=gallery, gallery_subject=whose)
+    assert mean_neutral(replace(own, gallery_trained=np.isin(whose, ["S001", "S002"]))).tolist() == [2.5]
 
 
-def test_a_generator_that_knows_the_person_gains_over_the_mean_and_one_that_guesses_does_not() -> None:
-    """Planted: G gives the person, so nearly all of the mean's distance is gained; the mean itself gains nothing."""
-    knows, guesses = agreement(planted_features()), agreement(guessing_at_random())
-    assert values(knows, "cosine")["G(F_exam)"] > 0.999 and values(knows, "relative L1")["G(F_exam)"] < 0.01
-    assert values(knows, "gain over the mean neutral")["G(F_exam)"] > 0.95
-    assert values(guesses, "gain over the mean neutral")["G(F_exam)"] < 0.1
-    assert "mean neutral" in values(knows, "cosine")
-    assert 0 < values(knows, "spread of neutral features")["F_neu"] < 1
+def test_agreement_by_hand() -> None:
+    """Neutral 4, examined 7, generated 5, mean neutral 2."""
+    found = agreement(by_hand([[4], [2]], [[7]], [[5]]))
+    assert values(found, "relative L1") == pytest.approx({"G(F_exam)": 1 / 4, "F_exam": 3 / 4, "mean neutral": 2 / 4})
+    assert values(found, "gain over the mean neutral") == pytest.approx({"G(F_exam)": 1 - 1 / 2, "F_exam": 1 - 3 / 2})
+    assert values(found, "spread of neutral features") == pytest.approx({"F_neu": 2 / 5})
+    weights = table_of(found).groupby("measure")["weight"].first()
+    assert weights[["gain over the mean neutral", "spread of neutral features"]].tolist() == [2, 5]
 
 
 def test_a_sequence_counts_once_whatever_its_frames() -> None:
@@ -127,40 +129,42 @@ def test_a_sequence_counts_once_whatever_its_frames() -> None:
     names = ("pairs", "f_exam", "probabilities", "label", "subject", "sequence", "frame", "own")
     fields = {name: getattr(whole, name)[:4] for name in names}
     f_gen = np.where(np.arange(4)[:, None] < 3, 2 * whole.f_neu[:4], whole.f_neu[:4])
-    deviation = fields["f_exam"] - f_gen
-    found = agreement(planted_features(people=1, sequences=2, others=2, **fields, f_gen=f_gen, deviation=deviation))
+    found = agreement(replace(whole, **fields, f_gen=f_gen, deviation=fields["f_exam"] - f_gen))
     assert values(found, "relative L1")["G(F_exam)"] == pytest.approx(0.5)
     assert values(found, "relative L1", "anger")["G(F_exam)"] == pytest.approx(1.0)
     assert table_of(found).query("measure == 'cosine' and condition == 'all'")["weight"].tolist() == [2, 2, 2]
 
 
-def test_deviations_agree_where_the_neutral_features_do() -> None:
-    """With G = F_neu every asterisk lies in its square, and one classifier answers alike."""
-    own = planted_features()
-    found = deviations(planted_features(f_gen=own.f_neu, deviation=own.deviation_real))
-    assert values(found, "cosine of the two deviations") == {"deviation": pytest.approx(1, abs=1e-5)}
+def test_deviations_by_hand() -> None:
+    """Real deviations (3, 0), (0, 3) and (3, 3); generated ones (3, 0), (3, 0), (4, 4): the second finds the first."""
+    gallery, exam = [[1, 1], [1, 1], [1, 1], [0, 0]], [[4, 1], [1, 4], [4, 4]]
+    own = by_hand(gallery, exam, [[1, 1], [-2, 4], [0, 0]])
+    answers = np.eye(3, dtype=np.float32)
+    own = replace(own, label=np.array([0, 1, 1]), probabilities=answers, probabilities_real=answers[[0, 2, 2]])
+    found = deviations(own)
+    assert values(found, "cosine of the two deviations") == pytest.approx({"deviation": 2 / 3})
+    assert values(found, "accuracy") == pytest.approx({"deviation": 2 / 3, "deviation, real neutral": 1 / 3})
+    assert values(found, "same answers") == pytest.approx({"deviation, real neutral": 2 / 3})
     nearest = table_of(found).query("measure == 'own sequence nearest'").iloc[0]
-    assert nearest["value"] == 1 and nearest["chance"] == pytest.approx(1 / 18)
-    assert values(found, "same answers") == {"deviation, real neutral": 1.0}
-    assert values(found, "accuracy") == {"deviation": 1.0, "deviation, real neutral": 1.0}
-    assert deviations(planted_features(f_gen=None, deviation=None)) == []
+    assert nearest[["value", "chance", "choices"]].tolist() == pytest.approx([2 / 3, 1 / 3, 3])
+    assert deviations(replace(own, f_gen=None, deviation=None)) == []
 
 
 def test_retrieval_scores_by_hand() -> None:
-    """Ranks 1 and 3 of three: top-1 one half, reciprocal rank (1 + 1/3)/2; chance in four is 25/48."""
+    """Ranks 1 and 3 of three: top-1 one half, reciprocal rank (1 + 1/3)/2; chance in four is 25/48; six is no top-5."""
     similarity = np.array([[0.9, 0.1, 0.2], [0.5, 0.1, 0.3]])
     scores = retrieval_scores(similarity, np.array([0, 1]))
     assert scores == {"top-1": 0.5, "top-5": 1.0, "mean reciprocal rank": pytest.approx(2 / 3)}
     guessed = retrieval_scores(np.zeros((1, 4)), np.array([0]))
     assert guessed == {"top-1": 0.25, "top-5": 1.0, "mean reciprocal rank": pytest.approx(25 / 48)}
+    assert retrieval_scores(np.arange(7.0)[None], np.array([1]))["top-5"] == 0
+    assert retrieval_scores(np.arange(7.0)[None], np.array([2]))["top-5"] == 1
 
 
-@given(size=st.integers(2, 40))
-def test_a_query_that_finds_all_alike_scores_chance(size: int) -> None:
-    """Ties stand in random order: all equal is what guessing gives."""
-    scores = retrieval_scores(np.zeros((3, size)), np.array([0, 1, size - 1]))
-    rank = (1 / np.arange(1, size + 1)).sum() / size
-    assert list(scores.values()) == pytest.approx([1 / size, min(5, size) / size, rank])
+def test_retrieval_compares_directions_from_the_mean_neutral_feature() -> None:
+    """From the mean (10, 0) the query (10.5, 0.5) lies towards (20, 10); from the origin it lies towards (10, 1)."""
+    found = retrieval(by_hand([[20, 10], [10, 1], [10, 0]], [[10, 0], [10, 0]], [[10.5, 0.5], [10, 2]]))
+    assert values(found, "top-1", "validation fold, same sequence")["G(F_exam)"] == 1.0
 
 
 def test_features_that_hold_the_subject_find_it_always() -> None:
@@ -171,15 +175,19 @@ def test_features_that_hold_the_subject_find_it_always() -> None:
     for condition, rows in of_generated:
         size = 6 if str(condition).startswith("validation fold") else 12
         assert rows[["value", "choices", "weight"]].to_numpy().tolist() == [[1.0, size, 54]] * 3
+        assert rows["chance"].iloc[0] == pytest.approx(1 / size)
     assert values(found, "top-1", "whole database, another sequence")["F_neu"] == 1.0
-    assert "F_neu" not in values(found, "top-1", "whole database, same sequence")
+    assert "F_neu" not in values(found, "top-1", "whole database, same sequence"), "it would find itself"
 
 
-def test_features_that_know_nobody_find_nobody_more_often_than_by_chance() -> None:
-    """Random features, 240 independent queries of 40 subjects: within four standard deviations of 1/40."""
-    found = retrieval(guessing_at_random(people=40, others=10, sequences=6, frames=1))
-    value = values(found, "top-1", "validation fold, same sequence")["G(F_exam)"]
-    assert abs(value - 1 / 40) < 4 * (0.025 * 0.975 / 240) ** 0.5
+def test_another_sequence_is_never_the_querys_own() -> None:
+    """Every neutral face has a code of its own, and G knows it: found in the same sequence, by chance in another."""
+    whole = planted_features(people=20, others=10, frames=1, channels=200)
+    codes = np.random.default_rng(1).normal(2, 1, whole.gallery.shape).astype(np.float32)
+    found = retrieval(replace(whole, gallery=codes, f_gen=codes[whole.own]))
+    assert values(found, "top-1", "whole database, same sequence")["G(F_exam)"] == 1.0
+    for feature in ("G(F_exam)", "F_neu"):
+        assert values(found, "top-1", "whole database, another sequence")[feature] < 0.2
 
 
 def test_what_cannot_be_measured_says_why() -> None:
@@ -204,10 +212,9 @@ def test_the_deviation_separates_classes_and_the_generated_neutral_persons() -> 
     assert by_subject["G(F_exam)"] > 0.95 and by_subject["deviation"] < by_subject["F_exam"]
     row = table_of(found).query("measure == 'silhouette by subject' and feature == 'deviation'").iloc[0]
     assert row["chance"] == pytest.approx(row["value"], abs=0.3) and (row["choices"], row["weight"]) == (6, 18)
-    distance = pairwise_distances(sequence_means(own.f_exam, own.sequence))
-    np.fill_diagonal(distance, 0)
-    expected = silhouette_score(distance, np.repeat(np.arange(6), 3), metric="precomputed")
+    expected = silhouette_score(sequence_means(own.f_exam, own.sequence), np.repeat(np.arange(6), 3))
     assert by_subject["F_exam"] == pytest.approx(expected)
+    assert (table_of(found)["chance"] < 0).all(), "groups at random lie in one another"
     once = values(silhouettes(planted_features(frames=1)), "silhouette by subject")
     assert once["G(F_exam)"] == pytest.approx(by_subject["G(F_exam)"], abs=1e-5)
 
@@ -251,20 +258,41 @@ def test_factors_are_found_in_people_whom_the_probe_has_not_seen() -> None:
     drawn = pd.DataFrame({"age": own.f_exam[:, 0].astype(float), "skin tone": noise, "glasses": 0.0})
     found = table_of(probes(own, drawn)).query("feature == 'F_exam'").set_index("measure")
     assert found.loc["age", "value"] > 0.8 and found.loc["skin tone", "value"] < 0.3
-    assert found.loc["age", "chance"] == 0 and found.loc["age", "choices"] == 12
+    assert found.loc["age", ["chance", "choices"]].tolist() == [0, 12]
     assert np.isnan(found.loc["glasses", "value"]) and found.loc["glasses", "note"] == "does not vary"
     assert set(values(probes(own, drawn), "age")) == {"F_exam", "deviation", "G(F_exam)"}
 
 
-def test_nobody_is_fitted_and_asked() -> None:
-    """A factor that is the subject's number, in features that tell subjects apart but not in order: no better than a
-    guess, though a probe that had seen the subjects would know it."""
+def test_a_probe_is_fitted_and_standardised_without_those_it_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ridge by hand, with the means and deviations of all others; an odd held-out channel is clipped to 5 of them."""
+    monkeypatch.setattr("gndl.analysis.probes.ALPHAS", (10.0,))
+    random = np.random.default_rng(0)
+    channels, drawn = random.normal(3, 2, (12, 3)), random.normal(size=(12, 1))
+    channels[0, 0] = 1000
+    subject, wrong, guess = np.repeat([f"S{k}" for k in range(6)], 2), 0.0, 0.0
+    for who in np.unique(subject):
+        x, y, asked = channels[subject != who], drawn[subject != who, 0], channels[subject == who]
+        z, centred = (x - x.mean(0)) / x.std(0), y - y.mean()
+        weights = np.linalg.solve(z.T @ z + 10 * np.eye(3), z.T @ centred)
+        predicted = ((asked - x.mean(0)) / x.std(0)).clip(-5, 5) @ weights + y.mean()
+        wrong += ((predicted - drawn[subject == who, 0]) ** 2).sum()
+        guess += ((y.mean() - drawn[subject == who, 0]) ** 2).sum()
+    found = factor_probe(channels, drawn, subject)
+    assert (found[0].item(), found[1].item()) == pytest.approx((wrong, guess))
+    error, guessing = factor_probe(np.ones((12, 3)), drawn, subject)
+    assert error.item() == pytest.approx(guessing.item()), "what says nothing guesses the mean of the others: R² is 0"
+
+
+def test_the_penalty_is_chosen_within_the_fitted_part() -> None:
+    """Subjects are told apart by the features, but their numbers are in no order: at best a guess."""
     random = np.random.default_rng(0)
     subject = np.repeat([f"S{k:02}" for k in range(12)], 4)
     person = random.normal(size=(12, 40))[np.repeat(np.arange(12), 4)]
     number = random.permutation(12)[np.repeat(np.arange(12), 4)].astype(float)[:, None]
     error, guessing = factor_probe(person, number, subject)
     assert 1 - error[0] / guessing[0] < 0.2
+    channels = random.normal(size=(40, 3))
+    assert _best_penalty(channels, channels[:, :1], np.arange(40) % 10).tolist() == [10], "where there is a line"
 
 
 def test_folds_are_joined_by_weight() -> None:
@@ -288,12 +316,9 @@ def test_numbers_are_measured_once_and_outlive_the_weights(
     data = {"data_root": trained_study / "ckplus", "profile": "smoke", "device": "cpu"}
     study = gndl.open_study("ckplus", out=tmp_path / "study", **data)
     first = measure(study, ["gndl"], [0])
-    assert set(first["method"]) == {"gndl"} and set(first["analysis"]) == {
-        "agreement",
-        "retrieval",
-        "silhouette",
-        "probe",
-    }
+    assert set(first["method"]) == {"gndl"} and list(first.columns) == [*neutral.RUN, *neutral.DEFAULTS]
+    assert set(first["analysis"]) == {"agreement", "retrieval", "silhouette", "probe"}
+    assert set(first.loc[first["analysis"] == "probe", "measure"]) == {"identity"}, "pictures of noise have no truth"
     both = measure(study, folds=[0])
     assert set(both["method"]) == {"gndl", "baseline"}
 
@@ -320,12 +345,3 @@ def test_where_nothing_was_measured_the_command_is_named(trained_study: Path, tm
     record = gndl.open_study("ckplus", out=tmp_path / "record", **data)
     with pytest.raises(GndlError, match="gndl train --profile smoke"):
         measure(record)
-
-
-def test_a_trained_networks_numbers_have_the_columns_that_tables_use(trained_study: Path) -> None:
-    """One row a number with its run; pictures of noise have no ground truth, so identity alone is probed."""
-    study = open_trained(trained_study)
-    found = measure_fold(features.of_fold(study), neutral.drawn_factors(study))
-    assert list(found.columns) == [*neutral.RUN, *neutral.DEFAULTS]
-    assert found[neutral.RUN].drop_duplicates().shape == (1, 6)
-    assert set(found.loc[found["analysis"] == "probe", "measure"]) == {"identity"}

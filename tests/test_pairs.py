@@ -20,6 +20,8 @@ from gndl.files import GndlError
 from gndl.pairs import IMAGENET_MEAN, IMAGENET_STD, Batch, FacePairs, downscale
 from gndl.profiles import Augmentation
 
+NAMES = ("subject", "sequence", "frame")
+COLUMNS = ("neutral_index", "label", *NAMES)
 NO_AUGMENTATION = Augmentation(flip_probability=0.0, noise_probability=0.0)
 
 
@@ -87,21 +89,47 @@ def test_both_faces_of_a_pair_get_the_same_flip_and_the_same_noise(colour: bool)
     assert 0 < max(float((batch.examined - batch.neutral).abs().max()) for batch in batches) < 1e-3
 
 
-def test_flips_and_noise_are_as_frequent_and_as_strong_as_stated() -> None:
-    """About half of the pairs are flipped, half are noisy, with the stated standard deviation on [0, 1] (L14)."""
-    sigma, index = 0.05, np.arange(400)
-    data = planted_pairs(400, 10, 16).on("cpu")
-    clean = next(iter(data.evaluation_batches(index, 400))).examined
-    expected = clean[torch.randperm(400, generator=torch.Generator().manual_seed(1))]
-    generator = torch.Generator().manual_seed(1)
-    batch = next(iter(data.training_batches(index, 400, generator, Augmentation(0.5, 0.5, sigma))))
-    straight = (batch.examined - expected).flatten(1).std(1)
-    mirrored = (batch.examined - expected.flip(3)).flatten(1).std(1)
-    flipped, noisy = mirrored < straight, torch.minimum(straight, mirrored) > 1e-4
-    assert 150 < flipped.sum() < 250 and 150 < noisy.sum() < 250
-    left = torch.where(flipped.view(-1, 1, 1, 1), expected.flip(3), expected)
-    measured = (batch.examined - left)[noisy].std((0, 2, 3))
-    assert torch.allclose(measured, sigma / torch.tensor(IMAGENET_STD), rtol=0.03)
+def test_flips_mirror_left_and_right_of_both_faces() -> None:
+    """Always at probability 1, never at 0; up stays up."""
+    pairs = planted_pairs()
+    (plain,) = pairs.on("cpu").evaluation_batches(np.arange(24), 99, with_neutral=True)
+    order = torch.randperm(24, generator=torch.Generator().manual_seed(0))
+    for probability in (0.0, 1.0):
+        (batch,) = epoch(pairs, Augmentation(probability, 0.0), 99)
+        for drawn, faces in ((batch.examined, plain.examined), (batch.neutral, plain.neutral)):
+            assert drawn is not None and faces is not None
+            assert torch.equal(drawn, faces[order].flip(3) if probability else faces[order])
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_every_epoch_every_seed_and_every_pair_has_its_own_noise(colour: bool) -> None:
+    """And the same seed gives the same noise: on flat pictures, of which nothing but the noise is left."""
+    pairs = planted_pairs(colour=colour)
+    data = replace(pairs, images=np.full_like(pairs.images, 128)).on("cpu", mean=(0.5,) * 3, std=(1.0,) * 3)
+
+    def epochs(seed: int) -> list[torch.Tensor]:
+        generator, only_noise = torch.Generator().manual_seed(seed), Augmentation(0.0, 1.0, 0.1)
+        drawn = [data.training_batches(np.arange(24), 12, generator, only_noise) for _ in range(2)]
+        return [batch.examined - 0.5 / 255 for one in drawn for batch in one]
+
+    first, other = epochs(0), epochs(1)
+    assert all(torch.equal(a, b) for a, b in zip(first, epochs(0), strict=True))
+    noises = torch.stack([face for batch in (*first, *other) for face in batch])  # (96, 3, 32, 32)
+    assert noises.std().item() == pytest.approx(0.1, rel=0.01)  # of pixels in [0, 1]
+    assert torch.corrcoef(noises[:, 0].flatten(1)).fill_diagonal_(0).abs().max() < 0.2
+    assert torch.equal(noises[:, 0], noises[:, 1]) is not colour  # grey is repeated, colours have their own
+
+
+def test_flips_and_noise_fall_on_each_pair_by_itself() -> None:
+    """Flipped or not, noisy or not: of the four kinds as many as their probabilities say, over several batches."""
+    pairs = planted_pairs(200, 10, 16)
+    clean = next(iter(pairs.on("cpu").evaluation_batches(np.arange(200), 200))).examined
+    clean = clean[torch.randperm(200, generator=torch.Generator().manual_seed(0))]
+    drawn = torch.cat([batch.examined for batch in epoch(pairs, Augmentation(0.3, 0.6, 0.02), 50)])
+    away = torch.stack([(drawn - faces).abs().mean((1, 2, 3)) for faces in (clean, clean.flip(3))])
+    flipped, noisy = away.argmin(0), (away.min(0).values > 1e-4).long()
+    kinds = [[((flipped == f) & (noisy == n)).float().mean().item() for n in (0, 1)] for f in (0, 1)]
+    np.testing.assert_allclose(kinds, [[0.7 * 0.4, 0.7 * 0.6], [0.3 * 0.4, 0.3 * 0.6]], atol=0.08)
 
 
 @pytest.mark.parametrize("colour", [False, True])
@@ -181,9 +209,10 @@ def test_wrong_pairs_are_refused_by_field() -> None:
     """Lengths, indices, types and sizes that do not fit."""
     pairs = planted_pairs()
     for wrong, message in (
-        ({"label": pairs.label[:-1]}, "23 entries in label"),
+        *(({name: getattr(pairs, name)[:-1]}, f"23 entries in {name}") for name in COLUMNS),
         ({"images": pairs.images / 255}, "float64"),
         ({"images": pairs.images[:, :-1]}, r"\(30, 31, 32\)"),
+        ({"images": np.zeros((30, 32, 32, 4), np.uint8)}, r"\(30, 32, 32, 4\)"),
         ({"examined_index": pairs.examined_index[:0]}, "There are no pairs"),
     ):
         with pytest.raises(GndlError, match=message):
@@ -193,27 +222,40 @@ def test_wrong_pairs_are_refused_by_field() -> None:
 
 
 def test_the_content_hash_tells_pairs_apart(tmp_path: Path) -> None:
-    """A changed pixel, label or name changes it, a memory-mapped copy does not; it is version 1's."""
+    """Whatever field is changed, in one place, changes it; a memory-mapped copy does not; it is version 1's."""
     pairs = planted_pairs()
     assert pairs.content_hash == "0a2ba881a3c80b6a3bd1cebd7d9f5a1f5061d55ae4a745542441422c15f3a68c"
     np.save(tmp_path / "images.npy", pairs.images)
     mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
     assert replace(pairs, images=mapped).content_hash == pairs.content_hash
-    other = pairs.images.copy()
-    other[3, 4, 5] ^= 1
-    changes = ({"images": other}, {"label": pairs.label[::-1]}, {"frame": [*pairs.frame[:-1], "x"]})
-    assert len({pairs.content_hash, *(replace(pairs, **change).content_hash for change in changes)}) == 4
+    hashes = {pairs.content_hash}
+    for name in ("images", "examined_index", "neutral_index", "label"):
+        values = getattr(pairs, name).copy()
+        values.flat[-1] ^= 1
+        hashes.add(replace(pairs, **{name: values}).content_hash)
+    for name in NAMES:
+        hashes.add(replace(pairs, **{name: [*getattr(pairs, name)[:-1], "x"]}).content_hash)
+    swapped = pairs.neutral_index.copy()
+    swapped[[0, 1]] = swapped[[1, 0]]  # which neutral face belongs to which pair
+    hashes.add(replace(pairs, neutral_index=swapped).content_hash)
+    hashes.add(replace(pairs, subject=pairs.sequence, sequence=pairs.subject).content_hash)
+    hashes.add(replace(pairs, expressions=("anger", "happiness", "fear")).content_hash)
+    hashes.add(replace(pairs, images=pairs.images.reshape(120, 16, 16)).content_hash)
+    assert len(hashes) == 12
 
 
 def test_pairs_can_be_taken_with_their_own_crops_alone() -> None:
     """A neutral face that two pairs share is taken once; single faces are each their own neutral face."""
     pairs, index = planted_pairs(), np.array([7, 2, 13])
     few = pairs.take(index)
-    assert len(few.images) == 5 and few.frame == [pairs.frame[number] for number in index]
+    assert len(few.images) == 5 and few.label.tolist() == pairs.label[index].tolist()
+    for name in NAMES:
+        assert getattr(few, name) == [getattr(pairs, name)[number] for number in index]
     for own, every in ((few.examined_index, pairs.examined_index), (few.neutral_index, pairs.neutral_index)):
         np.testing.assert_array_equal(few.images[own], pairs.images[every[index]])
     alone = FacePairs.of_faces(pairs.images[:3], pairs.expressions)
-    assert len(alone) == 3 and len(set(alone.sequence)) == 3 and (alone.examined_index == alone.neutral_index).all()
+    assert len(alone) == 3 and len(set(alone.sequence)) == 3 and not alone.label.any()
+    assert alone.examined_index.tolist() == alone.neutral_index.tolist() == [0, 1, 2]
 
 
 def test_a_batch_can_be_seen_as_pictures() -> None:

@@ -76,7 +76,7 @@ def test_a_study_of_version_1_is_still_read() -> None:
     """It kept ``keep_state``, which changed no number, and before the sweep it had no ``sweep_folds``."""
     kept = CONFIG.as_json()
     kept["settings"]["train"]["keep_state"] = True
-    del kept["settings"]["sweep_folds"], kept["settings"]["select_on"], kept["device"]
+    del kept["settings"]["sweep_folds"], kept["settings"]["select_on"], kept["device"], kept["weights_partial"]
     assert StudyConfig.from_json(kept, PATH) == CONFIG
 
 
@@ -92,12 +92,13 @@ def changed(**settings: object) -> StudyConfig:
 
 def test_a_later_call_may_add_to_a_study() -> None:
     """Seeds, databases, methods and folds are added; epochs that were raised stay raised where none are named."""
-    raised = changed(train=replace(STANDARD.train, epochs=30, min_steps=0))
+    raised = changed(train=replace(STANDARD.train, epochs=30, min_steps=500))
     again = replace(changed(methods=("gndl",), only_folds=(0,)), seeds=(2,), data_roots={"mmi": ""})
     now = merged(raised, again, PATH)
     assert (now.seeds, now.data_roots) == ((0, 1, 2), {"ckplus": "/data/ck", "mmi": ""})
     assert now.settings.methods == ("gndl",)
-    assert (now.settings.train.epochs, now.settings.train.min_steps) == (30, 400)
+    assert (now.settings.train.epochs, now.settings.train.min_steps) == (30, 500)
+    assert merged(CONFIG, changed(train=replace(STANDARD.train, epochs=13)), PATH).settings.train.epochs == 13
 
 
 def test_another_study_in_the_same_folder_is_refused_by_the_setting() -> None:
@@ -105,7 +106,9 @@ def test_another_study_in_the_same_folder_is_refused_by_the_setting() -> None:
         (changed(lam=2.0), "settings.lam is 5.0 there and 2.0 now"),
         (changed(crop=replace(STANDARD.crop, size=112)), "settings.crop.size is 224 there and 112 now"),
         (replace(CONFIG, read_options={"oulu_light": "Dark"}), "read_options.oulu_light is 'Weak' there"),
-        (changed(train=replace(STANDARD.train, epochs=3)), "epochs may only grow"),
+        (replace(CONFIG, allow_missing_faces=True), "allow_missing_faces is False there and True now"),
+        (changed(train=replace(STANDARD.train, learning_rate=0.01)), "settings.train.learning_rate is 0.001 there"),
+        (changed(train=replace(STANDARD.train, epochs=3)), "train.epochs is 12 there and 3 now; epochs may only grow"),
     ]
     for asked, message in other:
         with pytest.raises(GndlError, match=message):

@@ -16,6 +16,8 @@ from planted_runs import predictions, write_planted_study, write_run
 
 from gndl import results
 from gndl.files import GndlError, write_json, write_text
+from gndl.record import fold_table
+from gndl.runs import MAX_SEED
 
 A, H = (0.9, 0.1), (0.2, 0.8)
 CLASSES = ("anger", "happiness")
@@ -34,10 +36,11 @@ def one_fold(fold: int, truths: str, answers: str) -> pd.DataFrame:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """Two methods on two folds of six and three samples."""
+    """Two methods on two folds of six and three samples, trained on 30 and 34; the best epoch was never the last."""
     for method, lam, first in (("baseline", "none", "AHHHHH"), ("gndl", "5", "AAHHHH")):
-        write_run(tmp_path, method, lam, 0, one_fold(0, "AAAHHH", first))
-        write_run(tmp_path, method, lam, 1, one_fold(1, "HHH", "HHA"))
+        for fold, truths, answers in ((0, "AAAHHH", first), (1, "HHH", "HHA")):
+            folder = write_run(tmp_path, method, lam, fold, one_fold(fold, truths, answers), n_train=30 + 4 * fold)
+            change_record(folder / "run.json", lambda record, fold=fold: record.update(accuracy_best=1 - fold / 10))
     return tmp_path
 
 
@@ -53,31 +56,54 @@ def change_cell(path: Path, row: int, column: str, value: str) -> None:
     write_text(path, "".join(f"{','.join(line)}\n" for line in lines))
 
 
-def test_the_headline_is_the_mean_of_folds_with_the_pooled_accuracy_next_to_it(study: Path) -> None:
-    """Folds of unequal size: both are right and differ (ledger L12, L17)."""
+def test_a_summary_is_what_one_counts_on_paper(study: Path) -> None:
+    """Folds of unequal size: mean of folds and pooled accuracy differ (L12, L17); the last epoch counts (L10)."""
     summary = results.summarise(results.read(study)).set_index("method")
     # baseline: 4 of 6 and 2 of 3; gndl: 5 of 6 and 2 of 3
-    assert summary.loc["baseline", "accuracy"] == pytest.approx((4 / 6 + 2 / 3) / 2)
-    assert summary.loc["gndl", "accuracy"] == pytest.approx((5 / 6 + 2 / 3) / 2)
-    assert summary.loc["gndl", "sd"] == pytest.approx(np.std([5 / 6, 2 / 3], ddof=1))
-    assert summary.loc["gndl", ["pooled", "chance"]].tolist() == pytest.approx([7 / 9, 6 / 9])
-    assert summary["folds"].tolist() == [2, 2] and summary["n_test"].tolist() == [9, 9]
+    expected = {
+        "baseline": {"accuracy": 2 / 3, "sd": 0.0, "pooled": 6 / 9, "per_sequence": 2 / 3, "images_per_epoch": 34},
+        "gndl": {"accuracy": 3 / 4, "sd": np.sqrt(2) / 12, "pooled": 7 / 9, "per_sequence": 1, "images_per_epoch": 68},
+    }
+    for method, values in expected.items():
+        values |= {"chance": 6 / 9, "optimistic": 0.95, "folds": 2, "seeds": 1, "n_test": 9, "parameters": 1000}
+        assert summary.loc[method, list(values)].tolist() == pytest.approx(list(values.values())), method
     assert np.isnan(summary.loc["baseline", "lam"]) and summary.loc["gndl", "lam"] == 5
+    assert summary["neutral_in_training"].tolist() == [False, True]
 
 
 def test_seeds_of_a_fold_are_averaged_first(study: Path) -> None:
+    """And a sample counts once, whatever the number of seeds; predictions of all seeds are pooled."""
     write_run(study, "gndl", "5", 0, one_fold(0, "AAAHHH", "AAAHHH"), seed=1)
     row = results.summarise(results.read(study).only(methods="gndl")).iloc[0]
     assert row["accuracy"] == pytest.approx(((5 / 6 + 1) / 2 + 2 / 3) / 2)
-    assert (row["folds"], row["seeds"], row["n_test"]) == (2, 2, 9)
+    assert row[["folds", "seeds", "n_test"]].tolist() == [2, 2, 9] and row["pooled"] == pytest.approx(13 / 15)
+    write_run(study, "baseline", "none", 1, one_fold(1, "HHH", "HHH"), seed=1)
+    both = results.read(study).only(folds=1)
+    assert results.summarise(both)[["folds", "seeds"]].to_numpy().tolist() == [[1, 2], [1, 1]]
+    assert results.summarise(both)["sd"].isna().all(), "one fold has no spread"
 
 
 def test_a_sequence_has_one_vote_by_its_mean_probability(study: Path) -> None:
-    """One "anger" at 0.9 and two "happiness" at 0.8: happiness has the larger mean."""
-    votes = results.sequence_votes(results.read(study).only(methods=["baseline"]).predictions)
+    """One "anger" at 0.9 and two "happiness" at 0.8: happiness has the larger mean. Each run votes by itself."""
+    read = results.read(study)
+    votes = results.sequence_votes(read.only(methods=["baseline"]).predictions)
     assert votes["sequence"].tolist() == ["S000_0", "S000_1", "S001_0"] and set(votes["predicted"]) == {"happiness"}
-    counts = results.confusion_counts(results.read(study).only(methods="gndl").predictions, (*CLASSES, "fear"))
-    assert counts.to_numpy().tolist() == [[2, 1, 0], [1, 5, 0], [0, 0, 0]], "also classes that were never predicted"
+    assert votes["truth"].tolist() == ["anger", "happiness", "happiness"] and len(votes.columns) == 9
+    both = results.sequence_votes(read.predictions).set_index(["method", "sequence"])["predicted"]
+    assert len(both) == 6 and both["gndl", "S000_0"] == "anger"
+    counts = results.confusion_counts(read.only(methods="baseline").predictions, (*CLASSES, "fear"))
+    assert counts.to_numpy().tolist() == [[1, 2, 0], [1, 5, 0], [0, 0, 0]], "truth in rows, also classes never shown"
+
+
+def test_runs_are_in_the_order_of_databases_and_numbers(tmp_path: Path) -> None:
+    for database in ("mmi", "oulu_casia"):
+        for method, lam, fold in (("gndl", "5", 10), ("gndl", "5", 2), ("gndl", "20", 2), ("baseline", "none", 2)):
+            write_run(tmp_path, method, lam, fold, one_fold(0, "AAA", "AAA"), database=database)
+    runs = results.read(tmp_path).runs
+    assert runs["database"].tolist() == ["oulu_casia"] * 4 + ["mmi"] * 4
+    one = runs[runs["database"] == "mmi"]
+    assert one["lam"].tolist() == pytest.approx([np.nan, 5, 5, 20], nan_ok=True)
+    assert one["fold"].tolist() == [2, 2, 10, 2]
 
 
 def test_only_keeps_what_was_asked_for_and_methods_without_lam(study: Path) -> None:
@@ -85,6 +111,10 @@ def test_only_keeps_what_was_asked_for_and_methods_without_lam(study: Path) -> N
     read = results.read(study)
     assert read.runs["lam"].tolist() == pytest.approx([np.nan, np.nan, 0.5, 5, 5], nan_ok=True)
     assert read.headline.runs["lam"].dropna().tolist() == [5, 5], "λ fixed in advance (ledger L19)"
+    settings = {"lam": 0.5, "train": {"epochs": 1}}
+    write_json(study / "study.json", {"asked": {"settings": settings}, "source": "own"})
+    fixed = results.read(study)
+    assert fixed.headline.runs["lam"].dropna().tolist() == [0.5] and fixed.source == "own"
     assert len(read.only(lams=0.5).runs) == 3
     assert len(read.only(methods="gndl", lams=[0.5, 5], folds=0).predictions) == 9
     assert read.only(seeds=[7]).runs.empty and read.only(database="mmi").runs.empty
@@ -105,7 +135,7 @@ def test_accuracy_csv_has_the_columns_that_others_read(study: Path) -> None:
         "database,source,method,lam,fold,seed,needs_neutral_at_test,"
         "accuracy_last,accuracy_best,epoch_best,n_train,n_test"
     )
-    assert rows[0] == "ckplus,rendered,baseline,none,0,0,False,0.6666666666666666,0.6666666666666666,1,30,6"
+    assert rows[0] == "ckplus,rendered,baseline,none,0,0,False,0.6666666666666666,1.0,1,30,6"
     assert len(rows) == 4
 
 
@@ -155,38 +185,44 @@ def test_imported_runs_have_predictions_and_no_epochs(study: Path) -> None:
     assert "imported-other,none,0,0,False,1.0,,,30,6" in (study / "accuracy.csv").read_text()
 
 
-def test_names_that_look_like_missing_values_stay_names(tmp_path: Path) -> None:
-    """A class, subject or sequence called NA, None or nan."""
-    frames = [("NA", "None", "nan", (0.9, 0.1)), ("NA", "null", "fear", (0.1, 0.9))]
-    write_run(tmp_path, "gndl", "5", 0, predictions(frames, ("nan", "fear")))
-    table = results.read(tmp_path).predictions
-    assert table[["subject", "sequence", "truth", "predicted"]].to_numpy().tolist() == [
-        ["NA", "None", "nan", "nan"],
-        ["NA", "null", "fear", "fear"],
-    ]
+@pytest.mark.parametrize("classes", [("nan", "fear"), ("5", "05"), ("NA", "1e5"), ("中性", "True")])
+def test_names_that_look_like_numbers_or_missing_values_stay_names(tmp_path: Path, classes: tuple[str, str]) -> None:
+    """A class, subject or sequence called NA, None, nan or 5, in a study and packed."""
+    frames = [("007", "None", classes[0], (0.9, 0.1)), ("NA", "12", classes[1], (0.1, 0.9))]
+    write_run(tmp_path / "study", "gndl", "5", 0, predictions(frames, classes))
+    write_json(tmp_path / "study/study.json", {"asked": {"settings": {"train": {"epochs": 1}}}})
+    results.write_accuracy(tmp_path / "study")
+    results.pack(tmp_path / "study", tmp_path / "record")
+    for out in (tmp_path / "study", tmp_path / "record"):
+        read = results.read(out)
+        table, (one, other) = read.predictions, classes
+        assert table[["subject", "sequence", "truth", "predicted"]].to_numpy().tolist() == [
+            ["007", "None", one, one],
+            ["NA", "12", other, other],
+        ]
+        assert results.confusion_counts(table, read.classes("ckplus")).to_numpy().tolist() == [[1, 0], [0, 1]]
+        assert results.sequence_votes(table).set_index("sequence")["predicted"].to_dict() == {"None": one, "12": other}
 
 
 def test_copies_and_unfinished_runs_do_not_count(study: Path) -> None:
-    for copy in ("seed-0.bak", "seed-00"):
-        shutil.copytree(study / RUN, (study / RUN).with_name(copy))
-    shutil.copytree((study / RUN).parent, (study / RUN).parent.with_name("fold-0 (copy)"))
+    folder = study / RUN
+    for name in ("fold-0/seed-0.bak", "fold-0 (copy)/seed-0", "fold-0/seed-00"):
+        shutil.copytree(folder, folder.parents[1] / name)
+    shutil.copytree(folder.parents[1], folder.parents[1].with_name("lam-5.0"))
     assert len(results.read(study).runs) == 4
-    (study / RUN / "predictions.csv").unlink()
+    (folder / "predictions.csv").unlink()
     assert len(results.read(study).runs) == 3
 
 
-@pytest.mark.parametrize(
-    ("damage", "said"),
-    [
-        (lambda record: record.clear(), "method"),
-        (lambda record: record["identity"].pop("extra"), r"identity\.extra"),
-        (lambda record: record.update(accuracy_last="0.9"), "accuracy_last"),
-    ],
-)
-def test_a_damaged_run_json_is_named_with_its_field(study: Path, damage: Callable, said: str) -> None:
-    change_record(study / RUN / "run.json", damage)
-    with pytest.raises(GndlError, match=rf"{RUN}/run\.json.*{said}"):
-        results.read(study)
+@pytest.mark.parametrize("lam", ["1e-05", "0.123456", "1e+07"])
+def test_every_seed_and_lam_that_a_run_may_have_is_found_again(tmp_path: Path, lam: str) -> None:
+    write_run(tmp_path / "study", "gndl", lam, 0, one_fold(0, "AAA", "AAH"), seed=MAX_SEED)
+    write_json(tmp_path / "study/study.json", {"asked": {"settings": {"train": {"epochs": 1}}}})
+    results.write_accuracy(tmp_path / "study")
+    results.pack(tmp_path / "study", tmp_path / "record")
+    for out in ("study", "record"):
+        runs = results.read(tmp_path / out).only(lams=float(lam), seeds=MAX_SEED)
+        assert len(runs.runs) == 1 and len(runs.predictions) == 3
 
 
 DAMAGES: dict[str, Callable[[str], bytes]] = {
@@ -202,7 +238,7 @@ DAMAGES: dict[str, Callable[[str], bytes]] = {
 def test_predictions_that_no_run_writes_are_named(study: Path, damage: str) -> None:
     path = study / RUN / "predictions.csv"
     path.write_bytes(DAMAGES[damage](path.read_text()))
-    with pytest.raises(GndlError, match=rf"{RUN}/predictions\.csv.*(no run writes|cannot be read)"):
+    with pytest.raises(GndlError, match=rf"{RUN}/predictions\.csv.*(no run writes|fetch the file again)"):
         _ = results.read(study).predictions
 
 
@@ -254,13 +290,24 @@ def test_a_packed_record_gives_the_same_tables(whole: tuple[Path, Path], tmp_pat
     few = [out.only(database="ckplus", methods="imported-odd").predictions for out in (record, study)]
     pd.testing.assert_frame_equal(*few)
     assert "p_surprise" not in few[0], "a run has the classes of its own file"
-    assert record.folds.query("database == 'mmi' and fold == 0")["role"].tolist() == ["test", "dev"]
     assert results.read(whole[1], "mmi").runs["database"].unique().tolist() == ["mmi"]
     across = results.read(whole[1], across=True)
     assert across.runs["database"].tolist() == ["ckplus-to-mmi"] and len(across.predictions) == 3
     results.pack(study.out, tmp_path)
     for path in sorted(record.out.rglob("*.*")):
         assert (tmp_path / path.relative_to(record.out)).read_bytes() == path.read_bytes(), "the same bytes every time"
+
+
+def test_a_table_of_folds_says_who_is_what(tmp_path: Path) -> None:
+    """Whoever is neither tested nor held out trains; without development subjects, whoever is not tested."""
+    path = tmp_path / "folds.json"
+    write_json(path, {"0": {"test": ["A"], "dev": ["B"]}, "1": {"test": ["B", "C"], "dev": ["A"]}})
+    first = [(0, "A", "test"), (0, "B", "dev"), (0, "C", "train")]
+    second = [(1, "B", "test"), (1, "C", "test"), (1, "A", "dev")]
+    assert list(fold_table(path).itertuples(index=False, name=None)) == first + second
+    write_json(path, {"0": ["A"], "1": ["B"]})
+    roles = [(0, "A", "test"), (0, "B", "train"), (1, "B", "test"), (1, "A", "train")]
+    assert list(fold_table(path).itertuples(index=False, name=None)) == roles
 
 
 def test_a_packed_record_keeps_the_text_of_every_cell(whole: tuple[Path, Path]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from planted import planted_pairs
 from gndl.files import GndlError, hash_json
 from gndl.folds import deal_folds
 from gndl.methods import BUILT_IN, method_settings
-from gndl.profiles import TrainSettings
+from gndl.profiles import Augmentation, TrainSettings
+from gndl.record import run_key_of
 from gndl.runs import (
+    MAX_SEED,
     NUMBERS,
     Run,
     differences,
@@ -30,7 +32,6 @@ from gndl.runs import (
     require_same,
     run_folder,
     run_identity,
-    steps_per_epoch,
     versions,
     write_epochs,
     write_predictions,
@@ -71,18 +72,6 @@ RUN_OF_VERSION_1: dict[str, Any] = {
     "weights": None, "identity": IDENTITY_OF_VERSION_1, "identity_hash": hash_json(IDENTITY_OF_VERSION_1),
 }  # fmt: skip
 
-IMPORTED: dict[str, Any] = {
-    "method": {"name": "imported-theirs", "base": "imported-theirs", "images_per_pair": 1, "options": {}},
-    "variant": "imported-theirs", "lam": None, "fold": 0, "seed": 0, "imported": {"file": "theirs.csv"},
-    "needs_neutral_at_test": False, "expressions": ["anger"], "epochs": 0, "accuracy_last": 0.5,
-    "accuracy_best": None, "epoch_best": None, "n_train": 16, "n_test": 8, "images_per_epoch": None,
-    "parameters": None, "identity_hash": "0",
-    "identity": {
-        "fold": 0, "seed": 0, "lam": None, "train": {}, "weights": None, "train_samples": "0", "test_samples": "0",
-        "imported": True, "extra": {"source": "rendered"},
-    },
-}  # fmt: skip
-
 
 def identity(method: str = "gndl", settings: TrainSettings = SETTINGS, **changed: Any) -> dict[str, Any]:
     given: dict[str, Any] = {
@@ -107,37 +96,66 @@ def test_a_run_of_version_1_is_the_same_run() -> None:
     assert differences(IDENTITY_OF_VERSION_1, identity(seed=1)) == ["seed: 0, now 1"]
 
 
+CHANGED_SETTINGS: dict[str, tuple[Any, str]] = {
+    "image_size": (64, "image_size: 32, now 64"),
+    "batch_size": (16, "batch_size: 8, now 16"),
+    "learning_rate": (0.01, "learning_rate: 0.001, now 0.01"),
+    "betas": ((0.5, 0.999), "betas: [0.9, 0.999], now [0.5, 0.999]"),
+    "weight_decay": (0.1, "weight_decay: 0.0, now 0.1"),
+    "schedule": ("cosine", "epochs: None, now 3"),
+    "precision": ("bf16", "precision: fp32, now bf16"),
+    "threads": (2, "threads: 1, now 2"),
+    "input_mean": ((0.0, 0.0, 0.0), "input_mean: [0.485, 0.456, 0.406], now [0.0, 0.0, 0.0]"),
+    "input_std": ((1.0, 1.0, 1.0), "input_std: [0.229, 0.224, 0.225], now [1.0, 1.0, 1.0]"),
+    "augmentation": (Augmentation(noise_sigma=0.1), "augmentation.noise_sigma: 0.03, now 0.1"),
+}
+WITHOUT_EFFECT = {"epochs": 7, "min_steps": 100, "checkpoint_every": 5}
+
+
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"settings": replace(SETTINGS, learning_rate=0.01)}, "train.learning_rate: 0.001, now 0.01"),
-        ({"settings": replace(SETTINGS, precision="bf16")}, "train.precision: fp32, now bf16"),
-        ({"settings": replace(SETTINGS, threads=2)}, "train.threads: 1, now 2"),
-        ({"settings": replace(SETTINGS, schedule="cosine")}, "train.epochs: None, now 3"),
+        *(
+            ({"settings": replace(SETTINGS, **{name: value})}, f"train.{text}")
+            for name, (value, text) in CHANGED_SETTINGS.items()
+        ),
         ({"lam": 1.0}, "lam: 5.0, now 1.0"),
+        ({"fold": 1}, "fold: 0, now 1"),
+        ({"seed": 1}, "seed: 0, now 1"),
         ({"device": "cuda:1"}, "device: cpu, now cuda"),
         ({"method": "gndl-sum"}, "method.options.reduction: None, now sum"),
         ({"pairs": "f" * 64}, "pairs: 0a2ba881a3c8…, now ffffffffffff…"),
+        ({"train_index": TRAIN[1:]}, "train_samples: 3655b5d79b2b…, now "),
         ({"test_index": TEST[1:]}, "test_samples: 544e6ff023e9…, now "),
         ({"extra": {"source": "licensed"}}, "extra.source: rendered, now licensed"),
+        ({"extra": None}, "extra.source: rendered, now own"),
     ],
 )
 def test_whatever_can_change_a_number_is_named(changed: dict[str, Any], named: str) -> None:
     """With both values, hashes shortened."""
-    assert any(found.startswith(named) for found in differences(identity(), identity(**changed)))
+    assert any(text.startswith(named) for text in differences(identity(), identity(**changed)))
     with pytest.raises(GndlError, match=r"run\.json: belongs to another configuration .* Nothing was overwritten"):
         require_same(Path("run.json"), identity(), identity(**changed), 3, 3)
 
 
-def test_settings_without_effect_and_unread_pictures_are_not_compared(tmp_path: Path) -> None:
+def test_settings_without_effect_and_unread_pictures_are_not_compared() -> None:
     """Checkpoints, least steps, epochs at a constant rate; samples where the pictures have not been read."""
-    other = replace(SETTINGS, checkpoint_every=5, min_steps=100, epochs=7)
-    assert identity(settings=other) == identity()
+    assert {*CHANGED_SETTINGS, *WITHOUT_EFFECT} == {setting.name for setting in fields(TrainSettings)}
+    assert identity(settings=replace(SETTINGS, **WITHOUT_EFFECT)) == identity()
+    cosine = replace(SETTINGS, schedule="cosine")
+    assert identity(settings=replace(cosine, min_steps=9)) == identity(settings=cosine)
     unread = identity(train_index=None, test_index=None)
     assert "train_samples" not in unread and differences(identity(), unread) == []
-    weights = tmp_path / "w.pth"
-    weights.write_bytes(b"weights")
-    assert differences(identity(), identity(weights=weights))[0].startswith("weights: None, now ")
+
+
+def test_weights_are_told_apart_by_their_content(tmp_path: Path) -> None:
+    """The name of the file does not count."""
+    files = {name: tmp_path / name for name in ("a.pth", "copy.pth", "other.pth")}
+    for name, path in files.items():
+        path.write_bytes(b"other" if name == "other.pth" else b"weights")
+    with_a, with_copy, with_other = (identity(weights=path) for path in files.values())
+    assert with_a == with_copy
+    assert len(differences(with_a, with_other)) == 1 and differences(identity(), with_a)[0].startswith("weights: None")
 
 
 def test_numerics_and_source_of_a_method_from_outside_are_compared() -> None:
@@ -169,10 +187,9 @@ def test_a_run_is_found_by_its_identity_and_its_epochs(tmp_path: Path) -> None:
     assert find_run(folder, identity(), 2) is None
 
 
-@pytest.mark.parametrize("record", [RUN_OF_VERSION_1, IMPORTED], ids=["version 1", "imported"])
-def test_runs_of_version_1_and_imported_runs_are_read(tmp_path: Path, record: dict[str, Any]) -> None:
-    """As they are written, with keys that this version does not know."""
-    assert read_run(written(tmp_path, record | {"further": [1]})) == record | {"further": [1]}
+def test_a_run_json_with_further_keys_is_read_as_it_is(tmp_path: Path) -> None:
+    """Such as those of version 1, which this version does not know."""
+    assert read_run(written(tmp_path, RUN_OF_VERSION_1 | {"further": [1]})) == RUN_OF_VERSION_1 | {"further": [1]}
 
 
 @pytest.mark.parametrize(
@@ -226,22 +243,50 @@ def test_epochs_and_predictions_keep_every_digit(tmp_path: Path) -> None:
 
 def test_steps_and_epochs_follow_from_the_pairs() -> None:
     """A last batch of one pair is no step (L20); min_steps raises the epochs and never lowers them."""
-    assert [steps_per_epoch(count, 8) for count in (1, 8, 9, 10)] == [0, 1, 1, 2]
-    assert [pairs_per_epoch(count, 8) for count in (8, 9, 10)] == [8, 8, 10]
+    assert [pairs_per_epoch(count, 8) for count in (1, 8, 9, 10)] == [0, 8, 8, 10]
+    assert pairs_per_epoch(10, 1) == 0, "batches of one pair have no batch statistics"
+    one_step = TrainSettings(epochs=1, min_steps=10, batch_size=8)
+    assert [raise_epochs(one_step, count).epochs for count in (8, 9, 10, 16)] == [10, 10, 5, 5]
     settings = TrainSettings(epochs=20, min_steps=200, batch_size=16)
     assert raise_epochs(settings, 48).epochs == 67 and raise_epochs(settings, 800).epochs == 20
     with pytest.raises(GndlError, match="no step"):
         raise_epochs(settings, 1)
 
 
-def test_folders_and_names_of_runs(tmp_path: Path) -> None:
-    """OUT/DATABASE/METHOD/lam-L/fold-K/seed-S, λ by %g."""
-    folders = [run_folder(tmp_path, "gndl", lam, 0, 0).parts[-3] for lam in (5.0, 0.5, 50.0, None)]
-    assert folders == ["lam-5", "lam-0.5", "lam-50", "lam-none"]
-    folder = run_folder(tmp_path / "ckplus", "gndl-imagenet", 0.5, 3, 1)
-    assert folder == tmp_path / "ckplus/gndl-imagenet/lam-0.5/fold-3/seed-1"
-    run = Run("ckplus", method_settings("gndl"), "gndl-imagenet", 0.5, 3, 1, folder)
+@pytest.mark.parametrize("lam", [None, 0.0, 0.5, 5.0, 50.0, 1e-5, 1e7, 0.123456])
+@pytest.mark.parametrize("seed", [0, 7, 2023110500, MAX_SEED])
+def test_the_folder_of_a_run_names_it(tmp_path: Path, lam: float | None, seed: int) -> None:
+    """OUT/DATABASE/METHOD/lam-L/fold-K/seed-S, λ by %g; whatever is written is found again."""
+    text = "none" if lam is None else f"{lam:g}"
+    folder = run_folder(tmp_path / "ckplus", "gndl-imagenet", lam, 3, seed)
+    assert folder == tmp_path / f"ckplus/gndl-imagenet/lam-{text}/fold-3/seed-{seed}"
+    assert run_key_of(folder) == ("ckplus", "gndl-imagenet", text, 3, seed)
+
+
+@pytest.mark.parametrize(
+    ("lam", "seed", "named"),
+    [
+        *((5.0, seed, "seed must be a whole number from 0") for seed in (-1, MAX_SEED + 1, "0", 1.0, True)),
+        *((lam, 0, "λ must be a number >= 0 with at most six digits") for lam in (-1.0, 0.1234567, np.inf, np.nan)),
+    ],
+)
+def test_a_seed_or_lam_that_no_reader_would_find_again_is_refused(lam: float, seed: Any, named: str) -> None:
+    with pytest.raises(GndlError, match=named):
+        run_folder(Path("ckplus"), "gndl", lam, 0, seed)
+
+
+@pytest.mark.parametrize(
+    "name", ["lam-5/fold-0/seed-0.bak", "lam-5/fold-0/seed-00", "lam-5/fold-01/seed-0", "lam-5.0/fold-0/seed-0",
+             "lam-1.2.3/fold-0/seed-0", "lam--1/fold-0/seed-0", "lam-5/fold-0 (copy)/seed-0", "lam-5/fold--1/seed-0"],
+)  # fmt: skip
+def test_other_folders_name_no_run(name: str) -> None:
+    assert run_key_of(Path("out/ckplus/gndl") / name) is None
+
+
+def test_a_run_in_progress_is_named_in_a_few_words() -> None:
+    run = Run("ckplus", method_settings("gndl"), "gndl-imagenet", 0.5, 3, 1, Path("x"))
     assert run.name == "ckplus gndl-imagenet λ=0.5 fold 3"
+    assert replace(run, lam=None).name == "ckplus gndl-imagenet fold 3"
 
 
 def test_a_run_says_where_it_comes_from() -> None:

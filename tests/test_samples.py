@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import comb
+
 import pandas as pd
 import pytest
 from planted_runs import Frame, predictions
@@ -47,22 +49,47 @@ def study() -> pd.DataFrame:
 def test_the_four_cells_are_counted_per_frame_and_per_sequence(study: pd.DataFrame) -> None:
     """Frames: S1's four and S2's first are gained, S3's first is lost; votes are means of probabilities."""
     cells = right_and_wrong(study)
-    counts = cells[["both", "only_a", "only_b", "neither"]]
+    counts = cells[["database", "of", "both", "only_a", "only_b", "neither"]]
     # S2 by the baseline: mean of .3 and .8 for anger, .6 and .1 for happiness, so right. S3 by GNDL: .40 against .45.
-    assert counts.to_numpy().tolist() == [[2, 1, 5, 2], [1, 1, 2, 1]]
+    assert counts.to_numpy().tolist() == [["ckplus", "frames", 2, 1, 5, 2], ["ckplus", "sequences", 1, 1, 2, 1]]
     assert cells[["folds", "subjects", "subjects_a", "subjects_b"]].iloc[0].tolist() == [2, 4, 1, 1]
-    assert cells["p_mcnemar"].isna().all() and cells["p_subjects"].isna().all(), "two folds allow no test"
+    assert cells.filter(regex="^p_").isna().all(axis=None), "two folds allow no test"
+    named = ["a_method", "a_lam", "b_method", "b_lam", "seed"]
+    assert cells[named].fillna("none").iloc[0].tolist() == ["baseline", "none", "gndl", 5.0, 0]
 
 
-def test_from_seven_folds_on_the_sequences_are_tested_by_subject_too() -> None:
-    """Seven subjects of whom GNDL gains both sequences of one fold each: 14 gained, none lost."""
+def seven_folds(gained: int, lost: int, database: str = "ckplus") -> pd.DataFrame:
+    """Seven subjects with two sequences of three frames; both sequences of so many are gained, and of the last lost."""
     folds = []
     for fold in range(7):
-        own = [frames(f"S{fold}", 1, values) + frames(f"S{fold}", 2, values) for values in (BADLY, SURE)]
-        folds.append(both(fold, *own, first=2 * fold))
-    cells = right_and_wrong(pd.concat(folds))
-    assert cells["p_mcnemar"].iloc[0] == pytest.approx(2 / 2**14)
-    assert cells["p_subjects"].iloc[0] == pytest.approx(2 / 2**7)  # the subjects are seven, not fourteen
+        answers = [(BADLY, SURE), (SURE, BADLY), (SURE, SURE)][0 if fold < gained else 1 if fold >= 7 - lost else 2]
+        own = [frames(f"S{fold}", 1, *[values] * 3) + frames(f"S{fold}", 2, *[values] * 3) for values in answers]
+        folds.append(both(fold, *own, first=6 * fold))
+    return pd.concat(folds).assign(database=database)
+
+
+@pytest.mark.parametrize(("gained", "lost"), [(7, 0), (4, 1), (1, 2), (0, 0)])
+def test_from_seven_folds_on_mcnemar_is_on_sequences_and_the_flip_on_subjects(gained: int, lost: int) -> None:
+    """Binomial by hand: 2 gained sequences a subject, neither the 6 frames nor the subject alone."""
+    cells = right_and_wrong(seven_folds(gained, lost))
+    n, fewer = 2 * (gained + lost), 2 * min(gained, lost)
+    expected = min(1, 2 * sum(comb(n, k) for k in range(fewer + 1)) / 2**n)
+    assert cells["p_mcnemar"].tolist() == pytest.approx([expected] * 2)
+    n, sums = gained + lost, [gained + lost - 2 * down for down in range(gained + lost + 1)]
+    flips = sum(comb(n, down) for down, total in enumerate(sums) if abs(total) >= abs(gained - lost)) / 2**n
+    assert cells["p_subjects"].tolist() == pytest.approx([flips] * 2)
+    assert cells[["subjects", "subjects_b", "subjects_a"]].iloc[0].tolist() == [7, gained, lost]
+
+
+def test_the_p_of_samples_are_adjusted_over_the_databases(study: pd.DataFrame) -> None:
+    """MMI 2 (1 + 10 + 45)/2¹⁰ and CK+ 2/2¹⁴: the smaller p counts twice; a database without GNDL costs nothing."""
+    half = seven_folds(1, 0, "oulu_casia").query("method == 'baseline'")
+    cells = right_and_wrong(pd.concat([seven_folds(4, 1, "mmi"), seven_folds(7, 0), half]))
+    assert cells["database"].tolist() == ["mmi", "mmi", "ckplus", "ckplus"]
+    assert cells["p_mcnemar_adjusted"].iloc[::2].tolist() == pytest.approx([112 / 2**10, 4 / 2**14])
+    assert cells["p_subjects_adjusted"].iloc[::2].tolist() == pytest.approx([12 / 2**5, 4 / 2**7])
+    with pytest.raises(GndlError, match="share no finished fold"):
+        right_and_wrong(half)
 
 
 def test_hard_samples_follow_the_stated_rule(study: pd.DataFrame) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from planted_runs import Frame, predictions
 from sklearn.metrics import f1_score, recall_score
 
-from gndl.analysis.scores import measures, reliability, scores
+from gndl.analysis.scores import interval_over_subjects, measures, reliability, scores
 
 SURE = {"anger": (0.8, 0.1, 0.1), "happiness": (0.1, 0.8, 0.1), "surprise": (0.1, 0.1, 0.8)}
 RUN = {"database": "ckplus", "method": "gndl", "lam": 5.0, "fold": 0, "seed": 0}
@@ -85,6 +85,32 @@ def test_the_calibration_error_is_the_mean_gap() -> None:
     table = answers((0.95, True), (0.85, False), (0.55, True), (0.65, True), (0.75, True))
     assert reliability(table)["error"].iloc[0] == pytest.approx((0.05 + 0.85 + 0.45 + 0.35 + 0.25) / 5)
     coarse = reliability(table, bins=2).iloc[1]
+    assert coarse[["low", "high", "count", "subjects", "accuracy", "confidence"]].tolist() == pytest.approx(
+        [0.5, 1, 5, 5, 0.8, 0.75]
+    )
     assert coarse["error"] == pytest.approx(abs(0.8 - 0.75))  # all in (0.5, 1]: accuracy 4/5, confidence 3.75/5
     assert (coarse["mean_accuracy"], coarse["mean_confidence"]) == pytest.approx((0.8, 0.75))
     assert (coarse["folds"], coarse["frames"], coarse["tested_subjects"]) == (1, 5, 5)
+
+
+def test_a_bin_holds_its_upper_edge_and_an_empty_one_has_no_number() -> None:
+    """Confidences 0.5 and 0.51 in bins up to 0.5 and up to 1; five subjects have an interval, fewer none."""
+    table = reliability(answers((0.5, True), *[(0.51, number < 3) for number in range(5)]), bins=4)
+    assert table["count"].tolist() == [0, 1, 5, 0] and table["subjects"].tolist() == [0, 1, 5, 0]
+    assert np.isnan(table.loc[0, "accuracy"]) and table["accuracy_low"].notna().tolist() == [False, False, True, False]
+    assert table.loc[2, "accuracy_low"] < 0.6 < table.loc[2, "accuracy_high"]
+    assert table["error"].tolist() == pytest.approx([(0.5 + 5 * 0.09) / 6] * 4)
+
+
+def test_intervals_are_those_of_drawing_subjects_anew() -> None:
+    """2,000 draws with replacement by hand; of a difference, members and others are drawn apart; four are too few."""
+    values, names = np.array([1.0, 0, 1, 1, 0, 1, 0]), np.array(["a", "a", "b", "c", "d", "e", "e"])
+    times = np.random.default_rng(3).multinomial(5, np.full(5, 1 / 5), size=2000)
+    draws = times @ [1.0, 1, 1, 0, 1] / (times @ [2.0, 1, 1, 1, 2])
+    assert interval_over_subjects(values, names, seed=3) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975])))
+    assert np.isnan(interval_over_subjects(values[:5], names[:5])).all()
+    both, others = np.concatenate([values, np.zeros(7)]), np.concatenate([names, np.char.add("other ", names)])
+    low, high = interval_over_subjects(both, others, member=np.arange(14) < 7, seed=3)
+    times = np.random.default_rng(6).multinomial(5, np.full(5, 1 / 5), size=2000)
+    draws = times @ [1.0, 1, 1, 0, 1] / (times @ [2.0, 1, 1, 1, 2])
+    assert (low, high) == pytest.approx(tuple(np.quantile(draws, [0.025, 0.975]))), "the others are always wrong"

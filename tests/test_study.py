@@ -12,20 +12,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import open_trained
+from layouts import write_ckplus
+from planted import planted_pairs
 from planted_runs import CLASSES, planted_settings, predictions, write_planted_study, write_run
 
 import gndl
-from gndl import results
+from gndl import cli, results
 from gndl.databases import write_frames_csv
 from gndl.engines import Shard, Sharing, planned_runs, train_all
-from gndl.files import GndlError, write_json
-from gndl.folds import Folds
-from gndl.opening import database_root, fix_source, joined, save_config
+from gndl.files import GndlError, hash_json, write_json
+from gndl.folds import Folds, deal_folds, with_development, write_folds
+from gndl.opening import database_root, fix_source, joined, save_config, study_folds
 from gndl.profiles import PROFILES, SMOKE, StudyConfig
+from gndl.runs import MAX_SEED
 from gndl.study import Study, runs_of_study
 
 
@@ -68,8 +72,74 @@ def test_only_what_was_asked_for_is_returned(planted_study: Path) -> None:
     found = study.train(["gndl"], lams=[0.5, 5], folds=[0])
     assert found.runs["accuracy_last"].round(4).tolist() == [0.8333, 0.9444]
     assert len(study.results().runs) == len(runs_of_study(study)) == 9
-    assert [run.fold for run in study.plan()] == [0, 0, 1, 1, 2, 2]
-    assert [run.variant for run in study.plan()][:2] == ["gndl", "baseline"], "the costly one first"
+
+
+def test_the_plan_goes_fold_by_fold_and_seed_by_seed(planted_study: Path) -> None:
+    """Within a seed the costly method first; λ is left out where a method has none; the sweep follows the headline."""
+    study = opened(planted_study, seed=0)
+    study.config = replace(study.config, seeds=(0, 4))
+    plan = [(run.fold, run.seed, run.variant, run.lam) for run in study.plan(lams=[0.5, 5], folds=[2, 0])]
+    each = [("gndl", 0.5), ("gndl", 5), ("baseline", None)]
+    assert plan == [(fold, seed, *run) for fold in (2, 0) for seed in (0, 4) for run in each]
+    assert study.plan()[0].folder == planted_study / "ckplus/gndl/lam-5/fold-0/seed-0"
+    assert [run.seed for run in study.plan(["gndl", "imported-x"], folds=[1], seeds=[9])] == [9]
+    study.config = replace(study.config, seeds=(0,), settings=replace(study.settings, sweep_folds=(1, 7)))
+    assert study.sweep_folds == (1,)
+    headline, sweep = runs_of_study(study)[:6], runs_of_study(study)[6:]
+    assert headline == study.plan() and [(run.fold, run.variant, run.lam) for run in sweep] == [(1, "gndl", 0.5)]
+    study.config = replace(study.config, settings=replace(study.settings, only_folds=(2,)))
+    assert study.run_folds == study.sweep_folds == (2,), "where none of the sweep's folds is run, all that are"
+    with pytest.raises(GndlError, match="no fold 3: folds are numbered 0 to 2"):
+        study.plan(folds=[3])
+
+
+def test_a_run_is_trained_as_the_study_says(planted_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own fold, seed, λ and folder; settings, device, weights and development subjects are the study's."""
+    study, given = opened(planted_study, device="cpu"), dict[str, Any]()
+    study.pairs = planted_pairs()
+    study.folds = with_development(deal_folds(study.pairs.subject, study.pairs.label.tolist(), 3))
+    monkeypatch.setattr("gndl.train.fit", lambda *positional, **named: given.update(named, positional=positional))
+    run = study.plan(["gndl"], [0.5], [1], [4])[0]
+    study.fit(run)
+    method, pairs, training, tested, settings = given.pop("positional")
+    subjects = [np.unique(np.array(pairs.subject)[index]).tolist() for index in (training, tested, given["dev_index"])]
+    assert subjects[1:] == [list(study.folds.test_subjects[1]), list(study.folds.test_subjects[2])]
+    assert subjects[0] == sorted(study.folds.test_subjects[0]) and len(training) + len(tested) == 16
+    assert (method, settings) == (run.method, study.train_settings)
+    kept = ("run_folder", "lam", "fold", "seed", "device", "weights", "show_progress")
+    assert [given[name] for name in kept] == [run.folder, 0.5, 1, 4, "cpu", None, False]
+    assert given["identity"] == {
+        "database": "ckplus", "source": "rendered",
+        "test_subjects": hash_json(subjects[1]), "dev_subjects": hash_json(subjects[2]),
+    }  # fmt: skip
+    study.folds = Folds(study.folds.test_subjects)
+    study.fit(run)
+    assert given["dev_index"] is None and "dev_subjects" not in given["identity"]
+
+
+def test_a_finished_run_is_told_apart_by_device_unless_any_will_do(planted_study: Path) -> None:
+    run = opened(planted_study).plan()[0]
+    assert opened(planted_study, device="auto").finished(run) is not None
+    with pytest.raises(GndlError, match="device: cpu, now cuda"):
+        opened(planted_study, device="cuda").finished(run)
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("rendered", "Synthetic stand-in for CK+ (no real people)"),
+        ("licensed", "a licensed copy of CK+; they must not be passed on"),
+        ("own", "Faces of your own database"),
+    ],
+)
+def test_a_notice_says_whose_faces_and_which_folds(planted_study: Path, source: Any, words: str) -> None:
+    study = opened(planted_study)
+    study.source = source
+    assert words in study.notice() and f"Profile `smoke`, all folds: {SMOKE.purpose}." in study.notice()
+    assert study.title == ("CK+ stand-in" if source == "rendered" else "CK+")
+    for folds, text in (((1,), "fold 1:"), ((0, 2), "folds 0, 2:")):
+        study.config = replace(study.config, settings=replace(study.settings, only_folds=folds))
+        assert f"`smoke`, {text}" in study.notice()
 
 
 def test_a_packed_record_is_read_and_never_written(planted_study: Path, tmp_path: Path) -> None:
@@ -140,8 +210,10 @@ def test_runs_are_checked_where_pictures_are_read(copy: Path) -> None:
     assert len(open_trained(copy).train().runs) == 4, "as it was written, the file changes nothing"
     rows = path.read_text().splitlines()
     path.write_text("\n".join([rows[0], *(row.replace("00000006", "00000002") for row in rows[1:])]) + "\n")
+    before = files(study.out)
     with pytest.raises(GndlError, match=r"faces have changed since its runs were trained.*delete these runs"):
         open_trained(copy).train()
+    assert files(study.out) == before, "also crops.csv, which lists the faces of the runs"
 
 
 def test_a_run_of_another_configuration_is_named_not_overwritten(copy: Path) -> None:
@@ -173,12 +245,61 @@ def test_another_study_is_refused_by_the_setting_that_differs(planted_study: Pat
         again(train=replace(own.train, epochs=1))
     with pytest.raises(GndlError, match="study of profile 'smoke', not 'quick'"):
         opened(out, profile="quick")
-    with pytest.raises(GndlError, match="never mix"):
+    with pytest.raises(GndlError, match="reads rendered faces and mmi holds licensed ones; they never mix"):
         fix_source(out, "mmi", "licensed")
     assert (out / "study.json").read_bytes() == before
     again(methods=("gndl",), lams=(1.0,), only_folds=(0,), train=replace(own.train, epochs=3))
     assert opened(out, seed=4).train_settings.epochs == 3
     assert json.loads((out / "study.json").read_text())["seeds"] == [0, 4]
+
+
+@pytest.mark.parametrize("seed", ["0", -1, MAX_SEED + 1, 1.0])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_seed_that_cannot_be_one_is_refused_before_anything_is_written(
+    planted_study: Path, tmp_path: Path, seed: Any, there: bool
+) -> None:
+    """Such as "0" of `papermill -r seed 0`; an existing study is left as it is, and a new one has no folder."""
+    out = tmp_path / "study"
+    if there:
+        shutil.copytree(planted_study, out)
+    before = files(out)
+    with pytest.raises(GndlError, match=f"seed must be a whole number from 0 to {MAX_SEED}, got {seed!r}"):
+        opened(out, seed=seed)
+    if isinstance(seed, int):  # the command line reads whole numbers alone
+        with pytest.raises(GndlError, match="seed must be"):
+            cli.study(cli.StudyOptions(profile="smoke", databases=("ckplus",), out=str(out), seed=seed, device="cpu"))
+    assert files(out) == before and out.exists() == there
+
+
+def test_the_mistyped_name_of_a_packed_record_starts_no_study(planted_study: Path, tmp_path: Path) -> None:
+    """In Python and on the command line, also for a dry run; the nearest record is named."""
+    results.pack(planted_study, tmp_path / "standard")
+    out = tmp_path / "standrad"
+    options = cli.StudyOptions(profile="smoke", databases=("ckplus",), out=str(out), device="cpu")
+    for start in (lambda: opened(out), lambda: cli.study(options), lambda: cli.study(options, dry_run=True)):
+        with pytest.raises(GndlError, match=r"standrad does not exist\. Did you mean standard\?"):
+            start()
+    assert not out.exists()
+    with pytest.raises(GndlError, match=r"else does not exist\. \S+ holds packed records \(standard\)"):
+        opened(tmp_path / "else")
+
+
+def test_study_json_keeps_what_was_asked_for(tmp_path: Path) -> None:
+    """And who asked, with which versions; a later call adds to it."""
+    config = StudyConfig(SMOKE, data_roots={"ckplus": ""}, device="cpu", seeds=(3,))
+    assert save_config(tmp_path, config) == config
+    content = json.loads((tmp_path / "study.json").read_text())
+    assert StudyConfig.from_json(content["asked"], tmp_path) == config
+    kept = {name: content[name] for name in ("profile", "purpose", "precision", "seeds", "device", "command")}
+    assert kept == {
+        "profile": "smoke", "purpose": SMOKE.purpose, "precision": "fp32", "seeds": [3], "device": "cpu",
+        "command": "a notebook or script",
+    }  # fmt: skip
+    assert {"versions", "git", "machine", "written"} <= content.keys() and "publishable" not in content
+    save_config(tmp_path, replace(config, data_roots={"mmi": ""}, seeds=(1,)), consent=True)
+    content = json.loads((tmp_path / "study.json").read_text())
+    assert content["seeds"] == [1, 3] and content["asked"]["data_roots"] == {"ckplus": "", "mmi": ""}
+    assert content["publishable"] == {"manifest": ["*"]}
 
 
 def test_of_two_studies_started_at_once_in_one_folder_one_goes_on(tmp_path: Path) -> None:
@@ -212,6 +333,9 @@ def test_a_device_that_cannot_do_it_is_refused_before_anything_is_written(
     monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/dev/nvidia0")]))
     with pytest.raises(GndlError, match="meant for a GPU"):
         save_config(tmp_path / "out", replace(config, settings=PROFILES["paper"], device="auto"))
+    (tmp_path / "folds.json").write_text("[")
+    with pytest.raises(GndlError, match=r"folds\.json: not a fold file"):
+        save_config(tmp_path / "out", replace(config, precision_explicit=True, folds_file=str(tmp_path / "folds.json")))
     assert not (tmp_path / "out").exists()
     save_config(tmp_path / "out", replace(config, precision_explicit=True))
     assert (tmp_path / "out" / "study.json").exists()
@@ -237,6 +361,36 @@ def test_folds_that_do_not_exist_or_disagree_are_refused(copy: Path) -> None:
     ):
         with pytest.raises(GndlError, match=words):
             _ = replace(study, config=replace(study.config, **changes)).folds
+
+
+def test_a_rendered_study_reads_no_other_faces(planted_study: Path, tmp_path: Path) -> None:
+    shutil.copytree(planted_study, tmp_path / "study")
+    root = write_ckplus(tmp_path / "CK+")
+    with pytest.raises(GndlError, match="reads rendered faces and ckplus holds licensed ones; they never mix"):
+        _ = opened(tmp_path / "study", data_root=root).database
+
+
+def test_folds_are_kept_dealt_or_those_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With development subjects where choices are made on them; a class that a fold cannot learn is told once."""
+    pairs, config = planted_pairs(), StudyConfig(replace(SMOKE, n_folds=3), data_roots={"ckplus": ""})
+    dealt = deal_folds(pairs.subject, pairs.label.tolist(), 3, seed=0)
+    chosen = replace(config, settings=replace(config.settings, select_on="dev"))
+    assert study_folds(tmp_path / "a", config, pairs) == dealt == study_folds(tmp_path / "a", config)
+    assert study_folds(tmp_path / "b", chosen, pairs) == with_development(dealt) == study_folds(tmp_path / "b", chosen)
+    other = Folds((dealt.test_subjects[1], dealt.test_subjects[0], dealt.test_subjects[2]))
+    write_folds(tmp_path / "other.json", other)
+    named = {"folds_file": str(tmp_path / "other.json")}
+    assert study_folds(tmp_path / "c", replace(config, **named), pairs) == other
+    assert study_folds(tmp_path / "d", replace(chosen, **named), pairs) == with_development(other)
+    write_folds(tmp_path / "other.json", with_development(other))
+    assert study_folds(tmp_path / "e", replace(chosen, **named), pairs) == with_development(other)
+    assert not capsys.readouterr().err
+    rare = replace(pairs, label=np.where(np.array(pairs.subject) == "S000", 2, pairs.label % 2))
+    tested = next(fold for fold, subjects in enumerate(dealt.test_subjects) if "S000" in subjects)
+    for _ in range(2):
+        study_folds(tmp_path / "f", config, rare)
+    told = capsys.readouterr().err
+    assert told.count("which no training subject shows") == 1 and f"fold {tested} tests surprise" in told
 
 
 def test_a_missing_stand_in_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,6 +425,23 @@ def test_the_plan_of_a_dry_run_reads_and_writes_nothing(planted_study: Path, tmp
     assert len(shares) == 18 and not shares.duplicated().any()
     with pytest.raises(GndlError, match="another study"):
         joined(planted_study, replace(asked, allow_missing_faces=True))
+    shutil.copytree(planted_study, tmp_path / "study")
+    (tmp_path / "study/mmi/gndl/lam-5/fold-0/seed-0/run.json").unlink()
+    shutil.rmtree(tmp_path / "study/mmi/gndl/lam-5/fold-1")
+    states = planned(tmp_path / "study").query("database == 'mmi' and lam == 5")
+    assert states[["fold", "state"]].to_numpy().tolist() == [[0, "begun"], [1, "missing"], [2, "finished"]]
+    asked = replace(asked, settings=replace(asked.settings, train=replace(asked.settings.train, epochs=3)))
+    assert set(planned(planted_study)["state"]) == {"begun"}, "fewer epochs than asked for"
+
+
+@pytest.mark.parametrize(
+    ("n_folds", "root", "folds"), [(None, "", 4), (None, "/a/copy", 10), (3, "", 3), (3, "/a/copy", 3)]
+)
+def test_a_dry_run_foretells_the_number_of_folds(tmp_path: Path, n_folds: int, root: str, folds: int) -> None:
+    """As many as asked for, or one a subject up to ten."""
+    settings = replace(SMOKE, n_folds=n_folds, only_folds=None)
+    study = Study(tmp_path, "ckplus", StudyConfig(settings, data_roots={"ckplus": root}))
+    assert planned_runs([study], Study.plan)["fold"].unique().tolist() == list(range(folds))
 
 
 def test_every_database_is_trained_before_failures_are_told(copy: Path) -> None:
@@ -280,6 +451,6 @@ def test_every_database_is_trained_before_failures_are_told(copy: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "resume.pt").write_bytes(b"not a checkpoint")
     (study.out / "accuracy.csv").unlink()
-    with pytest.raises(GndlError, match=r"1 of 1 runs failed.*resume\.pt"):
-        train_all([study], lambda one: one.plan(["gndl"], [0.5], [0]), Sharing(jobs=1, shard=Shard(1, 1)))
+    with pytest.raises(GndlError, match=r"1 of 1 runs failed.*resume\.pt.*1 of 1 runs failed.*resume\.pt"):
+        train_all([study, study], lambda one: one.plan(["gndl"], [0.5], [0]), Sharing(jobs=1, shard=Shard(1, 1)))
     assert (study.out / "accuracy.csv").exists()

@@ -93,7 +93,7 @@ def comparisons() -> pd.DataFrame:
         "seeds": 1,
     }
     row |= {"difference": 0.03, "low": -0.0005, "high": 0.0601, "better": 7, "worse": 1, "equal": 2, "folds": 10}
-    row |= {"p": 0.00002, "p_adjusted": 0.0312, "p_signed_rank": np.nan, "effect": -0.71, "rank_effect": 1.0}
+    row |= {"p": 0.00002, "p_adjusted": 0.0312, "p_signed_rank_adjusted": np.nan, "effect": -0.71, "rank_effect": 1.0}
     row |= {"subjects": 118, "subjects_better": 11, "subjects_worse": 2, "subjects_equal": 105}
     alone = {"database": "mmi", "source": "rendered", "method": "gndl-imagenet", "lam": 5.0, "reference": ""}
     return pd.DataFrame([row, alone])
@@ -106,7 +106,7 @@ def test_comparisons_are_shown_in_points_with_interval_and_tests(
     tables.save(comparisons(), tmp_path, "comparisons", "Versus the baseline.")
     text = tables.readable(comparisons())
     assert text.loc[0, "Difference [95 %]"] == "+3.00 [−0.05, +6.01]"
-    assert text.loc[0, "p (corrected t)"] == "< 0.001" and text.loc[0, "p (signed rank)"] == "–"
+    assert text.loc[0, "p (corrected t)"] == "< 0.001" and text.loc[0, "p (signed rank, Holm)"] == "–"
     assert set(text.loc[1].iloc[2:]) == {"–"}
     file_regression.check((tmp_path / "comparisons.tex").read_text(), extension=".tex")
 

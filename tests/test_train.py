@@ -5,15 +5,12 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import replace
-from functools import partial
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +22,12 @@ from torch import Tensor, nn
 
 from gndl import train, trainer
 from gndl.device import check_precision, choose_device, computing_on, has_fast_bf16
-from gndl.files import GndlError
+from gndl.files import GndlError, hash_file, hash_json
 from gndl.folds import deal_folds
 from gndl.methods import BUILT_IN, MethodSettings, method_settings, register_method
 from gndl.model import GNDL, Losses, Method, Output
-from gndl.profiles import TrainSettings
+from gndl.profiles import Augmentation, TrainSettings
+from gndl.runs import run_identity
 from gndl.train import FitResult, fit, load_method, read_weights
 from gndl.trainer import Diverged, Trainer, evaluate
 
@@ -70,12 +68,14 @@ GOLDEN = {
 
 
 class SmallGNDL(GNDL):
-    """GNDL on one convolution: the files of a run do not depend on the size of its network."""
+    """GNDL on one convolution, for faces of any size: a run's files do not depend on the size of its network."""
 
     def __init__(self, n_classes: int, lam: float) -> None:
         super().__init__(n_classes, lam)
-        features = [nn.Conv2d(3, 16, 8, stride=8), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(256, 512)]
-        self.backbone = nn.Sequential(*features, nn.Dropout(0.1))  # draws from torch's global generator
+        features = [nn.Conv2d(3, 16, 8, stride=8), nn.BatchNorm2d(16), nn.ReLU(), nn.AdaptiveAvgPool2d(4), nn.Flatten()]
+        self.backbone = nn.Sequential(
+            *features, nn.Linear(256, 512), nn.Dropout(0.1)
+        )  # draws from the global generator
 
 
 register_method("small", SmallGNDL)
@@ -123,12 +123,6 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
     return run(tmp_path_factory.mktemp("finished") / "run")
 
 
-@pytest.fixture(scope="module")
-def finished_gndl(tmp_path_factory: pytest.TempPathFactory) -> FitResult:
-    """Three epochs of the paper's own network without interruption."""
-    return run(tmp_path_factory.mktemp("finished") / "run", method="gndl")
-
-
 @pytest.mark.golden
 @like_golden
 @pytest.mark.parametrize("name", GOLDEN)
@@ -138,9 +132,9 @@ def test_every_method_gives_the_bytes_of_version_1(name: str, tmp_path: Path) ->
     method, _, way = name.partition(" ")
     settings = replace(SETTINGS, epochs=2, precision="bf16" if way == "bf16" else "fp32")
     settings = replace(settings, schedule="cosine") if way == "cosine" else settings
-    known = method_settings(method)
+    known = replace(method_settings(method), independent_noise=False)  # version 1 gave image-difference the same noise
     pairs = replace(PAIRS, sequence=PAIRS.subject) if known.whole_sequences else PAIRS
-    folder = run(tmp_path / "run", settings, method, pairs=known.pairs_for(pairs, TRAIN)).folder
+    folder = run(tmp_path / "run", settings, known, pairs=known.pairs_for(pairs, TRAIN)).folder
     weights = hashlib.sha256()
     for key, value in sorted(read_weights(folder).items()):
         weights.update(key.encode() + value.numpy().tobytes())
@@ -150,7 +144,7 @@ def test_every_method_gives_the_bytes_of_version_1(name: str, tmp_path: Path) ->
     assert " ".join([*files, weights.hexdigest()[:16]]) == GOLDEN[name]
 
 
-def test_a_finished_run_is_four_files_and_its_headline_is_the_last_epoch(finished: FitResult) -> None:
+def test_a_finished_run_is_four_files_and_says_what_was_trained(finished: FitResult) -> None:
     """run.json says what the two tables hold; loss = loss_cls + λ · loss_neu (Eq. 11) in every row."""
     folder = finished.folder
     assert {path.name for path in folder.iterdir()} == {"run.json", *COMPARED}
@@ -162,27 +156,182 @@ def test_a_finished_run_is_four_files_and_its_headline_is_the_last_epoch(finishe
     record, epochs = json.loads((folder / "run.json").read_text()), finished.epochs
     accuracy = np.mean([row["truth"] == row["predicted"] for row in rows])
     assert record["accuracy_last"] == finished.accuracy_last == epochs[-1]["accuracy_test"] == accuracy
-    assert (record["n_train"], record["n_test"], record["images_per_epoch"]) == (16, 8, 32)
     assert [row["loss"] for row in epochs] == pytest.approx([row["loss_cls"] + 5 * row["loss_neu"] for row in epochs])
+    parameters = sum(parameter.numel() for parameter in SmallGNDL(3, 5.0).parameters())
+    expected = {
+        "variant": "small", "lam": 5.0, "fold": 0, "seed": 0, "epochs": 3, "needs_neutral_at_test": False,
+        "n_train": 16, "n_test": 8, "parameters": parameters, "images_per_epoch": 32, "colour": False, "weights": None,
+        "expressions": list(EXPRESSIONS), "identity_hash": hash_json(record["identity"]),
+    }  # fmt: skip
+    assert {key: record[key] for key in expected} == expected and "n_dev" not in record
+    assert record["settings"] == json.loads(json.dumps(asdict(SETTINGS)))
+    assert record["time"]["images_per_second"] == pytest.approx(32 * 3 / record["time"]["seconds"], rel=0.05)
+
+
+PLAIN = {
+    "constant": {},
+    "cosine": {
+        "schedule": "cosine", "betas": (0.5, 0.6), "weight_decay": 0.1, "learning_rate": 0.004, "image_size": 16,
+        "input_mean": (0.1, 0.2, 0.3), "input_std": (0.5, 0.6, 0.7),
+        "augmentation": Augmentation(flip_probability=0.2, noise_sigma=0.2, independent_noise=True),
+    },
+    "bf16": {"precision": "bf16", "batch_size": 5},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_run_is_sections_3_4_and_4_2_in_plain_pytorch(name: str, tmp_path: Path) -> None:
+    """Weights, losses, accuracies and probabilities: Adam, schedule, precision, order and noise as the settings say."""
+    settings = replace(SETTINGS, **PLAIN[name])
+    done = run(tmp_path, settings, lam=2.0, seed=3)
+    torch.manual_seed(3)
+    network = SmallGNDL(3, 2.0).to(memory_format=torch.channels_last)
+    torch.manual_seed(3)  # for dropout
+    data = PAIRS.on("cpu", settings.image_size, mean=settings.input_mean, std=settings.input_std)
+    adam = torch.optim.Adam(
+        network.parameters(), settings.learning_rate, settings.betas, weight_decay=settings.weight_decay, fused=True
+    )
+    generator, label = torch.Generator().manual_seed(3), torch.from_numpy(PAIRS.label)
+    bf16 = torch.autocast("cpu", torch.bfloat16, enabled=settings.precision == "bf16")
+    for epoch, row in enumerate(done.epochs):
+        factor = {"constant": 1.0, "cosine": (1.0, 0.75, 0.25)[epoch]}[settings.schedule]
+        adam.param_groups[0]["lr"] = settings.learning_rate * factor
+        network.train()
+        losses, seen, right = torch.zeros(3), 0, 0
+        for batch in data.training_batches(TRAIN, settings.batch_size, generator, settings.augmentation):
+            with bf16:
+                output = network(batch.examined, batch.neutral)
+                found = network.loss(output, batch.label)
+            adam.zero_grad()
+            found.total.backward()
+            adam.step()
+            losses += len(batch.label) * torch.stack([found.total, found.cls, found.neu]).detach()
+            seen, right = seen + len(batch.label), right + int((output.logits.argmax(1) == batch.label).sum())
+        network.eval()
+        with torch.no_grad(), bf16:
+            logits = network(next(data.evaluation_batches(TEST, 99)).examined).logits.float()
+        values = [row[key] for key in ("loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")]
+        accuracy = float((logits.argmax(1) == label[TEST]).double().mean())
+        assert values == pytest.approx([*(losses / seen).tolist(), right / seen, accuracy], rel=1e-5)
+    for key, value in read_weights(done.folder).items():
+        torch.testing.assert_close(value, network.state_dict()[key], rtol=1e-5, atol=1e-7)
+    written = np.loadtxt(tmp_path / "predictions.csv", delimiter=",", skiprows=1, usecols=(6, 7, 8))
+    np.testing.assert_allclose(written, logits.softmax(1), rtol=1e-4)
 
 
 def test_the_headline_is_the_last_epoch_not_the_best(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The best one, of equals the first, is kept next to it (L10)."""
-    accuracies = iter((0.75, 0.75, 0.5))
+    accuracies = iter((0.25, 0.75, 0.75, 0.5))
     monkeypatch.setattr(Trainer, "accuracy", lambda self, index: next(accuracies))
-    result = run(tmp_path)
-    assert result.accuracy_last == 0.5 and (result.record["accuracy_best"], result.record["epoch_best"]) == (0.75, 1)
+    result = run(tmp_path, replace(SETTINGS, epochs=4))
+    assert result.accuracy_last == 0.5 and (result.record["accuracy_best"], result.record["epoch_best"]) == (0.75, 2)
 
 
-def test_a_run_depends_on_its_seed_and_not_on_the_state_around_it(finished: FitResult, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("every", "saved"), [(0, []), (1, [1, 2, 3, 4, 5]), (2, [2, 4, 5])])
+def test_checkpoints_are_written_as_often_as_asked(
+    every: int, saved: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And after the last epoch, for a kill while the results are written."""
+    found: list[int] = []
+    monkeypatch.setattr(Trainer, "save", lambda self, path, identity: found.append(len(self.history)))
+    run(tmp_path, replace(SETTINGS, epochs=5, checkpoint_every=every))
+    assert found == saved
+
+
+OTHER_SETTINGS: dict[str, Any] = {
+    "image_size": 16, "batch_size": 4, "learning_rate": 0.01, "betas": (0.8, 0.999), "weight_decay": 0.1,
+    "schedule": "cosine", "precision": "bf16", "threads": 2, "augmentation": Augmentation(noise_sigma=0.1),
+    "input_mean": (0.0, 0.0, 0.0), "input_std": (1.0, 1.0, 1.0),
+}  # fmt: skip
+
+
+def test_every_setting_is_part_of_a_runs_identity(tmp_path: Path) -> None:
+    """Each changed by itself, and fold, seed, λ, device, the content of the weights, noise and the class's source."""
+    assert {field.name for field in fields(TrainSettings)} - {*OTHER_SETTINGS} == {
+        "epochs",
+        "min_steps",
+        "checkpoint_every",
+    }
+    small, path = method_settings("small"), tmp_path / "w.pth"
+
+    def of(content: str = "one", **changed: Any) -> str:
+        path.write_text(content)
+        given = {"method": small, "settings": SETTINGS, "pairs": "p", "lam": 5.0, "fold": 0, "seed": 0, "device": "cpu"}
+        return hash_json(run_identity(**{**given, "weights": path, **changed}))
+
+    changes: list[dict[str, Any]] = [{"settings": replace(SETTINGS, **{key: to})} for key, to in OTHER_SETTINGS.items()]
+    changes += [{"content": "two"}, {"pairs": "q"}, {"lam": 1.0}, {"fold": 1}, {"seed": 1}, {"device": "cuda"}]
+    changes += [{"method": replace(small, **{key: to})} for key, to in (("source", "s"), ("independent_noise", True))]
+    changes += [{"method": replace(small, options={"slope": 0.2})}, {"weights": None}, {"extra": {"database": "mmi"}}]
+    found = [of(), *(of(**change) for change in changes)]
+    assert len(set(found)) == len(found) and of() == found[0]
+
+
+def test_a_run_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> None:
+    """Of the file, with what matched in run.json; another λ, seed or fold is another run."""
+    state = {f"module.{key}": value + 1 for key, value in SmallGNDL(3, 0.0).backbone.state_dict().items()}
+    torch.save(state, tmp_path / "resnet18_own.pth")
+    given = {"weights": tmp_path / "resnet18_own.pth", "lam": 1.0, "seed": 2, "fold": 4}
+    start = Trainer(method_settings("small"), PAIRS, TRAIN, TEST, SETTINGS, weights=given["weights"], lam=1.0, seed=2)
+    assert all(torch.equal(state[f"module.{key}"], value) for key, value in start.network.backbone.state_dict().items())
+    record = run(tmp_path / "run", replace(SETTINGS, epochs=1), **given).record
+    assert (record["variant"], record["lam"], record["seed"], record["fold"]) == ("small-own", 1.0, 2, 4)
+    assert [record["identity"][key] for key in ("lam", "seed", "fold", "device")] == [1.0, 2, 4, "cpu"]
+    assert record["identity"]["weights"] == record["weights"]["sha256"] == hash_file(given["weights"])
+    assert (record["weights"]["name"], record["weights"]["matched"], record["weights"]["missed"]) == ("own", 8, ())
+    del state["module.0.bias"]
+    torch.save(state, given["weights"])
+    with pytest.raises(
+        GndlError, match=r"resnet18_own\.pth: 1 of the backbone's 8 tensors do not fit \(0\.bias is missing"
+    ):
+        run(tmp_path / "other", **given)
+    found = run(tmp_path / "other", replace(SETTINGS, epochs=1), **given, weights_partial=True).record
+    assert found["weights"]["missed"] == ("0.bias",)
+
+
+@pytest.mark.parametrize("name", ["small", "image-difference"])
+def test_only_image_difference_draws_the_noise_of_the_two_faces_independently(name: str) -> None:
+    """The same noise on both would cancel in their difference, and the augmentation with it."""
+    given: list[Tensor] = []
+
+    class Watching(SmallGNDL):
+        def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
+            given.append(examined - neutral if neutral is not None else examined)
+            return super().forward(examined, neutral)
+
+    independent = method_settings(name).independent_noise
+    watching = replace(method_settings("small"), factory=Watching, independent_noise=independent)
+    same = replace(PAIRS, neutral_index=PAIRS.examined_index)
+    Trainer(watching, same, TRAIN, TEST, SETTINGS, lam=1.0).optimise(1)
+    assert [bool(difference.any()) for difference in given] == [name == "image-difference"] * 2
+
+
+def test_a_run_depends_on_its_seed_and_not_on_the_state_around_it(
+    finished: FitResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Global seed and threads are set for the run and restored after it, also when it fails."""
-    threads, before = torch.get_num_threads(), torch.get_rng_state()
+    cudnn = torch.backends.cudnn
+
+    def set_for_runs() -> tuple[object, ...]:
+        return cudnn.benchmark, cudnn.deterministic, cudnn.allow_tf32, torch.get_float32_matmul_precision()
+
+    monkeypatch.setattr(cudnn, "deterministic", False)
+    threads, before, around = torch.get_num_threads(), torch.get_rng_state(), set_for_runs()
     with pytest.raises(ZeroDivisionError), computing_on(CPU, "fp32", threads + 1, seed=3):
-        assert torch.get_num_threads() == threads + 1 and not torch.backends.cudnn.allow_tf32
+        assert torch.get_num_threads() == threads + 1 and set_for_runs() == (False, True, False, "highest")
         assert same_bytes(run(tmp_path / "again").folder, finished.folder)
         raise ZeroDivisionError
     assert torch.equal(torch.get_rng_state(), before) and torch.get_num_threads() == threads
+    assert set_for_runs() == around
     other = run(tmp_path / "other", seed=1)
+    one, two = (Trainer(method_settings("small"), PAIRS, TRAIN, TEST, SETTINGS, lam=5.0, seed=seed) for seed in (0, 1))
+    orders = [
+        batch.label
+        for trainer in (one, two)
+        for batch in trainer.data.training_batches(TRAIN, 16, trainer.generator, Augmentation())
+    ]
+    assert not torch.equal(*orders)
+    assert not torch.equal(one.network.classifier.weight, two.network.classifier.weight)
     assert not any((other.folder / name).read_bytes() == (finished.folder / name).read_bytes() for name in COMPARED)
 
 
@@ -198,37 +347,12 @@ def test_a_killed_training_resumes_to_the_same_bytes(
     with pytest.raises(error):
         run(tmp_path, settings, on_epoch=kill_after(2, error))
     assert not (tmp_path / "run.json").exists()
+    if checkpoint := (tmp_path / "resume.pt").exists():
+        torch.save(torch.load(tmp_path / "resume.pt") | {"seconds": 1000.0}, tmp_path / "resume.pt")
     trained: list[int] = []
-    run(tmp_path, settings, on_epoch=lambda row: trained.append(row["epoch"]))
+    done = run(tmp_path, settings, on_epoch=lambda row: trained.append(row["epoch"]))
+    assert (done.record["time"]["seconds"] > 1000) == checkpoint
     assert trained == left and same_bytes(tmp_path, finished.folder) and not (tmp_path / "resume.pt").exists()
-
-
-def test_a_process_that_is_killed_resumes_to_the_same_bytes(finished: FitResult, tmp_path: Path) -> None:
-    """SIGKILL in the second epoch leaves whole files only."""
-    report = "lambda row: (print('trained', row['epoch'], flush=True), sys.stdin.read())"  # waits for the kill
-    with another_process(tmp_path / "run", f"test_train.WITH_CHECKPOINTS, on_epoch={report}") as process:
-        assert process.stdout is not None and process.stdout.readline().strip() == "trained 1"
-        os.kill(process.pid, signal.SIGKILL)
-    assert not (tmp_path / "run" / "run.json").exists()
-    assert same_bytes(run(tmp_path / "run").folder, finished.folder)
-
-
-def test_a_retrained_run_has_no_run_json_while_its_files_are_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Not even for a moment does the run.json of fewer epochs stand next to files of more."""
-    run(tmp_path, replace(SETTINGS, epochs=1))
-    left: list[tuple[str, bool]] = []
-    for name in ("write_epochs", "write_predictions", "save"):
-
-        def seen(write: Callable[..., Any], name: str, *given: Any) -> Any:
-            left.append((name, (tmp_path / "run.json").exists()))
-            return write(*given)
-
-        monkeypatch.setattr(train, name, partial(seen, getattr(train, name), name))
-    run(tmp_path, replace(SETTINGS, epochs=2))
-    assert {name for name, _ in left} == {"write_epochs", "write_predictions", "save"}
-    assert not any(there for _, there in left) and (tmp_path / "run.json").exists()
 
 
 def test_a_run_killed_while_its_files_are_written_is_not_finished(
@@ -305,9 +429,11 @@ def test_another_configuration_in_the_same_folder_is_refused(finished: FitResult
     ("indices", "said"),
     [
         ({"train_index": np.arange(12), "test_index": np.arange(12, 24)}, "Subject S000 is in training and in test"),
-        ({"dev_index": TEST[:2]}, "Development subject .* is in training or in test"),
+        ({"dev_index": TEST[:2]}, "Subject .* is in test and in development"),
+        ({"dev_index": TRAIN[:2]}, "Subject .* is in training and in development"),
         ({"test_index": TEST[:0]}, "no pair to test on"),
         ({"train_index": TRAIN[:1]}, "give no step"),
+        ({"settings": replace(SETTINGS, epochs=0)}, "epochs must be >= 1, got 0"),
     ],
 )
 def test_folds_that_would_make_an_accuracy_meaningless_are_refused(
@@ -351,16 +477,21 @@ def test_a_loss_that_is_not_finite_stops_the_training_naming_epoch_and_step(
     """The second step of the second epoch, and the first epoch's checkpoint stays; a long epoch ends before its end."""
     settings = register_method("diverging", Diverging)
     monkeypatch.setattr(Diverging, "value", value)
-    with pytest.raises(Diverged, match=rf"The loss of diverging is not finite at step 2 of epoch 2 \(total {value}"):
+    with pytest.raises(
+        Diverged, match=rf"The loss of diverging is not finite at step 2 of epoch 2 \(total {value}.*Lower"
+    ):
         run(tmp_path / "run", WITH_CHECKPOINTS, "diverging")
     state = torch.load(tmp_path / "run" / "resume.pt", weights_only=True)
     assert len(state["history"]) == 1 and all(weight.isfinite().all() for weight in state["model"].values())
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["epochs.csv", "resume.pt"]
     monkeypatch.setattr(trainer, "LOSS_CHECK_STEPS", 3)
     one = Trainer(settings, PAIRS, np.arange(20), TEST, replace(SETTINGS, batch_size=2), lam=5.0)
-    with pytest.raises(Diverged, match="at step 4 of epoch 1"):
+    with pytest.raises(Diverged, match=r"at step 4 of epoch 1 .*Lower the learning rate"):
         one.train_epoch(1)
     assert int(one.network.get_buffer("steps")) == 6
+    monkeypatch.setattr(Diverging, "bad_step", 1)
+    with pytest.raises(Diverged, match=r"step 1 of epoch 1 .* No step had been taken yet, so it is the method or λ"):
+        run(tmp_path / "first", method="diverging")
 
 
 def test_predictions_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
@@ -380,6 +511,14 @@ def test_predictions_that_are_not_finite_are_never_kept(tmp_path: Path) -> None:
     assert len(torch.load(tmp_path / "resume.pt", weights_only=True)["history"]) == 1
 
 
+def test_neutral_faces_of_the_test_fold_change_nothing(finished: FitResult, tmp_path: Path) -> None:
+    """Training and evaluation end in the same bytes where they are all garbage."""
+    garbage = PAIRS.images.copy()
+    tested = np.unique(PAIRS.neutral_index[TEST])
+    garbage[tested] = np.random.default_rng(1).integers(0, 256, garbage[tested].shape)
+    assert same_bytes(finished.folder, run(tmp_path, pairs=replace(PAIRS, images=garbage)).folder)
+
+
 def test_only_methods_that_say_so_are_given_the_neutral_face_at_test(tmp_path: Path) -> None:
     """In every evaluation of a run, although training gave it to both."""
 
@@ -395,21 +534,13 @@ def test_only_methods_that_say_so_are_given_the_neutral_face_at_test(tmp_path: P
         assert given == {True: {True}, False: {needs}}
 
 
-def test_neutral_faces_of_the_test_fold_change_nothing(finished_gndl: FitResult, tmp_path: Path) -> None:
-    """Training and evaluation of GNDL end in the same bytes where they are all garbage."""
-    garbage = PAIRS.images.copy()
-    tested = np.unique(PAIRS.neutral_index[TEST])
-    garbage[tested] = np.random.default_rng(1).integers(0, 256, garbage[tested].shape)
-    other = run(tmp_path, method="gndl", pairs=replace(PAIRS, images=garbage))
-    assert same_bytes(finished_gndl.folder, other.folder)
-
-
-def test_a_trained_method_is_read_back_and_predicts_what_was_written(finished_gndl: FitResult, tmp_path: Path) -> None:
+def test_a_trained_method_is_read_back_and_predicts_what_was_written(finished: FitResult, tmp_path: Path) -> None:
     """load_method and evaluate give the probabilities of predictions.csv; what is missing or damaged is named."""
-    method, record = load_method(finished_gndl.folder)
+    method, record = load_method(finished.folder)
+    assert not method.training
     logits = evaluate(method, PAIRS.on("cpu", record["settings"]["image_size"]), TEST)
-    written = np.loadtxt(finished_gndl.folder / "predictions.csv", delimiter=",", skiprows=1, usecols=(6, 7, 8))
-    np.testing.assert_allclose(logits.softmax(1), written, atol=1e-5)
+    written = np.loadtxt(finished.folder / "predictions.csv", delimiter=",", skiprows=1, usecols=(6, 7, 8))
+    np.testing.assert_array_equal(logits.softmax(1), written.astype(np.float32))
     with pytest.raises(GndlError, match="holds no finished run"):
         load_method(tmp_path)
     with pytest.raises(GndlError, match=r"weights\.safetensors: is missing"):
@@ -417,6 +548,12 @@ def test_a_trained_method_is_read_back_and_predicts_what_was_written(finished_gn
     (tmp_path / "weights.safetensors").write_bytes(b"12")
     with pytest.raises(GndlError, match=r"weights\.safetensors: is damaged"):
         read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(("size", "count"), [(32, 256), (224, 64), (448, 16)])
+def test_evaluation_batches_hold_as_many_pixels_at_any_size(size: int, count: int) -> None:
+    data = planted_pairs(2, 1, size).on("cpu")
+    assert len(next(trainer.evaluation_batches(data, np.zeros(300, dtype=np.int64))).label) == count
 
 
 class TwoSpeeds(Method):

@@ -22,14 +22,9 @@ from gndl.results import Results
 from gndl.study import Study
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gndl.engines import Sharing
     from gndl.methods import MethodSettings
     from gndl.pairs import FacePairs
-
-LUMA = np.array([0.299, 0.587, 0.114])
-"""Grey of a colour (ITU-R BT.601)."""
 
 COLUMNS = [
     *("train_on", "test_on", "source", "method", "lam", "accuracy", "low", "high", "macro_recall", "chance"),
@@ -44,6 +39,7 @@ def cross_pairs(databases: Sequence[tuple[str, FacePairs]]) -> tuple[FacePairs, 
     table: ``database``, ``expression``, ``pairs``, ``subjects``. `GndlError` where crops differ in size, or fewer than
     two classes are common to all.
     """
+    from gndl.frames import as_grey
     from gndl.pairs import FacePairs
 
     parts = [part for _, part in databases]
@@ -53,26 +49,27 @@ def cross_pairs(databases: Sequence[tuple[str, FacePairs]]) -> tuple[FacePairs, 
     if len(common) < 2:
         names = ", ".join(name for name, _ in databases)
         raise GndlError(f"{names} have {len(common)} classes in common; two are needed.")
-    grey = any(part.images.ndim == 3 for part in parts)
-    offsets = np.cumsum([0, *(len(part.images) for part in parts[:-1])])
-    every = pd.concat(
-        pd.DataFrame(
-            {
-                "database": name,
-                "expression": [part.expressions[int(label)] for label in part.label],
-                "examined": np.asarray(part.examined_index) + offset,
-                "neutral": np.asarray(part.neutral_index) + offset,
-                "subject": [f"{name}/{subject}" for subject in part.subject],
-                "sequence": [f"{name}/{sequence}" for sequence in part.sequence],
-                "frame": [str(frame) for frame in part.frame],
-            }
-        )
-        for (name, part), offset in zip(databases, offsets, strict=True)
-    )
+    tables, offset = [], 0
+    for name, part in databases:
+        columns = {
+            "database": name,
+            "expression": [part.expressions[int(label)] for label in part.label],
+            "examined": np.asarray(part.examined_index) + offset,
+            "neutral": np.asarray(part.neutral_index) + offset,
+            "subject": [f"{name}/{subject}" for subject in part.subject],
+            "sequence": [f"{name}/{sequence}" for sequence in part.sequence],
+            "frame": [str(frame) for frame in part.frame],
+        }
+        tables.append(pd.DataFrame(columns))
+        offset += len(part.images)
+    images = [np.asarray(part.images) for part in parts]
+    if any(own.ndim == 3 for own in images):
+        images = [np.stack([as_grey(image) for image in own]) for own in images]
+    every = pd.concat(tables)
     taken = every["expression"].isin(common)
     kept, groups = every[taken], every[~taken].groupby(["database", "expression"], sort=False)
     pairs = FacePairs(
-        images=np.concatenate([_grey(part.images) if grey else np.asarray(part.images) for part in parts]),
+        images=np.concatenate(images),
         examined_index=kept["examined"].to_numpy(),
         neutral_index=kept["neutral"].to_numpy(),
         label=kept["expression"].map(common.index).to_numpy(np.int64),
@@ -82,16 +79,6 @@ def cross_pairs(databases: Sequence[tuple[str, FacePairs]]) -> tuple[FacePairs, 
         expressions=tuple(common),
     )
     return pairs, groups.agg(pairs=("subject", "size"), subjects=("subject", "nunique")).reset_index()
-
-
-def _grey(images: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Grey of crops, rounded; grey crops stay as they are."""
-    if images.ndim == 3:
-        return np.asarray(images)
-    grey = np.empty(images.shape[:3], dtype=np.uint8)
-    for start in range(0, len(images), 64):
-        grey[start : start + 64] = np.floor(images[start : start + 64] @ LUMA + 0.5)
-    return grey
 
 
 class _AcrossStudy(Study):
@@ -145,15 +132,12 @@ def train_across(
 def across_table(within: Results) -> pd.DataFrame:
     """Summarise a study's runs across databases at the fixed λ, next to those ``within`` each database.
 
-    Returns
-    -------
-    DataFrame
-        One row per ``train_on``, ``test_on``, ``method`` and ``lam``: ``accuracy`` of the last epoch over all samples
-        tested (seeds averaged), with the 95 % interval ``low`` to ``high`` over test subjects (it does not tell how
-        much another training would differ); ``macro_recall``, the mean of the classes' recalls; ``chance``, always
-        answering the class most frequent in the test; ``classes`` that all databases involved have; ``seeds``,
-        ``n_train``, ``n_test``, ``subjects``. Within one database: the samples of all folds together, each by the run
-        that did not see its subject, on the database's own classes. Empty where nothing was run across.
+    One row per ``train_on``, ``test_on``, ``method`` and ``lam``: ``accuracy`` of the last epoch over all samples
+    tested (seeds averaged), with the 95 % interval ``low`` to ``high`` over test subjects (it does not tell how much
+    another training would differ); ``macro_recall``, the mean of the classes' recalls; ``chance``, always answering the
+    class most frequent in the test; ``classes`` that all databases involved have; ``seeds``, ``n_train``, ``n_test``,
+    ``subjects``. Within one database: the samples of all folds together, each by the run that did not see its subject,
+    on the database's own classes. Empty where nothing was run across.
     """
     across = results.read(within.out, across=True).headline
     within = within.headline.only(methods=across.runs["method"].unique())
@@ -166,8 +150,7 @@ def across_table(within: Results) -> pd.DataFrame:
 
 
 def _place(names: str) -> tuple[int, list[int]]:
-    order = list(DATABASE_TITLES)
-    return names.count("+"), [order.index(name) for name in names.split("+")]
+    return names.count("+"), [list(DATABASE_TITLES).index(name) for name in names.split("+")]
 
 
 def _summary(found: Results, database: str) -> dict[str, Any]:

@@ -40,17 +40,10 @@ def along_sequences(
 ) -> pd.DataFrame:
     """Measure methods at evenly spaced moments of test sequences, in at most three folds that have all weights.
 
-    The classes come in turn; of each, the sequence whose subject, then whose fold, was taken least often so far, the
-    first of these by name. The curves are also kept in ``analysis/intensity.csv``, for a packed record.
-
-    Parameters
-    ----------
-    study : Study
-    methods : iterable of str or MethodSettings
-    sequences : int
-        Of all these folds, at most.
-    positions : int
-        Evenly spaced moments from the neutral face (0) to the apex (1); a short sequence has fewer frames.
+    At most ``sequences`` of all these folds: the classes come in turn; of each, the sequence whose subject, then whose
+    fold, was taken least often so far, the first of these by name. ``positions`` moments from the neutral face (0) to
+    the apex (1); a short sequence has fewer frames. The curves are also kept in ``analysis/intensity.csv``, for a
+    packed record. `GndlError` where no fold has the weights of all methods, naming the command that trains a run.
 
     Returns
     -------
@@ -60,11 +53,6 @@ def along_sequences(
         rendered, NaN where not known), ``predicted``, ``confidence``, ``truth_p`` (probability of the sequence's
         class), ``deviation`` (Euclidean length of F_exp-d of Eq. 7, NaN for methods without it) and ``from_neutral``
         (distance of F_exam from that of the sequence's neutral frame).
-
-    Raises
-    ------
-    GndlError
-        Where no fold has the weights of all methods, naming the command that trains a run.
     """
     methods = tuple(methods)
     folds = [fold for fold in study.run_folds if all(has_weights(study, method, fold) for method in methods)]
@@ -82,37 +70,25 @@ def along_sequences(
 
 
 def curves(along: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
-    """Average what :func:`along_sequences` measured, at every moment.
+    """Average what :func:`along_sequences` measured, one row per method, λ and ``position``.
 
-    Returns
-    -------
-    DataFrame
-        One row per method, λ and ``position``: ``sequences``, ``subjects``, ``accuracy`` with ``accuracy_low`` and
-        ``accuracy_high`` (95 % over subjects, NaN below five), ``truth_p``, ``deviation`` and ``from_neutral`` (lengths
-        relative to the same sequence's apex, averaged; NaN where the method has none) and ``intensity`` (as rendered).
+    ``sequences``, ``subjects``, ``accuracy`` with ``accuracy_low`` and ``accuracy_high`` (95 % over subjects, NaN below
+    five), ``truth_p``, ``deviation`` and ``from_neutral`` (lengths relative to the same sequence's apex, averaged; NaN
+    where the method has none) and ``intensity`` (as rendered).
     """
     key = ["method", "lam", "fold", "seed", "sequence"]
     table = along.sort_values([*key, "position"], ignore_index=True)
     apex = table.groupby(key, sort=False, dropna=False)[["deviation", "from_neutral"]].transform("last")
-    for name in ("deviation", "from_neutral"):
+    for name in apex:
         table[name] = table[name] / apex[name].where(apex[name] > 0)
     table["right"] = table["predicted"] == table["truth"]
     rows = []
-    for (method, lam, position), own in table.groupby(["method", "lam", "position"], dropna=False):
+    for names, own in table.groupby(["method", "lam", "position"], dropna=False):
+        row = dict(zip(("method", "lam", "position"), names, strict=True)) | {"sequences": len(own)}
+        row |= {"subjects": own["subject"].nunique(), "accuracy": own["right"].mean()}
         low, high = interval_over_subjects(own["right"], own["subject"], seed=seed)
-        rows.append(
-            {
-                "method": method,
-                "lam": lam,
-                "position": position,
-                "sequences": len(own),
-                "subjects": own["subject"].nunique(),
-                "accuracy": own["right"].mean(),
-                "accuracy_low": low,
-                "accuracy_high": high,
-                **own[["truth_p", "deviation", "from_neutral", "intensity"]].mean(),
-            }
-        )
+        means = own[["truth_p", "deviation", "from_neutral", "intensity"]].mean()
+        rows.append(row | {"accuracy_low": low, "accuracy_high": high} | means.to_dict())
     return pd.DataFrame(rows)
 
 
@@ -144,10 +120,13 @@ def frames_along(sequence: Sequence, positions: int) -> list[tuple[float, float,
     """
     first, last = sequence.neutral, sequence.examined[-1]
     if first.is_video:
-        order = [FrameRef(first.path, index) for index in _range(first.index, last.index)]
+        every: tuple[FrameRef, ...] = ()
+        start, end = first.index, last.index
     else:
         every = sequence.frames or (first, *sequence.examined)
-        order = [every[place] for place in _range(every.index(first), every.index(last))]
+        start, end = every.index(first), every.index(last)
+    step = 1 if start <= end else -1  # backwards where a neutral frame after the apex was chosen
+    order = [every[at] if every else FrameRef(first.path, at) for at in range(start, end + step, step)]
     nearest: dict[int, tuple[float, float]] = {}
     for position in np.linspace(0, 1, positions).round(6).tolist():
         place = round(position * (len(order) - 1))
@@ -157,11 +136,6 @@ def frames_along(sequence: Sequence, positions: int) -> list[tuple[float, float,
     return [(position, relative, order[place]) for place, (position, relative) in sorted(nearest.items())]
 
 
-def _range(first: int, last: int) -> range:
-    """From first to last, both included; backwards where a neutral frame after the apex was chosen."""
-    return range(first, last + 1) if first <= last else range(first, last - 1, -1)
-
-
 def crop_along(study: Study, sequences: list[Sequence], positions: int) -> tuple[np.ndarray, pd.DataFrame]:
     """Crop the frames of :func:`frames_along` of several sequences, and describe each in a row.
 
@@ -169,7 +143,7 @@ def crop_along(study: Study, sequences: list[Sequence], positions: int) -> tuple
     none, is left out.
     """
     known = all(frame.landmarks is not None for one in study.database.sequences for frame in taken_frames(one))
-    intensity = true_intensity(study.database)
+    intensity, in_shape = true_intensity(study.database), as_grey if study.crops.images.ndim == 3 else as_colour
     images, rows = [], []
     for sequence in progress(sequences, f"Cropping sequences of {study.title}", unit="sequence"):
         along = frames_along(sequence, positions)
@@ -177,7 +151,7 @@ def crop_along(study: Study, sequences: list[Sequence], positions: int) -> tuple
         if faces is None:
             continue
         for position, relative, frame in along:
-            images.append(as_grey(faces[frame]) if study.crops.images.ndim == 3 else as_colour(faces[frame]))
+            images.append(in_shape(faces[frame]))
             place = (relative_to_root(frame.path, study.crops.root), frame.index)
             names = (sequence.subject, sequence.sequence, sequence.expression)
             rows.append((*names, position, relative, frame_name(frame), intensity.get(place, np.nan)))
@@ -193,7 +167,7 @@ def true_intensity(database: Database) -> dict[tuple[str, int], float]:
         return {}
     try:
         frames = read_truth(database.root)[0]
-    except GndlError:  # rendered, but its ground truth is elsewhere
+    except GndlError:  # its ground truth is elsewhere
         return {}
     known = dict(zip(zip(frames["file"], frames["index"], strict=True), frames["intensity"], strict=True))
     return {(file, -1): value for (file, _), value in reversed(known.items())} | known
@@ -225,7 +199,6 @@ def _measure(study: Study, run: Run, images: np.ndarray, frames: pd.DataFrame) -
     """Give every frame to a network, as an examined face; for methods that need it with its sequence's neutral face."""
     names, settings, device = study.classes, study.train_settings, choose_device(study.device)
     neutral = frames.groupby("sequence")["position"].transform("idxmin").to_numpy()
-    label = np.array([names.index(name) for name in frames["truth"]])
     pairs = FacePairs.of_faces(images, names)
     pairs = dataclasses.replace(pairs, neutral_index=neutral, sequence=list(frames["sequence"]))
     network = load_network(study, run)
@@ -233,15 +206,13 @@ def _measure(study: Study, run: Run, images: np.ndarray, frames: pd.DataFrame) -
         data = pairs.on(device, settings.image_size, mean=settings.input_mean, std=settings.input_std)
         output = outputs(network, data, np.arange(len(frames)), settings)
     probabilities, f_exam = output.logits.softmax(1).double().numpy(), output.f_exam.double().numpy()
-    table = frames.assign(
-        method=run.variant,
-        lam=np.nan if run.lam is None else run.lam,
-        fold=run.fold,
-        seed=run.seed,
-        predicted=[names[place] for place in probabilities.argmax(1)],
-        confidence=probabilities.max(1),
-        truth_p=probabilities[np.arange(len(frames)), label],
-        deviation=np.nan if output.deviation is None else output.deviation.double().norm(dim=1).numpy(),
-        from_neutral=np.linalg.norm(f_exam - f_exam[neutral], axis=1),
-    )
-    return table[["method", "lam", "fold", "seed", *frames.columns, *table.columns[-5:]]]
+    label = np.array([names.index(name) for name in frames["truth"]])
+    about = {"method": run.variant, "lam": np.nan if run.lam is None else run.lam, "fold": run.fold, "seed": run.seed}
+    measured = {
+        "predicted": [names[place] for place in probabilities.argmax(1)],
+        "confidence": probabilities.max(1),
+        "truth_p": probabilities[np.arange(len(frames)), label],
+        "deviation": np.nan if output.deviation is None else output.deviation.double().norm(dim=1).numpy(),
+        "from_neutral": np.linalg.norm(f_exam - f_exam[neutral], axis=1),
+    }
+    return pd.DataFrame(about | dict(frames.items()) | measured)

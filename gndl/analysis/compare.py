@@ -5,8 +5,8 @@ that of independent studies. The variance is therefore enlarged after Nadeau and
 times the sample variance in place of 1/k, with k - 1 degrees of freedom. It was derived for random splits and is an
 approximation for k folds. Below seven folds there is no test, only the effect and its interval.
 
-One rule decides every verdict: the p of this paired t-test, adjusted for the databases tested (Holm). Every other test
-(signed rank, sign flip, McNemar) is secondary.
+One rule decides every verdict: the p of this paired t-test, adjusted for the databases tested (Holm). Every other p
+(signed rank, sign flip, McNemar, along λ) is secondary, and adjusted as well.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gndl.files import GndlError
 from gndl.results import Results, sequence_votes
 
 FEWEST_FOLDS = 7
-"""Folds from which on a test is made: with fewer, no exact signed-rank test could reach 1 %."""
+"""Folds from which on a test is made. An exact signed-rank p of seven is at least 2/2⁷ = 0.0156; 1 % takes eight."""
 
 CONFIDENCE = 0.95
 
@@ -37,21 +37,24 @@ def compare(runs: pd.DataFrame, method: str | Sequence[str] = "gndl", reference:
 
     One row a database, method and λ: what :func:`corrected_t` returns, ``seeds`` (the fewest that a fold has of both),
     ``sd_seeds`` (standard deviation of a fold's difference between seeds, pooled over folds; NaN with one seed),
-    ``p_adjusted`` (Holm, over the ``databases_tested`` with that method and λ).
+    ``p_adjusted``, the verdict, and ``p_signed_rank_adjusted`` (Holm, over the ``databases_tested`` with that method
+    and λ).
     """
     rows = []
     paired, key = paired_runs(runs, method, reference), ["database", "source", "method", "lam"]
     for names, own in paired.groupby(key, dropna=False, sort=False):
         folds = own.groupby("fold")
-        between = own["difference"] - folds["difference"].transform("mean")
-        freedom, found = len(own) - folds.ngroups, corrected_t(folds["difference"].mean(), folds["share"].mean().mean())
+        between, freedom = own["difference"] - folds["difference"].transform("mean"), len(own) - folds.ngroups
         row = dict(zip(key, names, strict=True)) | {"reference": reference, "seeds": int(folds.size().min())}
-        rows.append(row | {"sd_seeds": np.sqrt((between**2).sum() / freedom) if freedom else np.nan} | found)
+        row["sd_seeds"] = np.sqrt((between**2).sum() / freedom) if freedom else np.nan
+        rows.append(row | corrected_t(folds["difference"].mean(), folds["share"].mean().mean()))
     if not rows:
         return pd.DataFrame()
     table = pd.DataFrame(rows)
-    together = table.groupby(["method", "lam"], dropna=False)["p"]
-    return table.assign(p_adjusted=together.transform(holm), databases_tested=together.transform("count").astype(int))
+    together = table.groupby(["method", "lam"], dropna=False)
+    for name, p in (("p_adjusted", "p"), ("p_signed_rank_adjusted", "p_signed_rank")):
+        table[name] = together[p].transform(holm)
+    return table.assign(databases_tested=together["p"].transform("count").astype(int))
 
 
 def against_baseline(results: Results) -> pd.DataFrame:
@@ -73,17 +76,14 @@ def against_baseline(results: Results) -> pd.DataFrame:
             continue
         subjects = paired_differences(results, str(method), reference).query("per == 'subject'")
         sign = np.sign(subjects["difference"].round(9))
-        counts = subjects[["database", "lam"]].assign(
-            subjects=1, subjects_better=sign > 0, subjects_worse=sign < 0, subjects_equal=sign == 0
-        )
-        counts = counts.groupby(["database", "lam"], dropna=False).sum().reset_index()
+        ways = {"subjects": 1, "subjects_better": sign > 0, "subjects_worse": sign < 0, "subjects_equal": sign == 0}
+        counts = subjects[["database", "lam"]].assign(**ways).groupby(["database", "lam"], dropna=False).sum()
         tables.append(found.merge(counts, on=["database", "lam"], how="left"))
     if not tables:
         return pd.DataFrame()
-    places = list(dict.fromkeys(runs["database"]))
-    return pd.concat(tables, ignore_index=True).sort_values(
-        "database", key=lambda names: names.map(places.index), kind="stable", ignore_index=True
-    )
+    places = {name: place for place, name in enumerate(runs["database"].unique())}
+    table = pd.concat(tables, ignore_index=True)
+    return table.sort_values("database", key=lambda names: names.map(places), kind="stable", ignore_index=True)
 
 
 def corrected_t(differences: ArrayLike, n_test_over_n_train: float) -> dict[str, Any]:
@@ -109,9 +109,9 @@ def corrected_t(differences: ArrayLike, n_test_over_n_train: float) -> dict[str,
     ranks = pd.Series(np.abs(differing).round(9)).rank().to_numpy() * np.sign(differing)
     tested = k >= FEWEST_FOLDS
     p_of_t = 1.0 if error == mean == 0 else float(2 * stdtr(k - 1, -abs(t)))
-    counts = {"better": int((values > 0).sum()), "worse": int((values < 0).sum()), "equal": int((values == 0).sum())}
     return {
-        **{"folds": k, "difference": mean, "sd": sd, "low": mean - reach, "high": mean + reach, **counts},
+        **{"folds": k, "difference": mean, "sd": sd, "low": mean - reach, "high": mean + reach},
+        **{"better": int((values > 0).sum()), "worse": int((values < 0).sum()), "equal": int((values == 0).sum())},
         "effect": mean / sd if k > 1 and sd > NOTHING else np.nan,
         "rank_effect": float(ranks.sum() / np.abs(ranks).sum()) if len(ranks) else np.nan,
         "t": float(t),
@@ -122,8 +122,7 @@ def corrected_t(differences: ArrayLike, n_test_over_n_train: float) -> dict[str,
 
 def sign_flip(differences: ArrayLike) -> float:
     """Two-sided p of the sum of whole numbers under all 2ⁿ flips of their signs, exact, without draws."""
-    sizes = [abs(int(value)) for value in np.asarray(differences) if value]
-    observed = abs(int(np.sum(np.asarray(differences, dtype=np.int64))))
+    sizes = [int(value) for value in np.asarray(differences) if value]
     ways = Counter({0: 1})  # sum: in how many ways it comes about
     for size in sizes:
         grown: Counter[int] = Counter()
@@ -131,7 +130,7 @@ def sign_flip(differences: ArrayLike) -> float:
             grown[total - size] += number
             grown[total + size] += number
         ways = grown
-    return sum(number for total, number in ways.items() if abs(total) >= observed) / 2 ** len(sizes)
+    return sum(number for total, number in ways.items() if abs(total) >= abs(sum(sizes))) / 2 ** len(sizes)
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
@@ -203,22 +202,22 @@ def compare_variants(runs: pd.DataFrame, methods: Sequence[str]) -> pd.DataFrame
     ``images_per_epoch``, ``parameters``. Databases with nothing but the baseline and GNDL are left out.
     """
     tables = []
+    parts = ["folds", "difference", "low", "high"]
     known = runs[runs["base_method"].isin(methods)].fillna({"weights": ""})
     for _, own in known.groupby(["database", "weights"], sort=False):
-        if set(own["base_method"]) <= {"gndl", "baseline"}:
+        names = own.drop_duplicates("base_method").set_index("base_method")["method"]
+        if set(names.index) <= {"gndl", "baseline"}:
             continue
-        table = own.drop_duplicates("base_method").set_index("base_method")
+        table = own.drop_duplicates("method").set_index("method", drop=False)
         sizes = table[["images_per_epoch", "parameters"]]
-        table = table[["database", "source", "method", "lam", "needs_neutral_at_test"]]
-        by_fold = own.groupby(["base_method", "fold"])["accuracy_last"].agg(["mean", "size"]).groupby("base_method")
-        table = table.assign(folds=by_fold.size(), seeds=by_fold["size"].min())
-        table = table.assign(accuracy=by_fold["mean"].mean(), sd=by_fold["mean"].std(ddof=1))
+        by_fold = own.groupby(["method", "fold"])["accuracy_last"].agg(["mean", "size"]).groupby("method")
+        table = table[["database", "source", "method", "lam", "needs_neutral_at_test"]].assign(
+            folds=by_fold.size(), seeds=by_fold["size"].min(), accuracy=by_fold["mean"].mean(), sd=by_fold["mean"].std()
+        )
         for reference in ("gndl", "baseline"):
-            others = table["method"].drop(reference, errors="ignore")
-            found = compare(own, list(others), table["method"].get(reference, ""))
-            for part in ("folds", "difference", "low", "high"):
-                of_method = dict(zip(found["method"], found[part], strict=True)) if len(found) else {}
-                table[f"to_{reference}_{part}"] = table["method"].map(of_method)
-        in_order = table.join(sizes).loc[[name for name in methods if name in table.index]]
+            found = compare(own, list(names.drop(reference, errors="ignore")), names.get(reference, ""))
+            found = found.reindex(columns=["method", *parts]).set_index("method")
+            table = table.join(found.add_prefix(f"to_{reference}_"))
+        in_order = table.join(sizes).loc[[names[name] for name in methods if name in names]]
         tables.append(in_order.sort_values("needs_neutral_at_test", kind="stable"))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()

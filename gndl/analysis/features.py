@@ -65,6 +65,8 @@ class FoldFeatures:
     """Features (N, D) of the neutral crops of the whole database, each once."""
     gallery_subject: Names
     """Whose they are (N,)."""
+    gallery_trained: NDArray[np.bool_]
+    """Whether the run was trained on that subject (N,): neither test nor development subjects were."""
     own: NDArray[np.int64]
     """Row (T,) of ``gallery`` that holds each sample's own neutral face."""
 
@@ -109,18 +111,9 @@ def of_fold(
     lam: float | None = None,
     seed: int | None = None,
 ) -> FoldFeatures:
-    """Compute the features of one run's test fold; nothing is trained.
+    """Compute the features of one run's test fold, by default at the study's λ and of its first seed.
 
-    Parameters
-    ----------
-    study : Study
-    method : str or MethodSettings
-        Any method that returns `gndl.model.Output`, your own included.
-    fold : int
-    lam : float, optional
-        λ of Eq. 11; default the study's, left out for methods without it.
-    seed : int, optional
-        Of the run; default the study's first.
+    Nothing is trained. ``method`` may be any that returns `gndl.model.Output`, your own included.
 
     Raises
     ------
@@ -131,27 +124,24 @@ def of_fold(
     run = run_of(study, method, fold, lam=lam, seed=seed)
     network = load_network(study, run)
     pairs, settings, device = study.pairs, study.train_settings, choose_device(study.device)
-    index = study.folds.train_test(fold, pairs.subject)[1]
+    trained, index = study.folds.train_test(fold, pairs.subject)
     crops, first = np.unique(np.asarray(pairs.neutral_index), return_index=True)  # each once, and a pair that uses it
+    own = np.searchsorted(crops, np.asarray(pairs.neutral_index)[index])
     with computing_on(device, settings.precision, settings.threads, run.seed):
         data = _on_device(pairs, device, settings)
         output = outputs(network, data, index, settings)
         gallery = _neutral_features(network, data, crops, settings)
-        own = np.searchsorted(crops, np.asarray(pairs.neutral_index)[index])
-        real = _with_real_neutral(network, output.f_exam, gallery[own])
+        real = None
+        if type(network) is GNDL:  # a method made from it may classify in another way
+            with torch.no_grad():
+                real = network.classifier((output.f_exam - gallery[own]).to(network.classifier.weight)).float().cpu()
     deviation = output.deviation
     if deviation is None and output.f_gen is not None:
         deviation = output.f_exam - output.f_gen
     subject = np.asarray(pairs.subject)
+    about = {"database": study.name, "method": run.variant, "lam": np.nan if run.lam is None else run.lam}
     return FoldFeatures(
-        about={
-            "database": study.name,
-            "method": run.variant,
-            "lam": np.nan if run.lam is None else run.lam,
-            "fold": run.fold,
-            "seed": run.seed,
-            "run": identity_key(study, run),
-        },
+        about=about | {"fold": run.fold, "seed": run.seed, "run": identity_key(study, run)},
         expressions=pairs.expressions,
         pairs=index,
         f_exam=output.f_exam.numpy(),
@@ -165,6 +155,7 @@ def of_fold(
         frame=np.asarray(pairs.frame)[index],
         gallery=gallery.numpy(),
         gallery_subject=subject[first],
+        gallery_trained=np.isin(subject[first], subject[trained]),
         own=own,
     )
 
@@ -202,20 +193,11 @@ def identity_key(study: Study, run: Run) -> str:
     return "" if record is None else f"{record['identity_hash'][:16]}-{record['epochs']}"
 
 
-def has_weights(
-    study: Study,
-    method: str | MethodSettings,
-    fold: int | None = None,
-    *,
-    lam: float | None = None,
-    seed: int | None = None,
-) -> bool:
-    """Whether a run (None: of any fold) is finished and has weights; never so in a record or for an imported method."""
+def has_weights(study: Study, method: str | MethodSettings, fold: int, *, seed: int | None = None) -> bool:
+    """Whether a run is finished and has weights; never so in a record or for an imported method."""
     if study.is_record or is_imported(method):
         return False
-    if fold is None:
-        return any(has_weights(study, method, one, lam=lam, seed=seed) for one in study.run_folds)
-    run = run_of(study, method, fold, lam=lam, seed=seed)
+    run = run_of(study, method, fold, seed=seed)
     return study.finished(run) is not None and (run.folder / WEIGHTS).exists()
 
 
@@ -240,8 +222,8 @@ def outputs(network: Method, data: DevicePairs, index: NDArray[np.int64], settin
     names = ("logits", "f_exam", "f_gen", "deviation")
     options = {"with_neutral": network.needs_neutral_at_test, "whole_sequences": network.whole_sequences}
     found = evaluate_outputs(network, data, index, settings.precision, names, **options)
-    for name in names[1:]:
-        if name == "f_exam" or name in found:
+    for name in {"f_exam": None} | found:
+        if name != "logits":
             _require_features(found.get(name), name)
     return Output(**{name: values.cpu() for name, values in found.items()})
 
@@ -253,25 +235,15 @@ def _on_device(pairs: FacePairs, device: torch.device, settings: TrainSettings) 
 
 def _neutral_features(network: Method, data: DevicePairs, crops: NDArray[np.int64], settings: TrainSettings) -> Tensor:
     """Features (N, D) of neutral crops: by the method's ``neutral_features``, else as if they were examined ones."""
-    own = getattr(network, "neutral_features", None)
-    crop = torch.from_numpy(crops).to(data.device)
-    every = np.arange(len(crops))
+    crop, every = torch.from_numpy(crops).to(data.device), np.arange(len(crops))
     alone = replace(data, examined_index=crop, neutral_index=crop, label=torch.zeros_like(crop), sequence=every)
+    own = getattr(network, "neutral_features", None)
     if own is None:
         return outputs(network, alone, every, settings).f_exam
     with torch.no_grad(), autocast(data.device, settings.precision):
         found = torch.cat([own(batch.examined).float().cpu() for batch in evaluation_batches(alone, every)])
     _require_features(found, "f_neu")
     return found
-
-
-def _with_real_neutral(network: Method, f_exam: Tensor, f_neu: Tensor) -> Tensor | None:
-    """GNDL's logits for the deviation from the real neutral feature; None for other methods."""
-    if type(network) is not GNDL:  # a method made from it may classify in another way
-        return None
-    with torch.no_grad():
-        logits: Tensor = network.classifier((f_exam - f_neu).to(network.classifier.weight)).float().cpu()
-    return logits
 
 
 def _require_features(values: Tensor | None, name: str) -> None:

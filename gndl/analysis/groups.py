@@ -104,12 +104,6 @@ def groups_of(subjects: pd.DataFrame) -> pd.DataFrame:
     return groups
 
 
-GROUP_COLUMNS = (
-    *("attribute", "group", "subjects", "frames", "accuracy", "low", "high"),
-    *("others", "difference", "difference_low", "difference_high"),
-)
-
-
 def accuracy_by_group(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
     """Accuracy of every group versus all others of the attribute, with their difference, for every method.
 
@@ -127,19 +121,20 @@ def accuracy_by_group(predictions: pd.DataFrame, groups: pd.DataFrame, *, seed: 
         for attribute, group in [(attribute, name) for attribute, (_, names) in GROUPS.items() for name in names]:
             member = known[attribute] == group
             own, others = known[member], known[~member]
-            if own.empty or others.empty:
+            if own.empty or others.empty:  # a fold of one subject has no two groups
                 continue
-            low, high = between = np.nan, np.nan
-            if _varies(own):
-                low, high = interval_over_subjects(own["right"], own["subject"], seed=seed)
-                if _varies(others):
-                    between = interval_over_subjects(known["right"], known["subject"], member=member, seed=seed)
             row: dict[str, Any] = dict(zip(VARIANT, key, strict=True)) | {"attribute": attribute, "group": group}
             row |= {"subjects": own["subject"].nunique(), "frames": len(own), "accuracy": own["right"].mean()}
-            row |= {"low": low, "high": high, "others": others["right"].mean()}
-            row |= {"difference": row["accuracy"] - row["others"]}
-            rows.append(row | {"difference_low": between[0], "difference_high": between[1]})
-    return pd.DataFrame(rows, columns=[*VARIANT, *GROUP_COLUMNS])  # a fold of one subject has no two groups
+            row |= {"low": np.nan, "high": np.nan, "others": others["right"].mean()}
+            row |= {"difference": row["accuracy"] - row["others"], "difference_low": np.nan, "difference_high": np.nan}
+            if _varies(own):
+                row["low"], row["high"] = interval_over_subjects(own["right"], own["subject"], seed=seed)
+            if _varies(own) and _varies(others):
+                ends = interval_over_subjects(known["right"], known["subject"], member=member, seed=seed)
+                row["difference_low"], row["difference_high"] = ends
+            rows.append(row)
+    columns = ["attribute", "group", "subjects", "frames", "accuracy", "low", "high", "others"]
+    return pd.DataFrame(rows, columns=[*VARIANT, *columns, "difference", "difference_low", "difference_high"])
 
 
 def _varies(known: pd.DataFrame) -> bool:
@@ -162,18 +157,17 @@ def face_factors(crops: pd.DataFrame, examined: ArrayLike, root: Path) -> pd.Dat
     names = (of_crop["source_file"].astype(str) + number).loc[np.asarray(examined)]
     drawn = frames.set_index("name").loc[names].reset_index(drop=True)
     person = subjects.set_index("name").loc[drawn["subject"]].reset_index(drop=True)
-    return pd.DataFrame(
-        {
-            "light from the side": drawn["light_azimuth"].abs(),
-            "light from above": drawn["light_height"],
-            "amount of light": drawn["light_amount"],
-            "turned to the side": drawn["yaw"].abs(),
-            "nodding": drawn["pitch"],
-            "age": person["age"],
-            "skin tone": -np.log(_skin(person) @ LUMINANCE),
-            "glasses": person["glasses"] == "yes",
-        }
-    ).astype(float)
+    factors = {
+        "light from the side": drawn["light_azimuth"].abs(),
+        "light from above": drawn["light_height"],
+        "amount of light": drawn["light_amount"],
+        "turned to the side": drawn["yaw"].abs(),
+        "nodding": drawn["pitch"],
+        "age": person["age"],
+        "skin tone": -np.log(_skin(person) @ LUMINANCE),
+        "glasses": person["glasses"] == "yes",
+    }
+    return pd.DataFrame(factors).astype(float)
 
 
 def _skin(subjects: pd.DataFrame) -> NDArray[np.float64]:

@@ -16,19 +16,7 @@ from sklearn import config_context
 from sklearn.metrics import pairwise_distances, pairwise_distances_argmin, silhouette_score
 
 from gndl.analysis import features
-from gndl.analysis.features import (
-    DEVIATION,
-    DEVIATION_REAL,
-    F_EXAM,
-    F_GEN,
-    F_NEU,
-    MEAN_NEUTRAL,
-    Floats,
-    FoldFeatures,
-    Row,
-    row,
-    sequence_means,
-)
+from gndl.analysis.features import DEVIATION, DEVIATION_REAL, F_EXAM, F_GEN, F_NEU, FoldFeatures, row, sequence_means
 from gndl.analysis.groups import face_factors
 from gndl.analysis.probes import probes
 from gndl.files import GndlError, progress, write_csv
@@ -40,7 +28,7 @@ if TYPE_CHECKING:
 
 RUN = ["database", "method", "lam", "fold", "seed", "run"]
 WHAT = ["analysis", "measure", "feature", "condition"]
-DEFAULTS: Row = dict.fromkeys(WHAT) | {"condition": "all", "value": np.nan, "weight": 0, "chance": np.nan}
+DEFAULTS: features.Row = dict.fromkeys(WHAT) | {"condition": "all", "value": np.nan, "weight": 0, "chance": np.nan}
 DEFAULTS |= {"choices": 0, "note": ""}
 """Columns of every number, and their values where a measurement says nothing."""
 
@@ -51,30 +39,15 @@ SHUFFLES = 200
 def measure(
     study: Study, methods: Iterable[str | MethodSettings] = ("gndl", "baseline"), folds: Iterable[int] | None = None
 ) -> pd.DataFrame:
-    """Measure the features of several runs at the study's λ; nothing is trained.
+    """Measure the features of several runs at the study's λ, in rows of :func:`measure_fold`; nothing is trained.
 
     What was measured before is read from ``analysis/deviation_folds.csv`` where it is of the same run, by its identity:
     so a record keeps its numbers without weights. Delete the file to measure anew. Runs without weights that were not
-    measured before are left out, and named.
-
-    Returns
-    -------
-    DataFrame
-        Rows of :func:`measure_fold`.
-
-    Raises
-    ------
-    GndlError
-        Where nothing can be measured, naming the command that trains a run.
+    measured before are left out, and named; where nothing can be measured, `GndlError` names the command that trains.
     """
-    kept = study.results().analysis("deviation_folds")
-    kept = (
-        kept.astype({"note": object}).fillna({"note": ""})[[*RUN, *DEFAULTS]]
-        if len(kept)
-        else pd.DataFrame(columns=["run"])
-    )
-    chosen = study.run_folds if folds is None else tuple(folds)
-    asked = [(method, fold) for method in methods for fold in chosen]
+    kept = study.results().analysis("deviation_folds").reindex(columns=[*RUN, *DEFAULTS])
+    kept = kept.astype({"note": object}).fillna({"note": ""})
+    asked = [(method, fold) for method in methods for fold in (study.run_folds if folds is None else folds)]
     tables, left_out, factors = [], [], None
     for method, fold in progress(asked, "Measuring features", unit="run"):
         run = features.run_of(study, method, fold)
@@ -84,14 +57,16 @@ def measure(
             own = measure_fold(features.of_fold(study, method, fold), factors)
         if own.empty:
             left_out.append(run.name)
-        tables.append(own)
-    table = pd.concat([own for own in tables if len(own)] or [kept.iloc[:0]], ignore_index=True)
-    if table.empty:
+        else:
+            tables.append(own)
+    if not tables:
         features.of_fold(study, *asked[0])  # says why, and which command helps
     if left_out:
         print(f"Not measured (not trained, or without weights here): {', '.join(left_out)}")
+    table = pd.concat(tables, ignore_index=True)
     if not study.is_record and not set(table["run"]) <= set(kept["run"]):
-        everything = pd.concat([table, kept[~kept["run"].isin(table["run"])]], ignore_index=True)
+        others = [own for own in (kept[~kept["run"].isin(table["run"])],) if len(own)]
+        everything = pd.concat([table, *others], ignore_index=True)
         everything = everything.assign(lam=everything["lam"].map(lam_text), source=study.source)
         write_csv(everything, study.analysis / "deviation_folds.csv")
     return table
@@ -108,13 +83,7 @@ def drawn_factors(study: Study) -> pd.DataFrame:
 
 
 def measure_fold(own: FoldFeatures, factors: pd.DataFrame) -> pd.DataFrame:
-    """Measure everything that one fold's features can tell.
-
-    Parameters
-    ----------
-    own : FoldFeatures
-    factors : DataFrame
-        One row per pair of the study, of :func:`drawn_factors`.
+    """Measure everything that one fold's features can tell; ``factors`` are those of :func:`drawn_factors`.
 
     Returns
     -------
@@ -129,37 +98,26 @@ def measure_fold(own: FoldFeatures, factors: pd.DataFrame) -> pd.DataFrame:
 
 
 def over_folds(table: pd.DataFrame) -> pd.DataFrame:
-    """Join the measurements of several folds: weighted mean, and the spread between folds.
+    """Join the measurements of several folds, one row per database, method, λ and what was measured.
 
-    Returns
-    -------
-    DataFrame
-        One row per database, method, λ and what was measured, in the order of first appearance: ``value`` and
-        ``chance`` (means by weight), ``sd``, ``lowest`` and ``highest`` (of the folds, NaN for one), ``choices``
-        (mean), ``folds`` (with a value) and ``note`` (why there is none).
+    ``value`` and ``chance`` (means by weight), ``sd``, ``lowest`` and ``highest`` (of the folds, NaN for one),
+    ``choices`` (mean), ``folds`` (with a value) and ``note`` (why there is none), in the order of first appearance.
     """
-    rows = []
-    for names, group in table.groupby([*RUN[:3], *WHAT], sort=False, dropna=False):
+    rows, key = [], [*RUN[:3], *WHAT]
+    for names, group in table.groupby(key, sort=False, dropna=False):
         found = group[group["value"].notna()]
-        values, weight, chance = (found[name].to_numpy(float) for name in ("value", "weight", "chance"))
-        several = len(found) > 1
-        rows.append(
-            dict(zip([*RUN[:3], *WHAT], names, strict=True))
-            | {
-                "value": _ratio(float((values * weight).sum()), float(weight.sum())),
-                "sd": float(values.std(ddof=1)) if several else np.nan,
-                "lowest": float(values.min()) if several else np.nan,
-                "highest": float(values.max()) if several else np.nan,
-                "chance": _ratio(float((chance * weight).sum()), float(weight.sum())),
-                "choices": float(found["choices"].mean()) if len(found) else np.nan,
-                "folds": len(found),
-                "note": "" if len(found) else "; ".join(dict.fromkeys(group["note"])),
-            }
-        )
+        value, weight, chance = (found[name].to_numpy(float) for name in ("value", "weight", "chance"))
+        row = dict(zip(key, names, strict=True)) | {"value": _ratio((value * weight).sum(), weight.sum())}
+        row["sd"], row["lowest"], row["highest"] = np.nan, np.nan, np.nan
+        if len(found) > 1:
+            row["sd"], row["lowest"], row["highest"] = value.std(ddof=1), value.min(), value.max()
+        row |= {"chance": _ratio((chance * weight).sum(), weight.sum()), "choices": found["choices"].mean()}
+        note = "" if len(found) else "; ".join(dict.fromkeys(group["note"]))
+        rows.append(row | {"folds": len(found), "note": note})
     return pd.DataFrame(rows)
 
 
-def agreement(own: FoldFeatures) -> list[Row]:
+def agreement(own: FoldFeatures) -> list[features.Row]:
     """How close F_neu is to G(F_exam), to F_exam itself and to the mean neutral feature of the training subjects.
 
     ``cosine`` and ``relative L1`` (Eq. 8 in units of the real feature's size), over all and per class; ``gain over the
@@ -170,7 +128,7 @@ def agreement(own: FoldFeatures) -> list[Row]:
     guesses = {name: own.by_name[name] for name in (F_GEN, F_EXAM) if name in own.by_name}
     found = []
     for name, how in (("cosine", cosine), ("relative L1", relative_l1)):
-        for feature, values in (guesses | {MEAN_NEUTRAL: np.tile(mean, (len(own), 1))}).items():
+        for feature, values in (guesses | {features.MEAN_NEUTRAL: np.tile(mean, (len(own), 1))}).items():
             close = pd.Series(how(values, f_neu))
             for truth in ("all", *own.expressions):
                 chosen = close if truth == "all" else close[own.truth == truth]
@@ -185,7 +143,7 @@ def agreement(own: FoldFeatures) -> list[Row]:
     return [*found, row("agreement", "spread of neutral features", F_NEU, _ratio(from_mean, whole), whole)]
 
 
-def deviations(own: FoldFeatures) -> list[Row]:
+def deviations(own: FoldFeatures) -> list[features.Row]:
     """Compare the deviation from the generated neutral face with that from the real one: Fig. 8 in numbers.
 
     ``own sequence nearest``: the share of samples whose deviation has, of all real ones, one of its own sequence
@@ -211,7 +169,7 @@ def deviations(own: FoldFeatures) -> list[Row]:
     return found
 
 
-def retrieval(own: FoldFeatures) -> list[Row]:
+def retrieval(own: FoldFeatures) -> list[features.Row]:
     """Search for the fold's subjects among real neutral features, one a subject: of the fold, and of the database.
 
     Queries are G(F_exam); F_exam; and F_neu, the most that a generator could reach. The query's own subject is in the
@@ -247,7 +205,7 @@ def retrieval(own: FoldFeatures) -> list[Row]:
     return found
 
 
-def retrieval_scores(similarity: Floats, right: NDArray[np.int64]) -> dict[str, float]:
+def retrieval_scores(similarity: features.Floats, right: NDArray[np.int64]) -> dict[str, float]:
     """Score a search of Q queries for one right entry each among S, from similarities (Q, S).
 
     Entries equally similar stand in random order, and the expected value is given.
@@ -273,7 +231,7 @@ def _another_neutral(own: FoldFeatures) -> NDArray[np.int64]:
     return another[own.own]
 
 
-def silhouettes(own: FoldFeatures, seed: int = 0) -> list[Row]:
+def silhouettes(own: FoldFeatures, seed: int = 0) -> list[features.Row]:
     """How far classes, and subjects, lie apart in each feature: scikit-learn's silhouette, in all channels.
 
     Chance is the mean over random labellings with groups of the same sizes.
@@ -299,25 +257,25 @@ def silhouettes(own: FoldFeatures, seed: int = 0) -> list[Row]:
     return found
 
 
-def mean_neutral(own: FoldFeatures) -> Floats:
-    """Mean neutral feature (D,) of the subjects that the fold does not test, each subject counting once."""
-    others = ~np.isin(own.gallery_subject, own.subject)
-    return sequence_means(own.gallery[others], own.gallery_subject[others]).mean(axis=0).astype(np.float32)
+def mean_neutral(own: FoldFeatures) -> features.Floats:
+    """Mean neutral feature (D,) of the training subjects, each counting once; development subjects are none."""
+    means = sequence_means(own.gallery[own.gallery_trained], own.gallery_subject[own.gallery_trained])
+    return means.mean(axis=0).astype(np.float32)
 
 
-def cosine(one: Floats, other: Floats) -> Floats:
+def cosine(one: features.Floats, other: features.Floats) -> features.Floats:
     """Cosine of the angle between the rows of two arrays (T, D); 0 where a row is all zero."""
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return np.divide((one * other).sum(axis=1), lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
 
-def relative_l1(one: Floats, reference: Floats) -> Floats:
+def relative_l1(one: features.Floats, reference: features.Floats) -> features.Floats:
     """‖one − reference‖₁ / ‖reference‖₁ of the rows of two arrays (T, D); NaN where the reference is all zero."""
     size = np.abs(reference).sum(axis=1)
     return np.divide(np.abs(one - reference).sum(axis=1), size, out=np.full_like(size, np.nan), where=size > 0)
 
 
-def _unit(values: Floats) -> Floats:
+def _unit(values: features.Floats) -> features.Floats:
     length = np.linalg.norm(values, axis=1, keepdims=True)
     return np.divide(values, length, out=np.zeros_like(values), where=length > 0)
 

@@ -35,18 +35,9 @@ AT_ONCE = 128
 def of_samples(study: Study, rows: pd.DataFrame, methods: Iterable[str]) -> dict[str, NDArray[np.float32]]:
     """Maps (n, S, S) of n tested samples, for each method by the network that was tested on them, at the study's λ.
 
-    Parameters
-    ----------
-    study : Study
-    rows : DataFrame
-        ``fold``, ``seed`` and ``sample``, as `gndl.analysis.samples.hard_samples` gives them.
-    methods : iterable of str
-        A method without the weights of all these runs is left out of the result.
-
-    Returns
-    -------
-    dict of str to float32 array (n, S, S)
-        From 0 to 1, 1 where hiding weakens the method's own answer most; all 0 where hiding nothing weakens it.
+    ``rows`` has ``fold``, ``seed`` and ``sample``, as `gndl.analysis.samples.hard_samples` gives them. A method without
+    the weights of all these runs is left out. float32 from 0 to 1, 1 where hiding weakens the method's own answer most;
+    all 0 where hiding nothing weakens it.
     """
     runs = rows[["fold", "seed"]].drop_duplicates().to_numpy(int).tolist()
     side, found = study.train_settings.image_size, {}
@@ -79,21 +70,9 @@ def occlusion(
     A pixel's value is the loss of the target's log-probability, averaged over the patches that cover it; where hiding
     strengthens the answer it is 0. Nothing is random. A method of whole sequences is given each face alone.
 
-    Parameters
-    ----------
-    network : Method
-        In evaluation mode.
-    examined : float tensor (T, 3, S, S)
-        Normalised, as the network is given them.
-    target : int tensor (T,), optional
-        The class to explain; default the predicted one.
-    neutral : float tensor (T, 3, S, S), optional
-        For methods that need the neutral face; it is never hidden.
-
-    Returns
-    -------
-    float32 array (T, S, S)
-        From 0 to 1, scaled by each map's maximum.
+    ``network`` is in evaluation mode and given ``examined`` (T, 3, S, S) as it is, normalised. ``target`` (T,) is the
+    class to explain, by default the predicted one; ``neutral`` (T, 3, S, S), for methods that need it, is never hidden.
+    Returns float32 (T, S, S) from 0 to 1, each map scaled by its maximum.
     """
 
     def log_probabilities(faces: Tensor, neutral: Tensor | None = None) -> Tensor:

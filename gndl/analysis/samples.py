@@ -1,18 +1,18 @@
 """Two methods sample by sample (Fig. 9): who is right where the other is wrong, and on how many samples.
 
 The paper shows samples that the baseline gets wrong and GNDL right. Any two methods differ in both directions, so the
-reverse and the counts belong next to them. All predictions are of one database, with one λ a method.
+reverse and the counts belong next to them. Predictions are of one λ a method.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from scipy.special import bdtr
 
-from gndl.analysis.compare import FEWEST_FOLDS, paired_votes, sign_flip
+from gndl.analysis.compare import FEWEST_FOLDS, holm, paired_votes, sign_flip
 from gndl.files import GndlError
 
 KEY = ["fold", "seed", "sample", "subject", "sequence", "frame", "truth"]
@@ -59,42 +59,35 @@ def right_and_wrong(predictions: pd.DataFrame, a: str = "baseline", b: str = "gn
     """Count what both methods get right, a alone, b alone, and neither: frames, and sequences with one vote each.
 
     Three frames of a sequence are near copies, so a sequence has one vote. Sequences of one subject are not independent
-    draws either, which is what the test by subject is for. Both tests take the trained networks as they are: another
-    training would give other votes. ``subjects_a`` and ``subjects_b``: of whom a, or b, gets more sequences right;
-    ``p_mcnemar`` (exact, on the sequences) and ``p_subjects`` (exact sign flip) are NaN below seven folds. Both are
-    secondary: the verdict is `gndl.analysis.compare.compare`.
+    draws either, which is what the test by subject is for. Both tests take the networks as trained: another training
+    would give other votes. Both are secondary: the verdict is `gndl.analysis.compare.compare`.
+
+    Two rows per database that has both methods: ``subjects_a`` and ``subjects_b`` (of whom a, or b, gets more sequences
+    right); ``p_mcnemar`` (exact, on the sequences) and ``p_subjects`` (exact sign flip), NaN below seven folds, each
+    with ``…_adjusted`` (Holm, over the databases given: give all of a study).
     """
-    first, second = common_predictions(predictions, a, b)
-    frames, votes = pair_predictions(predictions, a, b), paired_votes(first, second)
-    by_subject = (votes["right_b"].astype(int) - votes["right_a"].astype(int)).groupby(votes["subject"]).sum()
-    right = {
-        "frames": (frames["predicted_a"] == frames["truth"], frames["predicted_b"] == frames["truth"]),
-        "sequences": (votes["right_a"], votes["right_b"]),
-    }
-    cells: list[dict[str, Any]] = [
-        {
-            "of": of,
-            "both": (x & y).sum(),
-            "only_a": (x & ~y).sum(),
-            "only_b": (~x & y).sum(),
-            "neither": (~x & ~y).sum(),
-        }
-        for of, (x, y) in right.items()
-    ]
-    tested = first["fold"].nunique() >= FEWEST_FOLDS
-    return pd.DataFrame(cells).assign(
-        a_method=a,
-        a_lam=first["lam"].iloc[0],
-        b_method=b,
-        b_lam=second["lam"].iloc[0],
-        seed=first["seed"].iloc[0],
-        folds=first["fold"].nunique(),
-        subjects=len(by_subject),
-        subjects_a=(by_subject < 0).sum(),
-        subjects_b=(by_subject > 0).sum(),
-        p_mcnemar=mcnemar(cells[1]["only_a"], cells[1]["only_b"]) if tested else np.nan,
-        p_subjects=sign_flip(by_subject) if tested else np.nan,
-    )
+    rows, databases = [], predictions.groupby("database", sort=False)
+    methods = databases["method"].agg(set)
+    for database in [name for name in methods.index if {a, b} <= methods[name]] or methods.index[:1]:
+        own = databases.get_group(database)
+        first, second = common_predictions(own, a, b)
+        frames, votes = pair_predictions(own, a, b), paired_votes(first, second)
+        by_subject = (votes["right_b"].astype(int) - votes["right_a"].astype(int)).groupby(votes["subject"]).sum()
+        about = {"a_method": a, "a_lam": first["lam"].iloc[0], "b_method": b, "b_lam": second["lam"].iloc[0]}
+        about |= {"seed": first["seed"].iloc[0], "folds": first["fold"].nunique(), "subjects": len(by_subject)}
+        about |= {"subjects_a": (by_subject < 0).sum(), "subjects_b": (by_subject > 0).sum()}
+        only_a, only_b = (votes["right_a"] & ~votes["right_b"]).sum(), (votes["right_b"] & ~votes["right_a"]).sum()
+        if about["folds"] >= FEWEST_FOLDS:
+            about |= {"p_mcnemar": mcnemar(only_a, only_b), "p_subjects": sign_flip(by_subject)}
+        of_frames = tuple(frames[f"predicted_{which}"] == frames["truth"] for which in "ab")
+        for of, (x, y) in {"frames": of_frames, "sequences": (votes["right_a"], votes["right_b"])}.items():
+            cells = {"both": x & y, "only_a": x & ~y, "only_b": ~x & y, "neither": ~x & ~y}
+            rows.append({"database": database, "of": of} | {name: cell.sum() for name, cell in cells.items()} | about)
+    table = pd.DataFrame(rows)
+    for name in ("p_mcnemar", "p_subjects"):
+        table[name] = table.get(name, np.nan)
+        table[f"{name}_adjusted"] = table.groupby("of")[name].transform(holm)
+    return table
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -111,7 +104,7 @@ def hard_samples(paired: pd.DataFrame, gained_by: Literal["a", "b"] = "b", count
     """
     right, wrong = ("predicted_b", "predicted_a") if gained_by == "b" else ("predicted_a", "predicted_b")
     found = paired[(paired[right] == paired["truth"]) & (paired[wrong] != paired["truth"])]
-    found = found.assign(gain=found["gain"] if gained_by == "b" else -found["gain"])
+    found = found.assign(gain=(found["gain"] if gained_by == "b" else -found["gain"]).round(9))
     order = found.sort_values(["gain", "sequence", "sample"], ascending=[False, True, True], kind="stable")
     best = order.drop_duplicates("sequence")
     turn = best.groupby("subject").cumcount()  # 0 for a subject's best sequence, 1 for the next, …

@@ -7,7 +7,6 @@ Intervals are over subjects: frames and sequences of one subject are not indepen
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -42,7 +41,12 @@ def scores(predictions: pd.DataFrame, *, seed: int = 0) -> pd.DataFrame:
         for of, table in (("frames", own), ("sequences", sequence_votes(own))):
             counts = confusion_by_subject(table, classes)
             total = counts.sum(axis=0)
-            low, high = interval_of_statistic(counts, measures, seed=seed)
+            low = high = np.full(len(names), np.nan)
+            if len(counts) >= FEWEST_SUBJECTS:
+                drawn = measures(np.tensordot(_times_drawn(len(counts), seed), counts, axes=1))
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # a class in no draw: no interval
+                    low, high = np.nanquantile(drawn, [0.025, 0.975], axis=0)
             number = dict(zip(classes, total.sum(axis=1).astype(int), strict=True)) | {"all": int(total.sum())}
             common: Any = dict(zip(VARIANT, key, strict=True)) | {"of": of}
             rows = pd.DataFrame([(*common.values(), *name) for name in names], columns=[*common, "class", "measure"])
@@ -77,24 +81,6 @@ def measures(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     shown = tested > 0
     macro = [np.where(shown, part, 0).sum(axis=1) / shown.sum(axis=1) for part in (recall, f1)]
     return np.concatenate([np.column_stack([accuracy, *macro]), recall, precision, f1], axis=1)
-
-
-def interval_of_statistic(
-    per_subject: NDArray[np.float64], statistic: Callable[[NDArray[np.float64]], NDArray[np.float64]], *, seed: int = 0
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bootstrap interval (95 %, percentiles) of a statistic of sums over subjects, drawn with replacement.
-
-    ``statistic`` takes sums (draws, …) and returns values (draws, m); a NaN in a draw (a class that was not drawn) is
-    left out. NaN below five subjects.
-    """
-    if len(per_subject) < FEWEST_SUBJECTS:
-        nothing = np.full(statistic(per_subject[:1]).shape[1], np.nan)
-        return nothing, nothing
-    values = statistic(np.tensordot(_times_drawn(len(per_subject), seed), per_subject, axes=1))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN", RuntimeWarning)  # no draw has it: no interval
-        low, high = np.nanquantile(values, [0.025, 0.975], axis=0)
-    return low, high
 
 
 def interval_over_subjects(
@@ -143,23 +129,19 @@ def reliability(predictions: pd.DataFrame, *, bins: int = 10, seed: int = 0) -> 
     edges = np.linspace(0, 1, bins + 1)
     tables = []
     for key, own in predictions.groupby(VARIANT, dropna=False, sort=False):
-        frames = own[["subject"]].assign(right=own["predicted"] == own["truth"])
-        frames["confidence"] = own.filter(regex="^p_").max(axis=1).astype(float)
-        frames["bin"] = np.clip(np.searchsorted(edges, frames["confidence"], side="left") - 1, 0, bins - 1)
-        groups = frames.groupby("bin")
-        table = pd.DataFrame({"low": edges[:-1], "high": edges[1:], "count": groups.size()}, index=range(bins))
-        table = table.fillna({"count": 0}).astype({"count": int})
-        table["subjects"] = groups["subject"].nunique().reindex(table.index, fill_value=0)
-        table["confidence"], table["accuracy"] = groups["confidence"].mean(), groups["right"].mean()
-        intervals = {
-            number: interval_over_subjects(here["right"], here["subject"], seed=seed) for number, here in groups
-        }
-        table["accuracy_low"], table["accuracy_high"] = (
-            pd.Series({number: ends[side] for number, ends in intervals.items()}) for side in (0, 1)
-        )
-        distance = (table["accuracy"] - table["confidence"]).abs().fillna(0.0)
-        named: Any = dict(zip(VARIANT, key, strict=True)) | {"error": (distance * table["count"]).sum() / len(own)}
-        named |= {"mean_confidence": frames["confidence"].mean(), "mean_accuracy": frames["right"].mean()}
-        named |= {"folds": own["fold"].nunique(), "frames": len(own), "tested_subjects": own["subject"].nunique()}
-        tables.append(table.assign(**named))
+        confidence = own.filter(regex="^p_").max(axis=1).astype(float)
+        frames = own[["subject"]].assign(right=own["predicted"] == own["truth"], confidence=confidence)
+        bin_of = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+        rows = []
+        for number in range(bins):
+            here = frames[bin_of == number]
+            row = {"low": edges[number], "high": edges[number + 1], "count": len(here)}
+            row |= {"subjects": here["subject"].nunique(), "confidence": here["confidence"].mean()}
+            low, high = interval_over_subjects(here["right"], here["subject"], seed=seed)
+            rows.append(row | {"accuracy": here["right"].mean(), "accuracy_low": low, "accuracy_high": high})
+        table = pd.DataFrame(rows).assign(**dict(zip(VARIANT, key, strict=True)))
+        gaps = table["count"] * (table["accuracy"] - table["confidence"]).abs()
+        of_all = {"mean_confidence": confidence.mean(), "mean_accuracy": frames["right"].mean()}
+        of_all |= {"folds": own["fold"].nunique(), "frames": len(own), "tested_subjects": own["subject"].nunique()}
+        tables.append(table.assign(error=gaps.sum() / len(own), **of_all))
     return pd.concat(tables, ignore_index=True)

@@ -1,7 +1,8 @@
 """Accuracy against λ (Fig. 7), and λ and epoch chosen on development subjects versus on the test fold itself.
 
-Every value of λ is looked at on the same folds, and so is the baseline. λ = 5 was fixed beforehand; the best value is
-chosen on the test folds and enters no headline (ledger L19). Below seven folds no decrease is marked.
+λ = 5 was fixed beforehand. The best value of λ is chosen on the test folds and enters no headline (ledger L19), so that
+differences from it are descriptive. Every p is secondary: the verdict is `gndl.analysis.compare.compare`. Below seven
+folds there is none.
 
 Where the folds hold development subjects (``--select-on dev``), epochs.csv has the accuracy on them after every epoch.
 Per fold and seed the λ and the epoch are taken that did best there; what counts is the accuracy that the same network
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gndl.analysis.compare import CONFIDENCE, corrected_t, holm
+from gndl.analysis.compare import CONFIDENCE, NOTHING, corrected_t, holm
 from gndl.files import GndlError
 from gndl.results import Results
 
@@ -35,10 +36,11 @@ def sensitivity(
     - ``folds``, ``fold_numbers`` and ``runs`` behind it; ``state``: ``"run"``, ``"in part"`` where some of the folds
       are missing, ``"not run"``;
     - ``baseline…``: the same of the baseline with the same starting weights, on the very folds of the row;
-    - ``to_best…``, ``to_fixed…``, ``to_baseline…``: paired difference over common folds, its interval and p (NaN below
-      seven folds). ``best`` is chosen on the test folds among the values that were run in full; the smallest of equals;
-    - ``to_best_p_adjusted``: Holm, over the values of λ; ``decrease``: the first value above the best whose paired
-      decrease is significant at 5 % after that (secondary: within one database).
+    - ``to_fixed…``, ``to_baseline…``: paired difference over common folds, its interval, ``…_p`` (NaN below seven
+      folds) and ``…_p_adjusted`` (Holm, over the values of λ);
+    - ``best``: the highest mean among the values that were run in full, the smallest of equals; ``to_best…`` and
+      ``decrease_descriptive``, the first value above the best whose difference from it is below zero with an adjusted
+      p below 5 %. Both are descriptive, since the best is chosen on the very folds that are compared.
     """
     tables = []
     for _, here in runs.groupby("database", sort=False):
@@ -59,35 +61,37 @@ def _method(
             f"{method} was trained for {of_method['epochs'].min()} to {of_method['epochs'].max()} epochs, so its λ "
             "cannot stand in one curve; `gndl train --lams` continues runs to the study's epochs"
         )
-    first = of_method.iloc[0]
+    first, own = of_method.iloc[0], runs[runs["method"] == method]
     lams = sorted({*of_method["lam"], *asked})
-    own = runs[runs["method"] == method]
     by_lam = {lam: _by_fold(own[own["lam"] == lam]) for lam in lams}
     same_weights = runs["weights"].fillna("") == ("" if pd.isna(first["weights"]) else first["weights"])
     reference = runs[(runs["base_method"] == "baseline") & same_weights]
     baseline = _by_fold(reference)
-    full = [lam for lam in lams if len(by_lam[lam]) == n_folds]
-    best = max(full, key=lambda lam: (by_lam[lam]["accuracy"].mean(), -lam)) if len(full) > 1 else None
+    means = {lam: by_lam[lam]["accuracy"].mean() for lam in lams if len(by_lam[lam]) == n_folds}
+    highest = max(means.values(), default=0.0) - NOTHING  # means of equal accuracies may differ by their rounding
+    best = min(lam for lam in means if means[lam] >= highest) if len(means) > 1 else None
     rows: list[dict[str, Any]] = []
-    for lam in lams:
-        at = by_lam[lam]
+    for lam, at in by_lam.items():
         row = {"database": first["database"], "source": first["source"], "method": method, "lam": lam}
-        row |= {"state": "run" if lam in full else "in part" if len(at) else "not run"} | _summary(at)
+        row |= {"state": "run" if lam in means else "in part" if len(at) else "not run"} | _summary(at)
         row |= {"runs": int(at["runs"].sum()), "fold_numbers": ", ".join(map(str, at.index))}
         row |= {"best": lam == best, "fixed": lam == fixed, "baseline": next(iter(reference["method"]), "")}
         on_same = _summary(baseline[baseline.index.isin(at.index)])
         row |= {f"baseline_{name}": value for name, value in on_same.items()}
-        for name, other in (("best", by_lam.get(best)), ("fixed", by_lam.get(fixed)), ("baseline", baseline)):
-            itself = (name == "best" and lam == best) or (name == "fixed" and lam == fixed)
-            both = at.merge(at.iloc[:0] if other is None or itself else other, on="fold", suffixes=("", "_other"))
+        others = {"best": by_lam.get(best), "fixed": by_lam.get(fixed), "baseline": baseline}
+        for name, other in others.items():
+            others_own = at.iloc[:0] if other is None or other is at else other
+            both = at.merge(others_own, on="fold", suffixes=("", "_other"))
             compared = _compared(both["accuracy"] - both["accuracy_other"], both["share"].mean())
             row |= {f"to_{name}_{part}": value for part, value in compared.items()}
         rows.append(row)
     table = pd.DataFrame(rows)
-    adjusted = holm(table["to_best_p"])
-    falls = (adjusted < 1 - CONFIDENCE) & (table["to_best_difference"] < 0)
+    for name in others:
+        table[f"to_{name}_p_adjusted"] = holm(table[f"to_{name}_p"])
+    falls = (table["to_best_p_adjusted"] < 1 - CONFIDENCE) & (table["to_best_difference"] < 0)
     falls &= table["lam"] > (np.inf if best is None else best)
-    return table.assign(to_best_p_adjusted=adjusted, decrease=falls & (falls.cumsum() == 1))
+    table = table.rename(columns={f"to_best_{name}": f"to_best_{name}_descriptive" for name in ("p", "p_adjusted")})
+    return table.assign(decrease_descriptive=falls & (falls.cumsum() == 1))
 
 
 def _by_fold(runs: pd.DataFrame) -> pd.DataFrame:
@@ -132,7 +136,8 @@ def choices(results: Results, fixed: float = 5.0) -> pd.DataFrame:
             if run["lam"].nunique(dropna=False) < len(all_lams):
                 continue
             run = run.reset_index(drop=True)
-            dev, test = (run.iloc[int(run[name].argmax())] for name in ("accuracy_dev", "accuracy_test"))
+            accuracies = (run[name] for name in ("accuracy_dev", "accuracy_test"))
+            dev, test = (run.iloc[int((values >= values.max() - NOTHING).argmax())] for values in accuracies)
             beforehand = run.loc[~run["later"], "accuracy_test"]
             row = {"database": database, "method": method, "fold": fold, "seed": seed}
             row |= {"lams": ", ".join(f"{lam:g}" for lam in sorted(all_lams.dropna()))}
@@ -151,9 +156,9 @@ def summarise_choices(chosen: pd.DataFrame, baseline: str = "baseline") -> pd.Da
 
     One row per database and method: mean accuracies ``fixed`` (λ fixed, last epoch), ``on_dev`` and ``on_test``;
     ``gap`` (chosen on the test fold minus chosen on development subjects, never below 0), ``to_fixed`` and
-    ``to_baseline`` (by development subjects), each with its 95 % interval by the corrected t and ``…_p``, which is not
-    adjusted, so secondary, and NaN below seven folds. Methods are compared with the baseline on the folds and seeds
-    that both have.
+    ``to_baseline`` (by development subjects), each with its 95 % interval by the corrected t, ``…_p`` (NaN below seven
+    folds) and ``…_p_adjusted`` (Holm, over the rows); both are secondary. Methods are compared with the baseline on
+    the folds and seeds that both have.
     """
     rows = []
     for (database, method), own in chosen.groupby(["database", "method"], sort=False):
@@ -171,4 +176,7 @@ def summarise_choices(chosen: pd.DataFrame, baseline: str = "baseline") -> pd.Da
             row[name] = found["difference"]
             row |= {f"{name}_{part}": found[part] for part in ("low", "high", "p")}
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(
+        **{f"{name}_p_adjusted": holm(table[f"{name}_p"]) for name in ("gap", "to_fixed", "to_baseline")}
+    )

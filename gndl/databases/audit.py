@@ -84,7 +84,6 @@ class AuditReport:
         return "\n".join(lines).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
     def _findings(self, kind: str) -> list[str]:
-        """Findings of one kind, those with the same message together."""
         grouped: dict[str, list[str]] = defaultdict(list)
         for finding in self.findings:
             if finding.kind == kind:
@@ -125,7 +124,6 @@ def audit(name: str, root: Path, options: ReadOptions = _PAPER, *, frames_csv: P
 
 
 def _check_files(database: Database, findings: Findings) -> None:
-    """Decode every picture and clip that frames are taken from; name unreadable ones, and the same bytes twice."""
     last_taken: dict[Path, int] = {}  # -1 for a picture
     for frame in sorted(frame for sequence in database.sequences for frame in sequence.taken):
         last_taken[frame.path] = max(last_taken.get(frame.path, -1), frame.index)

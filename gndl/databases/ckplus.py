@@ -46,8 +46,6 @@ Place = tuple[str, str]
 
 
 class _Tree:
-    """One folder of subjects: its files by role, sequence and frame number."""
-
     def __init__(self, root: Path, subjects: list[Path]) -> None:
         self.root = root
         self.places: dict[Place, Path] = {}
@@ -109,7 +107,6 @@ def read(root: Path, options: ReadOptions) -> Database:
 
 
 def _only_tree(trees: list[_Tree], role: str, findings: Findings) -> _Tree | None:
-    """The one tree that holds files of a role; where there are several, an error that names them."""
     holding = [tree for tree in trees if tree.size(role)]
     for other in holding[1:]:
         message = f"a second folder of {role}, after {holding[0].root}: move the one that is not meant out of this copy"
@@ -118,7 +115,6 @@ def _only_tree(trees: list[_Tree], role: str, findings: Findings) -> _Tree | Non
 
 
 def _frames(images: _Tree, landmarks: _Tree | None, findings: Findings) -> dict[Place, list[FrameRef]]:
-    """Frames of every sequence in the order of their numbers, each with its landmark file if there is one."""
     frames = {}
     for place, folder in sorted(images.places.items()):
         points = landmarks.files["landmarks"].get(place, {}) if landmarks else {}
@@ -152,7 +148,6 @@ def _labelled(frames: dict[Place, list[FrameRef]], images: _Tree, labels: _Tree,
 
 
 def _expression(files: list[Path], findings: Findings) -> str | None:
-    """The class on which a sequence's label files agree; None, with a finding, where there is none."""
     values = []
     for file in files:
         try:
@@ -191,18 +186,14 @@ def with_landmarks_for_all_or_none(database: Database) -> Database:
         for frame in taken if usable else []:
             if frame.landmarks is None:
                 findings.problem(frame.path, "no landmark file; to use the others, unpack it again")
-        database = replace(database, sequences=tuple(map(_without_landmarks, database.sequences)))
+        without = [
+            sequence.with_frames(lambda frame: replace(frame, landmarks=None)) for sequence in database.sequences
+        ]
+        database = replace(database, sequences=tuple(without))
     return replace(database, findings=tuple(findings))
 
 
-def _without_landmarks(sequence: Sequence) -> Sequence:
-    neutral, *examined = (replace(frame, landmarks=None) for frame in sequence.taken)
-    frames = tuple(replace(frame, landmarks=None) for frame in sequence.frames)
-    return replace(sequence, neutral=neutral, examined=tuple(examined), frames=frames)
-
-
 def _are_usable(landmarks: Path, picture: Path, findings: Findings) -> bool:
-    """Whether a landmark file puts two eyes in its picture; the crop stage makes the same check."""
     try:
         size = picture_size(picture)
     except GndlError:  # then the picture is wrong, and is named where it is read

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from functools import cache, partialmethod
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from gndl.files import GndlError, counted, hash_file
 from gndl.paper import DATABASE_TITLES, EXPRESSIONS
-from gndl.sequences import STAND_IN_LABEL, Database, Finding, FrameRef, Kind, Sequence
+from gndl.sequences import STAND_IN_LABEL, Database, Finding, FrameRef, Kind, Sequence, spelled_twice
 
 LAST = 3
 """The examined frames of a sequence: its last three (section 4.1)."""
@@ -90,18 +89,9 @@ def licensed(
 
 
 def require_one_spelling(place: Path, what: str, names: Iterable[str], findings: Findings) -> None:
-    """An error where two names stand for one person or class: S021 and S21, P01 and p1, composed and combining ü.
-
-    The person would be in training and in test at once. Names are kept as they are; only the comparison is lenient.
-    """
-    alike: dict[str, set[str]] = defaultdict(set)
-    for name in names:
-        letters = "".join(unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()).split())
-        alike[re.sub(r"(?<!\d)0+(?=\d)", "", letters)].add(name)
-    for same in alike.values():
-        if len(same) > 1:
-            listed = " and ".join(name if name.isascii() else f"{name} ({name!a})" for name in sorted(same))
-            findings.error(place, f"{what} that look like one in two spellings: {listed}; write them alike")
+    """An error where two names stand for one person or class (`gndl.sequences.normal_form`)."""
+    if same := spelled_twice(names):
+        findings.error(place, f"{what} that look like one in two spellings: {same}; write them alike")
 
 
 def rendered_among(paths: Iterable[Path]) -> list[Path]:
@@ -185,7 +175,9 @@ def explain(root: Path, name: str) -> str:
         found = f"{tables[0]}, a table of pixels without subjects or neutral faces. {needs}"
     elif len(classes) > 1:
         count, listed = sum(pictures[folder] for folder in classes), ", ".join(folder.name for folder in classes)
-        kind = "as in CK+48: cropped peak frames without the neutral face of the same sequence"
+        kind = "which do not tell the neutral face of the same sequence (copies such as CK+48 have none)"
+        if any(folder.name.lower() == "neutral" for folder in classes):
+            kind = "with neutral faces, but nothing tells which of them belongs to which expressive face"
         found = f"{count} pictures in one folder per class ({listed}), {kind}. {needs}"
     elif archives := archives_in(root):
         found = f"archives: {unpack(archives)}"

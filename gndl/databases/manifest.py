@@ -56,12 +56,11 @@ def read(root: Path, options: ReadOptions) -> Database:
         cells = f"{name} is a path of Windows, the first of {counted(len(windows), 'cell')}"
         findings.error(file, f"row {line}: {cells}; write / for every \\ in neutral and examined")
         table = table.iloc[:0]
+    for column in ("expression", "subject"):
+        require_one_spelling(file, f"{column}s", table[column], findings)
     table = table.loc[[line for line, row in table.iterrows() if _is_usable(file, line, row, findings)]]
     sequences = [_sequence(file, str(name), rows, findings) for name, rows in table.groupby("sequence", sort=False)]
     expressions = tuple(sorted({sequence.expression for sequence in sequences}))
-    subjects = sorted({sequence.subject for sequence in sequences})
-    require_one_spelling(file, "expressions", expressions, findings)
-    require_one_spelling(file, "subjects", subjects, findings)
     times = Counter(frame.path for sequence in sequences for frame in sequence.examined)
     for path, number in times.items():
         if number > 1:
@@ -79,12 +78,11 @@ def read(root: Path, options: ReadOptions) -> Database:
         sequences=tuple(sequences),
         findings=tuple(findings),
         folders={"manifest": file} if file.is_file() else {},
-        found={"sequences": len(sequences), "subjects": len(subjects)},
+        found={"sequences": len(sequences), "subjects": len({sequence.subject for sequence in sequences})},
     )
 
 
 def _is_usable(file: Path, line: object, row: pd.Series, findings: Findings) -> bool:
-    """Whether a row's cells are filled and its pictures exist below the manifest's folder; errors say what is wrong."""
     if empty := [column for column in COLUMNS if not row[column]]:
         findings.error(file, f"row {line}: nothing in {', '.join(empty)}; fill it, or remove the row")
         return False

@@ -17,7 +17,6 @@ from __future__ import annotations
 import filecmp
 import re
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -56,8 +55,6 @@ Marker = tuple[int, int]
 
 @dataclass(frozen=True)
 class _Recording:
-    """One clip with the files next to it that describe it."""
-
     name: str
     clip: Path
     session: Path | None
@@ -93,13 +90,11 @@ def read(root: Path, options: ReadOptions) -> Database:
 
 
 def _name_of(stem: str) -> str | None:
-    """``S001-001`` from the name of any file of that recording."""
     match = _NAME.match(stem)
     return f"{match[1].upper()}-{match[2]}" if match else None
 
 
 def _session_folders(root: Path) -> list[Path]:
-    """Folders with a ``session.xml`` or a file named as a clip; also empty ones in ``Sessions``, to be reported."""
     sessions = []
     for folder, subfolders, files in walk(root, 6):
         named = [file for file in files if _name_of(file.stem) or file.name.lower() == "session.xml"]
@@ -162,7 +157,6 @@ def _joined(copies: list[_Recording], findings: Findings) -> _Recording:
 
 
 def _elements(path: Path, name: str, findings: Findings, consequence: str) -> list[Element] | None:
-    """Elements of a name in an XML file from outside; None, with a finding, where it cannot be read."""
     try:
         with path.open("rb") as file:
             root = parse(file).getroot()
@@ -174,7 +168,6 @@ def _elements(path: Path, name: str, findings: Findings, consequence: str) -> li
 
 
 def _named(element: Element, name: str) -> list[Element]:
-    """Elements of a name, in any namespace and any case."""
     return [e for e in element.iter() if isinstance(e.tag, str) and e.tag.rpartition("}")[2].lower() == name]
 
 
@@ -183,7 +176,6 @@ def _attribute(element: Element, name: str) -> str:
 
 
 def _expression(recording: _Recording, findings: Findings) -> str | None:
-    """Class of a recording by its metatag named ``Emotion``; None, with a finding, where it has none of the six."""
     file = recording.metadata
     if file is None:
         findings.skip(recording.clip, f"no {recording.name}.xml next to it, so no emotion; left out, {AGAIN}")
@@ -199,13 +191,16 @@ def _expression(recording: _Recording, findings: Findings) -> str | None:
         findings.skip(file, "no metatag named Emotion; left out, nothing to do")
     elif (emotion := EMOTIONS.get(codes[0].lstrip("0"))) is not None:
         return emotion
-    else:
+    elif re.fullmatch(r"\d+", codes[0]):
         findings.skip(file, f"emotion code {codes[0][:40]} is not one of the six (1 to 6); left out, nothing to do")
+    else:
+        known = ", ".join(f"{code} {emotion}" for code, emotion in EMOTIONS.items())
+        message = f"emotion {codes[0][:40]!r} is not a code; left out, {AGAIN} or write one of {known}"
+        findings.problem(file, message)
     return None
 
 
 def _view(recording: _Recording, options: ReadOptions, findings: Findings) -> str | None:
-    """View of a recording that is taken; None, with a finding, where it is not."""
     if recording.session is None:
         findings.skip(recording.clip, f"no session.xml next to it, so its view is not known; left out, {AGAIN}")
         return None
@@ -232,7 +227,6 @@ def _view(recording: _Recording, options: ReadOptions, findings: Findings) -> st
 
 
 def _action_units(recording: _Recording, findings: Findings) -> list[list[Marker]] | None:
-    """Markers of every action unit; None for a recording that is not AU-coded."""
     if recording.action_units is None:
         return None
     consequence = "the middle of the clip is taken instead of its apex"
@@ -273,22 +267,21 @@ def _sequence(recording: _Recording, expression: str, view: str, findings: Findi
     )
 
 
-def _apex_ranges(markers: Iterable[Marker]) -> list[range]:
+def _apex_ranges(markers: list[Marker]) -> list[range]:
     """Frames in which one action unit is at its apex: from a marker of type 2 to the frame before the next of type 3.
 
-    Empty for incomplete markers: no onset, apex or offset, or an apex that no offset follows.
+    An apex that no offset follows is left out, and one on an offset's own frame begins there. Without an onset the
+    markers are incomplete, and there are none.
     """
-    ordered = sorted(markers, key=lambda marker: (marker[1], marker[0]))
     ranges = []
     begun: int | None = None
-    for kind, frame in ordered:
+    for kind, frame in sorted(markers, key=lambda marker: (marker[1], -marker[0])):
         if kind == APEX and begun is None:
             begun = frame
         elif kind == OFFSET and begun is not None:
             ranges.append(range(begun, frame))
             begun = None
-    complete = begun is None and any(kind == ONSET for kind, _ in ordered)
-    return [apex for apex in ranges if apex] if complete else []
+    return ranges if any(kind == ONSET for kind, _ in markers) else []
 
 
 def _most_at_apex(units: list[list[range]], length: int) -> tuple[int, int] | None:
@@ -315,7 +308,7 @@ def choose_examined(units: list[list[Marker]] | None, length: int) -> tuple[tupl
     apex = _most_at_apex(complete, length)
     if apex is None:
         reason = "not AU-coded" if units is None else "no action unit with onset, apex and offset in the clip"
-        middle = max(length // 2, 2)
+        middle = length // 2
         return (middle - 1, middle, middle + 1), f"first, and middle of the clip ({reason})"
     first, last = max(apex[0] - 1, 1), apex[1] - 1
     short = LAST - (last - first + 1)

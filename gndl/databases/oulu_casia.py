@@ -42,8 +42,6 @@ _FRAME = re.compile(r"(\d+)\.(jpeg|jpg|png|bmp)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class _Tree:
-    """One folder of subjects; ``size`` is that of its first picture, where the size had to tell which pictures."""
-
     root: Path
     camera: str
     light: str
@@ -54,21 +52,19 @@ class _Tree:
 def read(root: Path, options: ReadOptions) -> Database:
     """Read a copy of Oulu-CASIA, or any of its folders down to that of the light; error findings say why not."""
     findings = Findings()
-    tree = _tree_asked_for(root, _find_trees(root), options, findings)
-    folders = {"images": tree.root} if tree else {}
-    sequences: list[Sequence] = []
-    found: dict[str, int] = {}
-    if tree:
-        if tree.size:
-            size = f"{tree.size[0]}×{tree.size[1]}"
-            message = f"taken as {tree.pictures} pictures by their size ({size}): no folder's name tells"
-            findings.note(tree.root, message)
-        sequences, found = _sequences(tree.root, findings)
-    return licensed("oulu_casia", root, sequences, findings, folders, found)
+    tree = _tree_asked_for(root, _find_trees(root, findings), options, findings)
+    if tree is None:
+        return licensed("oulu_casia", root, [], findings, {}, {})
+    if tree.size:
+        size = f"{tree.size[0]}×{tree.size[1]}"
+        message = f"taken as {tree.pictures} pictures by their size ({size}): no folder's name tells"
+        findings.note(tree.root, message)
+    sequences, found = _sequences(tree.root, findings)
+    return licensed("oulu_casia", root, sequences, findings, {"images": tree.root}, found)
 
 
-def _find_trees(root: Path) -> list[_Tree]:
-    trees = []
+def _find_trees(root: Path, findings: Findings) -> list[_Tree]:
+    trees, strays = [], []
     for folder, subfolders, _ in walk(root, 7):
         if any(_SUBJECT.fullmatch(subfolder.name) for subfolder in subfolders):
             subfolders[:] = [subfolder for subfolder in subfolders if not _SUBJECT.fullmatch(subfolder.name)]
@@ -76,6 +72,14 @@ def _find_trees(root: Path) -> list[_Tree]:
             if camera and folder.name.lower() in ("strong", "weak", "dark"):
                 pictures, size = _original_or_cropped(folder, root)
                 trees.append(_Tree(folder, camera[1].upper(), folder.name.capitalize(), pictures, size))
+            else:
+                strays.append(folder)
+    for stray in strays:
+        place = "not in a folder of the light (Strong, Weak, Dark) below one of the camera (VL, NI)"
+        message = f"subjects' folders, but {place}; move them, such as to OriginalImg/VL/Strong/P001"
+        (findings.problem if trees else findings.error)(stray, message)
+    if not trees and not strays:
+        findings.error(root, explain(root, "oulu_casia"))
     return trees
 
 
@@ -96,9 +100,7 @@ def _original_or_cropped(folder: Path, root: Path) -> tuple[str, tuple[int, int]
 
 
 def _tree_asked_for(root: Path, trees: list[_Tree], options: ReadOptions, findings: Findings) -> _Tree | None:
-    """The tree that the options ask for; an error finding that names what is there where it is missing or double."""
     if not trees:
-        findings.error(root, explain(root, "oulu_casia"))
         return None
     wanted = (options.oulu_camera, options.oulu_light, options.oulu_pictures)
     fitting = [tree for tree in trees if (tree.camera, tree.light, tree.pictures) == wanted]
@@ -146,7 +148,6 @@ def _sequences(root: Path, findings: Findings) -> tuple[list[Sequence], dict[str
 
 
 def _frames(folder: Path, findings: Findings) -> list[FrameRef]:
-    """Frames of one sequence in the order of their numbers."""
     numbered: dict[int, Path] = {}
     for file in contents(folder)[1]:
         match = _FRAME.fullmatch(file.name)

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from gndl.databases import ckplus, manifest, mmi, oulu_casia
 from gndl.databases.common import EXPECTED, Findings, archives_in, contents, explain, unpack
-from gndl.files import GndlError
+from gndl.files import GndlError, counted
+from gndl.frames import largest_value, white_of
 from gndl.paper import DATABASE_TITLES
-from gndl.sequences import Database, ReadOptions
+from gndl.sequences import Database, Finding, ReadOptions
 
 READERS: dict[str, Callable[[Path, ReadOptions], Database]] = {
     "ckplus": ckplus.read,
@@ -116,11 +117,23 @@ def inspect_database(
         database = manifest.choose_frames(database, frames_csv)
     if name == "ckplus":
         database = ckplus.with_landmarks_for_all_or_none(database)
-    return _checked(database)
+    return _checked(_with_one_white(database))
+
+
+def _with_one_white(database: Database) -> Database:
+    """Scale all pictures of more than 8 bits alike, by the fewest bits that hold every value; a note says by which."""
+    paths = {frame.path for sequence in database.sequences for frame in sequence.taken if not frame.is_video}
+    values = [value for path in paths if (value := largest_value(path)) is not None]
+    if not values:
+        return database
+    white = white_of(max(values))
+    scale = f"their largest value is {max(values):g}, so white is {white} ({white.bit_length()} bits) in all of them"
+    note = Finding("note", database.root, f"{counted(len(values), 'picture')} of more than 8 bits: {scale}")
+    sequences = [sequence.with_frames(lambda frame: replace(frame, white=white)) for sequence in database.sequences]
+    return replace(database, sequences=tuple(sequences), findings=(*database.findings, note))
 
 
 def _checked(database: Database) -> Database:
-    """Sort and count the sequences; an error finding where no subject-independent study is possible with them."""
     findings = Findings(database.findings)
     sequences = tuple(sorted(database.sequences, key=lambda sequence: sequence.sequence))
     subjects = {sequence.subject for sequence in sequences}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
+import importlib
 import inspect
 import linecache
 import os
@@ -16,7 +16,10 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.metadata import packages_distributions, version
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +40,10 @@ VARIABLE = "GNDL_METHODS"
 
 Code is loaded only from there, from the command line and from Python calls, never because a study's files name it.
 """
+
+_PREFIX = "gndl_method_"
+"""How the modules are named that files given by ``FILE.py:CLASS`` are executed as."""
+_packages_by_module = cache(packages_distributions)
 
 
 @dataclass(frozen=True)
@@ -61,10 +68,11 @@ class MethodSettings:
     """1 where training looks at examined faces only."""
     needs_neutral_at_test: bool = False
     whole_sequences: bool = False
+    independent_noise: bool = False
     rearrange: bool = False
     """Whether the class has a function ``rearrange`` that gives training samples other neutral faces."""
     source: str | None = field(default=None, repr=False)
-    """Hash of the source of a class from outside; None for this package's."""
+    """Hash of the source of a class from outside, and of its package's version; None for this package's."""
 
     def load_class(self) -> type[Method]:
         """The class itself, imported or read from its file."""
@@ -108,7 +116,7 @@ class MethodSettings:
             "uses_lam": self.uses_lam,
             "images_per_pair": self.images_per_pair,
             "needs_neutral_at_test": self.needs_neutral_at_test,
-            **({"whole_sequences": True} if self.whole_sequences else {}),
+            **{name: True for name in ("whole_sequences", "independent_noise") if getattr(self, name)},
         }
 
 
@@ -155,7 +163,8 @@ BUILT_IN: tuple[MethodSettings, ...] = (
     ),
     MethodSettings(
         "image-difference", "image-difference", f"{_ABLATIONS}:ImageDifference", {},
-        "ResNet-18 on examined minus neutral pixels", needs_neutral_at_test=True,
+        "ResNet-18 on examined minus neutral pixels, the noise of the two drawn independently",
+        needs_neutral_at_test=True, independent_noise=True,
     ),
     MethodSettings(
         "gndl-by-sequence", "gndl", "gndl.methods.by_sequence:GNDLBySequence", {},
@@ -220,8 +229,9 @@ def register_method(
     """Make your own method known, or a further variant of a known one.
 
     Registering a name again replaces it, so a notebook cell can be run twice. Runs are not mixed up: the source of the
-    class, and of its base classes outside this package, is part of their identity. Functions and constants that the
-    class uses are not: rename the method when you change one of those.
+    class and of its base classes outside this package is part of their identity, and so is the version of an installed
+    package that they come from. Other functions and constants that the class uses are not: rename the method when you
+    change one of those.
 
     Parameters
     ----------
@@ -261,6 +271,7 @@ def register_method(
         images_per_pair=cls.images_per_pair,
         needs_neutral_at_test=cls.needs_neutral_at_test,
         whole_sequences=cls.whole_sequences,
+        independent_noise=cls.independent_noise,
         rearrange=cls.rearrange is not None,
         source=_source_hash(cls),
     )
@@ -330,12 +341,11 @@ def _class_in_file(file: Path, name: str) -> type[Method]:
         raise GndlError(f"{file}: no such file (--method).")
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))  # as Python does for a script, for the modules next to it
-    module_name = f"gndl_method_{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{file.stem}"
-    spec = importlib.util.spec_from_file_location(module_name, file)
-    assert spec is not None and spec.loader is not None
-    sys.modules[module_name] = module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
+    module_name = f"{_PREFIX}{hashlib.sha256(str(file).encode()).hexdigest()[:8]}_{file.stem}"
+    sys.modules[module_name] = module = ModuleType(module_name)
+    module.__file__ = str(file)
+    try:  # compiled anew, for Python's cache takes an edit of the same length in the same second for the former code
+        exec(compile(file.read_bytes(), file, "exec"), vars(module))
     except Exception as error:
         raise GndlError(f"{file}: cannot be imported ({type(error).__name__}: {error}).") from error
     found = getattr(module, name, None)
@@ -345,12 +355,15 @@ def _class_in_file(file: Path, name: str) -> type[Method]:
 
 
 def _source_hash(cls: type) -> str | None:
-    """Hash the source of a class and of its bases outside this package; None for a class of this package."""
     if cls.__module__.partition(".")[0] == "gndl":
         return None
     libraries = {"gndl", "torch", *sys.stdlib_module_names}
     own = [part for part in cls.__mro__ if part is cls or part.__module__.partition(".")[0] not in libraries]
-    return hashlib.sha256("\n".join(_source(part) for part in own).encode()).hexdigest()
+    modules = {part.__module__.partition(".")[0] for part in own}
+    outside = {name for name in modules if name != "__main__" and not name.startswith(_PREFIX)}
+    packages = {package for name in outside for package in _packages_by_module().get(name, ())} if outside else ()
+    versions = sorted(f"{package} {version(package)}" for package in packages)
+    return hashlib.sha256("\n".join([*map(_source, own), *versions]).encode()).hexdigest()
 
 
 def _source(cls: type) -> str:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gndl.files import GndlError
-from gndl.model import FEATURES, GNDL, Method, Output, ResNetBaseline, given, resnet18_backbone
+from gndl.model import FEATURES, GNDL, Output, ResNetBaseline, given
 from gndl.pairs import FacePairs
 
 
@@ -37,15 +37,11 @@ class OracleSwap(GNDL):
             return Output(self.classifier(deviation), output.f_exam, f_neu, output.f_gen, deviation)
 
 
-class OracleTrain(Method):
+class OracleTrain(ResNetBaseline):
     """The deviation from the real neutral feature, in training and at test: no generator, no L_neu."""
 
+    images_per_pair = 2
     needs_neutral_at_test = True
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__()
-        self.backbone = resnet18_backbone()
-        self.classifier = nn.Linear(FEATURES, n_classes)
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
         """Classify F_exam − F_neu; both faces pass the backbone together, as in Eq. 4 to 6."""
@@ -80,13 +76,14 @@ class Concatenation(GNDL):
 
 
 class ImageDifference(ResNetBaseline):
-    """The difference before the network, not after it: ResNet-18 on x_exam − x_neu, in training and at test."""
+    """The difference before the network, not after it: ResNet-18 on x_exam − x_neu, in training and at test.
 
+    The noise of the two faces is drawn independently: the same noise would cancel, and the augmentation with it.
+    """
+
+    images_per_pair = 2
     needs_neutral_at_test = True
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__(n_classes)
-        self.images_per_pair = 2
+    independent_noise = True
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Output:
         """Classify ``examined − neutral`` (B, 3, S, S), normalised pixels both."""
