@@ -13,9 +13,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
 from planted_runs import write_planted_study
 
@@ -152,6 +152,7 @@ REACHES: dict[str, tuple[Any, Callable[[Any, Any], Any], Any]] = {
     "only_folds": (("0,", "2"), lambda config, _: config.settings.only_folds, (0, 2)),
     "select_on": ("dev", lambda config, _: config.settings.select_on, "dev"),
     "weights": ("{}/weights.pth", lambda config, _: config.weights, "{}/weights.pth"),
+    "weights_partial": (True, lambda config, _: config.weights_partial, True),
     "allow_missing_faces": (True, lambda config, _: config.allow_missing_faces, True),
     "copy": (ReadOptions(oulu_light="Dark"), lambda config, _: config.read_options["oulu_light"], "Dark"),
     "shard": ("2/8", lambda _, how: how.shard, Shard(2, 8)),
@@ -346,15 +347,19 @@ def test_a_finding_is_printed_and_decides_the_exit_status(
         assert command() == (0 if ok else 1) and "what was found" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("answers", "status"), [(["happiness"], 0), (["happiness", ""], 1)])
 def test_a_run_on_synthetic_faces_says_so_of_photos(
-    trained_study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained_study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[str],
+    status: int,
 ) -> None:
-    """Below the table of its predictions."""
-    table = SimpleNamespace(to_string=lambda **_: "happiness 0.9")
-    monkeypatch.setattr("gndl.predict.predict_photographs", lambda *_: table)
-    assert cli.predict(("a.png",), str(trained_study / "study/ckplus/gndl/lam-5/fold-0/seed-0")) == 0
+    """Below the table of its predictions; a photo without an answer is a failure, and the others are kept."""
+    monkeypatch.setattr("gndl.predict.predict_photographs", lambda *_: pd.DataFrame({"predicted": answers, "p": 0.25}))
+    assert cli.predict(("a.png",), str(trained_study / "study/ckplus/gndl/lam-5/fold-0/seed-0")) == status
     said = capsys.readouterr().out
-    assert said.startswith("happiness 0.9") and "synthetic faces only" in said
+    assert "happiness 0.250" in said and "synthetic faces only" in said
 
 
 @pytest.fixture

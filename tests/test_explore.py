@@ -199,9 +199,9 @@ def test_every_slider_and_button_reaches_the_renderer(
         panel.controls[name].value = value
         assert len(asked) == number and getattr(asked[-1], name) == value
     assert {name: getattr(asked[-1], name) for name in CONTROLS} == CONTROLS
-    for name, share in zip(studio.ANCESTRIES, (0.5, 0.5, 1.0), strict=True):
+    for name, share in zip(studio.ANCESTRIES, (0.2, 0.4, 1.0), strict=True):
         panel.controls[name].value = share
-    assert asked[-1].ancestry == pytest.approx((0.25, 0.25, 0.5), abs=1e-3)
+    assert asked[-1].ancestry == pytest.approx((0.125, 0.25, 0.625), abs=1e-3)
     panel.controls["mouthSmile"].value = 0.6
     for side, moved in ((studio.LEFT, ["Left"]), (studio.RIGHT, ["Right"]), (studio.BOTH, ["Left", "Right"])):
         panel.controls["side"].value = side
