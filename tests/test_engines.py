@@ -274,7 +274,7 @@ def test_a_worker_ignores_signals_and_a_background_command_keeps_ignoring_ctrl_c
     ],
 )
 def test_checkpoints_are_as_rare_as_the_profile_says_unless_nodes_share_the_runs(
-    tmp_path: Path, how: Sharing, every: int
+    tmp_path: Path, how: Sharing, every: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A study is sent with its pairs and its device by name, without what other nodes may lack."""
     study = quick_study(tmp_path, QUICK, checkpoint_every=7)
@@ -283,6 +283,8 @@ def test_checkpoints_are_as_rare_as_the_profile_says_unless_nodes_share_the_runs
     assert sent.settings.train == replace(study.settings.train, checkpoint_every=every)
     assert sent.device == ("cuda" if torch.cuda.is_available() else "cpu") and "crops" not in vars(sent)
     assert sent.pairs.content_hash == study.pairs.content_hash and study.device == "auto"
+    monkeypatch.setattr("gndl.train.choose_device", lambda _: torch.device("cuda:1"))
+    assert engines._to_share(study, how).device == ("cuda" if how.engine == "ray" else "cuda:1")
 
 
 @pytest.mark.parametrize(
@@ -313,8 +315,10 @@ def test_what_fails_one_run_is_told_and_what_would_fail_all_is_raised(
             return
         outcome = engines.train_one(study, study.plan()[0], stop, wait=False)
         assert outcome.state == "failed" and re.search(message, outcome.message)
-        with locked(study.plan()[0].folder):
-            assert engines.train_one(study, study.plan()[0], stop, wait=False).state == "busy"
+        folder = study.plan()[0].folder
+        for held in (folder, folder.with_name("seed-0.claim")):
+            with locked(held):
+                assert engines.train_one(study, study.plan()[0], stop, wait=False).state == "busy"
         stop.set()
         assert engines.train_one(study, study.plan()[0], stop, wait=False).state == "stopped"
 

@@ -33,6 +33,8 @@ def test_a_licensee_enters_subjects_and_consent(tmp_path: Path) -> None:
     assert publishable(tmp_path, "oulu_casia", "licensed").subjects == {"P001", "P002"}
     assert publishable(tmp_path, "mmi", "licensed").subjects == frozenset()
     assert publishable(tmp_path, "manifest", "own").subjects is None
+    write_json(tmp_path / "study.json", content | {"publishable": {"manifest": ["S001"]}})
+    assert publishable(tmp_path, "manifest", "own").subjects == frozenset(), "consent is of all or of nobody"
     file.write_text("database,subject\nmmi,S003\n")
     enter(content, str(file), consent=False)
     assert content["publishable"] == {"mmi": ["S003"], "manifest": ["*"]}

@@ -25,8 +25,9 @@ import gndl
 from gndl import cli, results
 from gndl.databases import write_frames_csv
 from gndl.engines import Shard, Sharing, planned_runs, train_all
-from gndl.files import GndlError, hash_json, write_json
+from gndl.files import GndlError, hash_file, hash_json, write_json
 from gndl.folds import Folds, deal_folds, with_development, write_folds
+from gndl.methods import method_settings
 from gndl.opening import database_root, fix_source, joined, save_config, study_folds
 from gndl.profiles import PROFILES, SMOKE, StudyConfig
 from gndl.runs import MAX_SEED
@@ -113,8 +114,9 @@ def test_a_run_is_trained_as_the_study_says(planted_study: Path, monkeypatch: py
         "test_subjects": hash_json(subjects[1]), "dev_subjects": hash_json(subjects[2]),
     }  # fmt: skip
     study.folds = Folds(study.folds.test_subjects)
-    study.fit(run)
+    study.fit(replace(run, method=method_settings("gndl-shuffled-neutral")))
     assert given["dev_index"] is None and "dev_subjects" not in given["identity"]
+    assert pairs is study.pairs and given["positional"][1].content_hash != pairs.content_hash, "it arranges its own"
 
 
 def test_a_finished_run_is_told_apart_by_device_unless_any_will_do(planted_study: Path) -> None:
@@ -122,6 +124,47 @@ def test_a_finished_run_is_told_apart_by_device_unless_any_will_do(planted_study
     assert opened(planted_study, device="auto").finished(run) is not None
     with pytest.raises(GndlError, match="device: cpu, now cuda"):
         opened(planted_study, device="cuda").finished(run)
+
+
+def change_run(folder: Path, **identity: Any) -> None:
+    run = json.loads((folder / "run.json").read_text())
+    write_json(folder / "run.json", run | {"identity": run["identity"] | identity})
+
+
+def test_a_finished_run_is_told_apart_by_weights_and_by_pairs(planted_study: Path, tmp_path: Path) -> None:
+    """By the content of the weights; by the pairs that study.json remembers, unless the method arranges its own."""
+    out, weights = tmp_path / "study", tmp_path / "resnet18_mine.pth"
+    shutil.copytree(planted_study, out)
+    weights.write_bytes(b"weights")
+    study = opened(out)
+    shutil.copytree(study.plan()[0].folder, out / "ckplus/gndl-mine/lam-5/fold-0/seed-0")
+    study.config = replace(study.config, weights=str(weights))
+    run = study.plan()[0]
+    change_run(run.folder, weights=hash_file(weights))
+    assert run.variant == "gndl-mine" and study.finished(run) is not None
+    weights.write_bytes(b"others")
+    with pytest.raises(GndlError, match="weights: "):
+        study.finished(run)
+    study = opened(out)
+    first, shuffled = (study.plan([method], folds=[0])[0] for method in ("gndl", "gndl-shuffled-neutral"))
+    shutil.copytree(first.folder, shuffled.folder)
+    change_run(shuffled.folder, pairs="arranged", method=shuffled.method.as_json())
+    assert study.finished(shuffled) is not None
+    change_run(first.folder, pairs="others")
+    with pytest.raises(GndlError, match="pairs: others, now planted"):
+        study.finished(first)
+
+
+def test_epochs_are_raised_for_the_fold_that_trains_on_fewest_pairs(planted_study: Path, tmp_path: Path) -> None:
+    """Of 24 pairs, folds 0 to 2 train on 20, 16 and 12: 12 pairs in batches of 4 make 30 steps in ten epochs."""
+    shutil.copytree(planted_study, tmp_path / "study")
+    shutil.rmtree(tmp_path / "study/ckplus")
+    study = opened(tmp_path / "study")
+    train = replace(study.settings.train, epochs=1, batch_size=4, min_steps=30)
+    study.config = replace(study.config, settings=replace(study.settings, train=train))
+    study.pairs = planted_pairs()  # four pairs of each of S000 to S005
+    study.folds = Folds((("S000",), ("S001", "S002"), ("S003", "S004", "S005")))
+    assert study.train_settings == replace(train, epochs=10)
 
 
 @pytest.mark.parametrize(
@@ -396,9 +439,22 @@ def test_folds_are_kept_dealt_or_those_of_a_file(tmp_path: Path, capsys: pytest.
 def test_a_missing_stand_in_is_rendered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Into the profile's folder; what is missing for that is named with its extra, and there is none of a manifest."""
     monkeypatch.setenv("GNDL_DATA", str(tmp_path))
-    monkeypatch.setattr("standins.render_database", lambda name, folder, **_: folder)
+    asked: list[tuple[Any, ...]] = []
+
+    def is_standin_of(folder: Path, name: str, *, size: Any, seed: int) -> bool:
+        asked.append((name, folder, size, seed))
+        return False
+
+    def render_database(name: str, folder: Path, *, size: Any, seed: int, **_: Any) -> Path:
+        asked.append((name, folder, size, seed))
+        return folder
+
+    monkeypatch.setattr("standins.is_standin_of", is_standin_of)
+    monkeypatch.setattr("standins.render_database", render_database)
     config = StudyConfig(SMOKE, data_roots={"mmi": "", "manifest": ""})
-    assert database_root(config, "mmi") == tmp_path / "standins" / "smoke" / "mmi"
+    folder = tmp_path / "standins" / "smoke" / "mmi"
+    assert database_root(config, "mmi") == folder
+    assert asked == [("mmi", folder, SMOKE.standins["mmi"], 0)] * 2
     with pytest.raises(GndlError, match="no stand-in for 'manifest'"):
         database_root(config, "manifest")
 
