@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,6 +209,17 @@ def test_a_clip_that_fails_before_a_frame_taken_is_an_error(tmp_path: Path, dama
     clip.write_bytes(content)
     messages = [f.message for f in audit("mmi", tmp_path).findings if (f.path, f.kind) == (clip, kind)]
     assert len(messages) == 1 and f"frame {31 - damaged} does not decode" in messages[0]
+
+
+@pytest.mark.parametrize(("decoded", "ok"), [(17, True), (16, False)])
+def test_a_clip_that_ends_before_a_frame_taken_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, decoded: int, ok: bool
+) -> None:
+    """The last frame taken of the uncoded clip is its 17th; a decoder may end early without an error."""
+    module = sys.modules["gndl.databases.audit"]  # the package has a function of that name
+    monkeypatch.setattr(module, "decode_clip", lambda path: decoded if "S001" in path.name else 30)
+    report = audit("mmi", write_mmi(tmp_path))
+    assert report.ok == ok and ("frame 17 is taken, but only 16 decode: cut short" in str(report)) == (not ok)
 
 
 def face(seed: int) -> Image.Image:

@@ -240,6 +240,15 @@ def test_an_audit_understands_a_list_or_refuses_it_by_name(
     assert all(words in text for words in said), text
 
 
+def test_the_class_of_a_picture_is_its_innermost_folder(tmp_path: Path) -> None:
+    """Folder "neutral" may be the name of a set; fold 0 trains on anger and tests happiness, fold 1 the reverse."""
+    for fold, folders in enumerate((("Angry", "Happy"), ("Happy", "Angry"))):
+        for side, folder in zip(("train", "test"), folders, strict=True):
+            number = fold + 1 + 2 * (side == "test")
+            (tmp_path / f"{side}_ids_{fold}.csv").write_text(f"neutral/{folder}/S{number}_1_1.png")
+    assert audit_folds(tmp_path).folds["missing_in_train"].tolist() == ["happiness", "anger"]
+
+
 def test_an_audit_reads_every_list_of_a_folder(tmp_path: Path) -> None:
     """A validation list counts, a second file of one fold is refused, and whatever else is there is named."""
     for side, subjects in (("train", "12"), ("valid", "34"), ("TEST", "3")):
