@@ -11,6 +11,7 @@ import hashlib
 import json
 import lzma
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -101,5 +102,5 @@ def hash_pictures(images: NDArray[np.uint8]) -> str:
 
 
 def _table(name: str) -> pd.DataFrame:
-    options = {"keep_default_na": False, "na_values": {"score": [""]}}
+    options: Any = {"keep_default_na": False, "na_values": {"score": [""]}}
     return pd.read_csv(FOLDER / name / "crops.csv.gz", dtype=COLUMNS | {"expression": str}, **options)

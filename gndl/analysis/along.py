@@ -185,7 +185,7 @@ def faces_of(study: Study, sequence: Sequence, frames: Iterable[FrameRef]) -> di
         crops, _ = crop_sequence(
             dataclasses.replace(sequence, neutral=shown[0], examined=tuple(shown[1:]) or (shown[0],)),
             study.settings.crop,
-            by_landmarks=(rows["how"] == "landmarks").all() and all(frame.landmarks is not None for frame in shown),
+            by_landmarks=set(rows["how"]) == {"landmarks"} and all(frame.landmarks is not None for frame in shown),
             may_borrow=study.name != "manifest",
         )
         faces = {crop.frame: crop.image for crop in crops} | faces
