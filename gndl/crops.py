@@ -11,10 +11,9 @@ import math
 import os
 import shutil
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
-from collections.abc import Sequence as Many
+from collections.abc import Container, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,12 +26,13 @@ import PIL
 import scipy
 from joblib import Parallel, delayed
 
-from gndl.eyes import PREDICTOR, Eyes, FoundEyes, cut, doubts, find_eyes, geometry_from_eyes
+from gndl.alignment import CroppedFrame, crop_and_compare, frame_name, taken_frames
+from gndl.eyes import PREDICTOR, doubts
 from gndl.files import GndlError, atomic_write, counted, hash_file, hash_json, locked, progress, write_csv, write_json
-from gndl.frames import as_colour, as_grey, iterate_clip, read_eyes, read_frames, read_image
+from gndl.frames import as_colour, as_grey
 from gndl.pairs import FacePairs
 from gndl.profiles import CropSettings
-from gndl.sequences import Database, FrameRef, Sequence
+from gndl.sequences import Database, FrameRef
 
 CROPS = 2
 """Raised by hand, with a line in the changelog, when a change of the code changes a byte of the crops or crops.csv."""
@@ -103,16 +103,6 @@ Origins = Mapping[Path, tuple[str, str]]  # of every file that matters: path rel
 def relative_to_root(path: Path, root: Path) -> str:
     """A path relative to the database's root, with forward slashes."""
     return Path(os.path.relpath(path, root)).as_posix()
-
-
-def frame_name(frame: FrameRef) -> str:
-    """The file's name; in a clip with the frame's number counted from 1, as in ``S001-001.avi#31``."""
-    return f"{frame.path.name}#{frame.index + 1}" if frame.is_video else frame.path.name
-
-
-def taken_frames(sequence: Sequence) -> tuple[FrameRef, ...]:
-    """The frames that the study takes from a sequence, neutral first, each once."""
-    return tuple(dict.fromkeys(sequence.taken))
 
 
 def prepare_crops(
@@ -236,7 +226,7 @@ def _build(
     subjects = list(dict.fromkeys(sequence.subject for sequence in database.sequences))
     sequences = sorted(database.sequences, key=lambda sequence: subjects.index(sequence.subject))
     may_borrow = database.name != "manifest"
-    work = (delayed(_crop_and_compare)(sequence, settings, by_landmarks, may_borrow) for sequence in sequences)
+    work = (delayed(crop_and_compare)(sequence, settings, by_landmarks, may_borrow) for sequence in sequences)
     results = Parallel(n_jobs=min(jobs, len(sequences)), return_as="generator")(work)
     bar = progress(results, f"cropping {database.title}", total=len(sequences), unit="sequence")
     crops: dict[FrameRef, CroppedFrame] = {}
@@ -322,7 +312,7 @@ def _elsewhere(rows: pd.DataFrame) -> pd.Series:
     median = places.groupby([rows["database"], rows["sequence"]]).transform("median")
     moved = np.hypot(places["x"] - median["x"], places["y"] - median["y"]) > APART * median["distance"]
     scaled = (places["distance"] / median["distance"] - 1).abs() > APART
-    return (moved | scaled) & (rows["database"] != "manifest")
+    return pd.Series((moved | scaled) & (rows["database"] != "manifest"))
 
 
 def _table(
@@ -344,149 +334,3 @@ def _table(
 
 def _listed(faceless: Mapping[str, list[str]]) -> str:
     return ", ".join(f"{name} ({', '.join(frames)})" if frames else name for name, frames in faceless.items())
-
-
-@dataclass(frozen=True)
-class View:
-    """How a clip is looked at to see the frontal face: turned clockwise first, then a half of it ("" for all of it)."""
-
-    turned: int = 0
-    half: str = ""
-
-    def of(self, picture: np.ndarray) -> np.ndarray:
-        if self.turned:
-            picture = np.rot90(picture, -1)
-        middle = picture.shape[1] // 2
-        columns = {"": slice(None), "left": slice(0, middle), "right": slice(middle, None)}[self.half]
-        return np.ascontiguousarray(picture[:, columns])
-
-    def to_stored(self, eyes: Eyes, picture: np.ndarray) -> Eyes:
-        """Map eyes found in ``self.of(picture)`` to the picture as stored."""
-        height, width = picture.shape[:2]
-        offset = (height if self.turned else width) // 2 if self.half == "right" else 0
-        points = [(x + offset, y) for x, y in (eyes.left, eyes.right)]
-        return Eyes(*((y, height - 1 - x) if self.turned else (x, y) for x, y in points))
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where the eyes of a frame are, and how they were found; columns of the same names: `Crops`."""
-
-    eyes: Eyes
-    how: str
-    view: View = View()
-    score: float = math.nan
-    faces: int = 0
-    spread: float = math.nan
-    apart: float = math.nan
-
-
-@dataclass(frozen=True, kw_only=True)
-class CroppedFrame(Located):
-    """One crop, uint8 (S, S) or (S, S, 3), and how it was made."""
-
-    frame: FrameRef
-    image: np.ndarray
-
-
-Seen = dict[View, dict[FrameRef, tuple[FoundEyes, tuple[int, ...]]]]  # with the height and width of each frame
-
-
-def crop_sequence(
-    sequence: Sequence, settings: CropSettings, by_landmarks: bool, may_borrow: bool
-) -> tuple[list[CroppedFrame], list[str]]:
-    """Crop the frames taken from a sequence, each once; also return the names of those without a face.
-
-    A crop depends on its own frame alone. Only a frame in which no face is found borrows the eyes of the nearest frame
-    of its sequence that has a face and the same size, where the frames are moments of one recording (``may_borrow``).
-    There are no crops where a frame is left without eyes, and no names where all of them are.
-    """
-    pictures = read_frames(taken_frames(sequence))
-    if by_landmarks:
-        marked = [(f, Eyes(*read_eyes(f.landmarks, *pictures[f].shape[1::-1]))) for f in pictures if f.landmarks]
-        located = {frame: Located(eyes, "landmarks") for frame, eyes in marked}
-    else:
-        located = _eyes_by_detector(sequence, pictures, may_borrow)
-    if len(located) < len(pictures):
-        return [], [frame_name(frame) for frame in pictures if frame not in located] if located else []
-    return [
-        CroppedFrame(**vars(one), frame=frame, image=cut(pictures[frame], geometry_from_eyes(one.eyes, settings)))
-        for frame, one in located.items()
-    ], []
-
-
-def _crop_and_compare(
-    sequence: Sequence, settings: CropSettings, by_landmarks: bool, may_borrow: bool
-) -> tuple[list[CroppedFrame], list[str]]:
-    """As `crop_sequence`; where landmarks give the eyes, the detector is asked what it makes of each frame."""
-    crops, missing = crop_sequence(sequence, settings, by_landmarks, may_borrow)
-    for number, crop in enumerate(crops if by_landmarks else ()):
-        found = find_eyes(as_grey(read_image(crop.frame.path)), second_attempt=False)
-        if found is not None:
-            ends = ((crop.eyes.left, found.eyes.left), (crop.eyes.right, found.eyes.right))
-            apart = max(math.dist(*end) for end in ends) / crop.eyes.distance
-            crops[number] = replace(crop, faces=found.faces, spread=found.spread, apart=apart)
-    return crops, missing
-
-
-def _eyes_by_detector(
-    sequence: Sequence, pictures: Mapping[FrameRef, np.ndarray], may_borrow: bool
-) -> dict[FrameRef, Located]:
-    turns = (0, 90) if sequence.may_lie_on_its_side else (0,)
-    halves = ("left", "right") if sequence.view == "dual" else ("",)
-    views = [View(turned, half) for turned in turns for half in halves]
-    voters = dict(pictures)
-    if len(views) > 1 and sequence.neutral.is_video:  # one more frame votes on the view of the clip
-        halfway = (sequence.neutral.index + sequence.examined[0].index) // 2
-        voters |= read_frames([FrameRef(sequence.neutral.path, halfway)])
-    seen: Seen = {}
-    for view in views:
-        seen |= _look(voters.items(), [view], second_attempt=False)
-        if sequence.view == "frontal" and len(seen[view]) == len(voters):
-            break  # every frame shows a face as it stands: turned, it cannot be more
-    views = [_best_view(seen)] if any(seen.values()) else views
-    for again in (pictures.items(), _other_frames(sequence, pictures) if may_borrow else ()):
-        if not all(frame in seen[view] for frame in pictures for view in views):
-            more = _look(again, views, second_attempt=True)
-            seen = {view: seen[view] | more[view] for view in views}
-    view = _best_view({view: seen[view] for view in views})
-    faces = seen[view]
-    order = {one: place for place, one in enumerate(sequence.frames or taken_frames(sequence))}
-    time = {one: one.index if one.is_video else order.get(one, 0) for one in (*pictures, *faces)}
-    located: dict[FrameRef, Located] = {}
-    for frame, picture in pictures.items():
-        # Only from a picture of the same size: in another one the same place is not that of a face.
-        lenders = [other for other, (_, size) in faces.items() if may_borrow and size == picture.shape[:2]]
-        if frame in faces:
-            found, _ = faces[frame]
-            eyes = view.to_stored(found.eyes, picture)
-            located[frame] = Located(eyes, found.how, view, found.score, found.faces, found.spread)
-        elif lenders:
-            nearest = min(lenders, key=lambda other: (abs(time[other] - time[frame]), time[other]))
-            eyes = view.to_stored(faces[nearest][0].eyes, picture)
-            located[frame] = Located(eyes, f"nearest frame {frame_name(nearest)}", view)
-    return located
-
-
-def _look(pictures: Iterable[tuple[FrameRef, np.ndarray]], views: Many[View], *, second_attempt: bool) -> Seen:
-    seen: Seen = {view: {} for view in views}
-    for frame, picture in pictures:
-        grey = as_grey(picture)
-        for view in views:
-            found = find_eyes(view.of(grey), second_attempt=second_attempt)
-            if found is not None:
-                seen[view][frame] = found, picture.shape[:2]
-    return seen
-
-
-def _best_view(seen: Seen) -> View:
-    """The view in which most frames show a face; of equals, the one with the higher scores."""
-    return max(seen, key=lambda view: (len(seen[view]), sum(found.score for found, _ in seen[view].values())))
-
-
-def _other_frames(sequence: Sequence, taken: Mapping[FrameRef, np.ndarray]) -> Iterator[tuple[FrameRef, np.ndarray]]:
-    if sequence.neutral.is_video:
-        frames = ((FrameRef(sequence.neutral.path, i), picture) for i, picture in iterate_clip(sequence.neutral.path))
-        yield from (pair for pair in frames if pair[0] not in taken)
-    else:
-        yield from ((frame, read_image(frame.path, frame.white)) for frame in sequence.frames if frame not in taken)

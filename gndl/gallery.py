@@ -16,8 +16,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
 
+from gndl.alignment import frame_name
 from gndl.analysis.along import faces_of, frames_along
-from gndl.crops import frame_name
 from gndl.files import GndlError
 from gndl.licence import Publishable, publishable
 from gndl.paper import figure_order

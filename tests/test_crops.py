@@ -28,7 +28,8 @@ from planted import (
 )
 
 from gndl import crops
-from gndl.crops import Crops, View, doubtful, frame_name, pairs_from_crops, prepare_crops
+from gndl.alignment import View, _best_view, frame_name
+from gndl.crops import Crops, doubtful, pairs_from_crops, prepare_crops
 from gndl.databases import read_database
 from gndl.eyes import FIRST_ATTEMPT, Eyes, FoundEyes, eyes_in_crop
 from gndl.files import GndlError, hash_file
@@ -41,7 +42,7 @@ NOT_UTF8 = os.fsdecode(b"caf\xe9")
 @pytest.fixture
 def marks_for_eyes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Crop by the two marks of `marked` instead of detecting a face."""
-    monkeypatch.setattr(crops, "find_eyes", find_marks)
+    monkeypatch.setattr("gndl.alignment.find_eyes", find_marks)
 
 
 @pytest.fixture
@@ -260,7 +261,7 @@ def test_the_cache_is_read_while_nothing_changed(
     """The second call reads neither picture nor landmarks, not even to hash them; paths count relative to the root."""
     first = prepare_crops(database, SMALL, tmp_path / "crops")
     os.utime(database.sequences[0].neutral.path, None)  # one file was touched, and is hashed again
-    for name in ("crop_sequence", "Parallel"):
+    for name in ("crop_and_compare", "Parallel"):
         monkeypatch.setattr(crops, name, lambda *_, name=name, **__: pytest.fail(f"{name} was called"))
     hashed: list[Path] = []
     monkeypatch.setattr(crops, "hash_file", lambda path: hashed.append(path) or hash_file(path))
@@ -395,7 +396,7 @@ def test_crops_csv_tells_faces_spread_and_grey_of_every_crop(tmp_path: Path, mon
         assert found is not None
         return replace(found, faces=3, spread=0.25) if grey[0, 0] == 91 else replace(found, spread=0.0104)
 
-    monkeypatch.setattr(crops, "find_eyes", find)
+    monkeypatch.setattr("gndl.alignment.find_eyes", find)
     pictures = marked_sequence(3)
     pictures[1][0, 0] = 91
     made = prepare_crops(
@@ -470,8 +471,8 @@ def test_the_view_with_most_faces_is_taken_and_of_equals_the_clearer_one() -> No
             FrameRef(Path(), i): (FoundEyes(eyes, score, FIRST_ATTEMPT, 1), (9, 9)) for i, score in enumerate(scores)
         }
 
-    assert crops._best_view({View(0): seen(3.0), View(90): seen(0.5, 0.5)}) == View(90)
-    assert crops._best_view({View(0): seen(1.0, 1.0), View(90): seen(0.9, 2.0)}) == View(90)
+    assert _best_view({View(0): seen(3.0), View(90): seen(0.5, 0.5)}) == View(90)
+    assert _best_view({View(0): seen(1.0, 1.0), View(90): seen(0.9, 2.0)}) == View(90)
 
 
 @pytest.mark.parametrize("clip", [True, False])

@@ -14,7 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    *("files", "paper", "sequences", "profiles", "frames", "databases", "eyes", "folds", "pairs", "crops"),
+    *("files", "paper", "sequences", "profiles", "frames", "databases", "eyes", "alignment", "folds", "pairs"),
+    *("crops", "shipped"),
     *("model", "methods", "runs", "device", "trainer", "train", "record", "results"),
     *("stopping", "licence", "opening", "engines", "study", "analysis.scores", "analysis.compare", "analysis.groups"),
     *("analysis.features", "analysis", "plots", "tables", "gallery", "predict", "explore", "check", "folds_audit"),

@@ -109,7 +109,7 @@ def own_study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     pd.DataFrame(rows, columns=columns).to_csv(folder / "manifest.csv", index=False)
     asked = {"data_root": str(folder / "manifest.csv"), "profile": "smoke", "out": str(folder / "study")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gndl.crops.find_eyes", find_marks)
+        patch.setattr("gndl.alignment.find_eyes", find_marks)
         gndl.open_study("manifest", **asked, device="cpu", jobs=1).train(jobs=1)
     return {"database": "manifest", **asked, "device": "cpu"}
 
@@ -119,7 +119,7 @@ def test_every_notebook_runs_on_a_study_of_classes_that_nobody_foresaw(
     name: str, own_study: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And on two classes, on faces that may not be shown, and on one of the paper's seven only."""
-    monkeypatch.setattr("gndl.crops.find_eyes", find_marks)
+    monkeypatch.setattr("gndl.alignment.find_eyes", find_marks)
     shown: list[Any] = []
     namespace: dict[str, Any] = {"display": shown.append}
     monkeypatch.setattr("gndl.explore.widgets.display", shown.append)

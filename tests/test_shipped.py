@@ -16,9 +16,10 @@ from planted import like_golden
 
 import gndl
 from gndl import gallery, shipped
+from gndl.alignment import crop_sequence
 from gndl.analysis import along
 from gndl.analysis.groups import face_factors
-from gndl.crops import COLUMNS, crop_sequence
+from gndl.crops import COLUMNS
 from gndl.databases import read_database
 from gndl.files import GndlError, repository_root
 from gndl.pairs import downscale

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from gndl.alignment import crop_sequence, frame_name, taken_frames
 from gndl.analysis.features import has_weights, load_network, outputs, run_of
 from gndl.analysis.groups import read_truth
 from gndl.analysis.scores import interval_over_subjects
-from gndl.crops import crop_sequence, frame_name, relative_to_root, taken_frames
+from gndl.crops import relative_to_root
 from gndl.device import choose_device, computing_on
 from gndl.files import GndlError, progress, write_csv
 from gndl.frames import as_colour, as_grey
