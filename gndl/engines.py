@@ -118,7 +118,7 @@ def shared(studies: Sequence[Study], plan: Plan, shard: Shard | None) -> list[tu
 def planned_runs(studies: Sequence[Study], plan: Plan, shard: Shard | None = None) -> pd.DataFrame:
     """What `shared` lists and its state ("finished", "begun" or "missing"): nothing is read, rendered or written.
 
-    As long as no folds are dealt, there are as many as there will be: the profile's, or one a subject up to ten.
+    As long as no folds are dealt, there are as many as the profile asks for, or the paper's ten.
     """
     import pandas as pd
 

@@ -185,11 +185,14 @@ class Faces:
 
     def __init__(self, study: Study) -> None:
         root = study.config.data_roots.get(study.name) or standin_folder(study.settings.name, study.name)
-        self.pairs = study.pairs if is_shipped(study.config, study.name) or Path(root).exists() else None
-        self._rule = gallery.may_be_shown(study)
+        self.pairs, self._rule = None, gallery.may_be_shown(study)
         self.note = f"The faces of this study are not on this machine ({root})."
-        if self.pairs is not None:
-            self.note = self._rule.note(self.pairs.subject)
+        if is_shipped(study.config, study.name) or Path(root).exists():
+            try:
+                self.pairs = study.pairs
+                self.note = self._rule.note(self.pairs.subject)
+            except GndlError as error:  # its runs were trained on other faces
+                self.note = str(error)
 
     def draw(
         self, ax: Axes, sample: int, title: str, *, neutral: bool = False, frame: str = "", below: str = ""
