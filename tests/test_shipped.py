@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ import gndl
 from gndl import gallery, shipped
 from gndl.alignment import crop_sequence
 from gndl.analysis import along
-from gndl.analysis.groups import face_factors
+from gndl.analysis.groups import face_factors, require_same_people
 from gndl.crops import COLUMNS
 from gndl.databases import read_database
 from gndl.files import GndlError, repository_root
@@ -71,10 +72,9 @@ def test_a_sequence_rendered_again_gives_the_shipped_bytes(name: str, tmp_path: 
 def test_damaged_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(shipped.FOLDER / "mmi", tmp_path / "mmi")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path)
-    packed = tmp_path / "mmi" / "pictures.xz"
-    images = shipped.shipped_crops("mmi").images.copy()
-    images[7, 3, 5, 1] ^= 1
-    packed.write_bytes(shipped.pack(images))
+    packed, about = tmp_path / "mmi" / "pictures.xz", tmp_path / "mmi" / "about.json"
+    content = json.loads(about.read_text())
+    about.write_text(json.dumps(content | {"pictures": content["made_from_pairs"]}))
     with pytest.raises(GndlError, match=r"pictures\.xz: not the crops that were shipped"):
         shipped.shipped_crops("mmi")
     packed.write_bytes(packed.read_bytes()[:1000])
@@ -99,6 +99,9 @@ def test_faces_and_truth_of_a_shipped_study_are_at_hand_without_rendering(tmp_pa
     study = gndl.open_study("mmi", profile="smoke", out=tmp_path / "study", device="cpu")
     factors = face_factors(study.crops.table, study.pairs.examined_index, study.database.root)
     assert len(factors) == len(study.pairs) and factors.notna().all(axis=None)
+    require_same_people(study.crops.table, study.database.root)
+    with pytest.raises(GndlError, match="is of other people"):
+        require_same_people(study.crops.table.assign(source_sha256="0"), study.database.root)
     _, shown = gallery.strips(study)
     assert shown.groupby("class").size().tolist() == [4] * 6
     images, rows = along.crop_along(study, list(study.database.sequences[:3]), 7)
