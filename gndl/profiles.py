@@ -136,11 +136,11 @@ STANDARD = Profile(
 
 QUICK = Profile(
     name="quick",
-    purpose="two folds with shorter training; near the study of record, whose numbers stand in record/standard",
+    purpose="two folds at 40 pixels with shorter training; the study of record stands in record/standard",
     lams=(0.5, 5.0, 50.0),
     only_folds=(0, 1),
     sweep_folds=(0,),
-    train=TrainSettings(image_size=64, epochs=6, batch_size=32, schedule="cosine", checkpoint_every=5),
+    train=TrainSettings(image_size=40, epochs=5, batch_size=32, schedule="cosine", checkpoint_every=5),
 )
 
 SMOKE = Profile(
