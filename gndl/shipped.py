@@ -56,7 +56,7 @@ def shipped_database(name: str) -> Database:
     """The sequences of the shipped crops; their only frames are those taken."""
     root, sequences = FOLDER / name, []
     for sequence, rows in _table(name).groupby("sequence", sort=True):
-        numbers = rows["frame"].str.extract(r"#(\d+)$", expand=False).fillna(0).astype(int) - 1
+        numbers = rows["frame"].str.extract(r"#(\d+)$", expand=False).fillna("0").astype(int) - 1
         frames = tuple(FrameRef(root / file, number) for file, number in zip(rows["source_file"], numbers, strict=True))
         one = rows.iloc[0]
         sequences.append(

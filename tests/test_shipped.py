@@ -58,15 +58,21 @@ def test_a_sequence_rendered_again_gives_the_shipped_bytes(name: str, tmp_path: 
     from standins.plan import plan
     from standins.render import _render_subject
 
-    subject = min(plan(name, FULL_SIZE[name], 0), key=lambda one: one.n_frames)
-    first = next(one for one in subject.sequences if one.emotion and one.view == 0)
-    first = replace(first, in_all_lights=False)
-    _render_subject(name, tmp_path, replace(subject, sequences=(first,)), 0, LAYOUTS[name].film_set)
-    (sequence,) = read_database(name, tmp_path).sequences
-    again, _ = crop_sequence(sequence, CropSettings(), name == "ckplus", True)
+    emotions: set[str] = set()  # a reader wants two people and two classes
+    for subject in sorted(plan(name, FULL_SIZE[name], 0), key=lambda one: one.n_frames):
+        own = {one.emotion: one for one in subject.sequences if one.emotion and one.view == 0}
+        if len(emotions) < 2 and own.keys() - emotions:
+            emotion = min(own.keys() - emotions)
+            emotions.add(emotion)
+            subject = replace(subject, sequences=(replace(own[emotion], in_all_lights=False),))
+            _render_subject(name, tmp_path, subject, 0, LAYOUTS[name].film_set)
     crops = shipped.shipped_crops(name)
-    rows = crops.table[crops.table["sequence"] == sequence.sequence]
-    assert np.array_equal(downscale(np.stack([crop.image for crop in again]), 64), crops.images[rows["crop"]])
+    sequences = read_database(name, tmp_path).sequences
+    assert len(sequences) == 2
+    for sequence in sequences:
+        again, _ = crop_sequence(sequence, CropSettings(), name == "ckplus", True)
+        rows = crops.table[crops.table["sequence"] == sequence.sequence]
+        assert np.array_equal(downscale(np.stack([crop.image for crop in again]), 64), crops.images[rows["crop"]])
 
 
 def test_damaged_pictures_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

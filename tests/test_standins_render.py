@@ -70,8 +70,10 @@ def test_of_several_at_once_one_renders_and_the_others_wait(tmp_path: Path, monk
 
     def pretend(name: str, root: Path, label: str, *_: object) -> None:
         rendered.append(name)
-        root.mkdir()  # fails where another is at it
-        (root / STAND_IN_LABEL).write_text(label, encoding="utf-8")
+        partial = root.with_name("partial")
+        partial.mkdir()  # fails where another is at it
+        (partial / STAND_IN_LABEL).write_text(label, encoding="utf-8")
+        partial.rename(root)  # whole at once, as a tree appears
 
     def ask() -> Path:
         start.wait()
