@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from gndl import __version__
-from gndl.files import GndlError, atomic_write, counted, repository_root, shown_path
+from gndl.files import GndlError, atomic_write, counted, did_you_mean, repository_root, shown_path
 
 if TYPE_CHECKING:
     from gndl.engines import Sharing
@@ -296,12 +295,6 @@ def execute_notebook(task: Task, timeout: float | None = None) -> Executed:
     running.unlink()
     failed.unlink(missing_ok=True)
     return Executed(task.target, seconds)
-
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """The choice that is nearest to a misspelt name, as a question; "" where none is near."""
-    near = difflib.get_close_matches(name, list(choices), n=1)
-    return f" Did you mean {near[0]}?" if near else ""
 
 
 def check_parameters(namespace: dict[str, Any]) -> None:

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from gndl.batch import did_you_mean
-from gndl.files import GndlError, counted, resolve
+from gndl.files import GndlError, counted, did_you_mean, resolve
 from gndl.paper import DATABASE_TITLES, DATABASES
 from gndl.sequences import ReadOptions
 from gndl.stopping import EXIT_STOPPED, Stopped, heeding_signals

@@ -28,7 +28,18 @@ from joblib import Parallel, delayed
 
 from gndl.alignment import CroppedFrame, crop_and_compare, frame_name, taken_frames
 from gndl.eyes import PREDICTOR, doubts
-from gndl.files import GndlError, atomic_write, counted, hash_file, hash_json, locked, progress, write_csv, write_json
+from gndl.files import (
+    GndlError,
+    atomic_write,
+    counted,
+    hash_file,
+    hash_json,
+    locked,
+    progress,
+    read_csv,
+    write_csv,
+    write_json,
+)
 from gndl.frames import as_colour, as_grey
 from gndl.pairs import FacePairs
 from gndl.profiles import CropSettings
@@ -208,10 +219,7 @@ def read_crops(folder: Path, root: Path) -> Crops | None:
         content = json.loads((folder / "crops.json").read_text(encoding="utf-8"))
         if any(hash_file(folder / name) != content["sha256"][name] for name in ("images.npy", "crops.csv")):
             return None
-        # Without na_values a class "NA" stays; a file name that is not UTF-8 keeps its bytes.
-        blank = {name: [""] for name, kind in COLUMNS.items() if kind is float}
-        options: Any = {"keep_default_na": False, "na_values": blank}
-        table = pd.read_csv(folder / "crops.csv", dtype=COLUMNS, encoding_errors="surrogateescape", **options)
+        table = read_csv(folder / "crops.csv").fillna({"half": ""})
         images = np.load(folder / "images.npy", mmap_mode="r")
         return Crops(folder, folder.name, images, table, content["faceless"], tuple(content["notes"]), root)
     return None

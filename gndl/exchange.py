@@ -12,13 +12,23 @@ import numpy as np
 import pandas as pd
 
 from gndl.check import SUM_TOLERANCE
-from gndl.files import GndlError, atomic_write, hash_file, hash_json, write_csv, write_json, write_text
+from gndl.files import (
+    GndlError,
+    atomic_write,
+    hash_file,
+    hash_json,
+    read_csv,
+    read_table,
+    write_csv,
+    write_json,
+    write_text,
+)
 from gndl.licence import LICENSED_FACES, label_licensed, publishable
 from gndl.methods import IMPORTED_PREFIX
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import read_study_json
 from gndl.runs import EPOCH_COLUMNS, run_folder, write_predictions
-from gndl.sequences import STAND_IN_LABEL
+from gndl.sequences import STAND_IN_LABEL, normal_form
 from gndl.tables import IMPORTED
 
 if TYPE_CHECKING:
@@ -207,19 +217,11 @@ def import_predictions(
 def read_predictions(study: Study, file: Path) -> pd.DataFrame:
     """Read and check a file of predictions: ``sample`` as index, ``fold``, and float32 ``p_CLASS`` that sum to 1."""
     classes = list(study.pairs.expressions)
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False, skip_blank_lines=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise GndlError(f"{file}: not a CSV file in UTF-8 ({error})") from error
-    table = table.fillna("").apply(lambda column: column.str.strip())
-    table.insert(0, "row", table.index + 2)  # line of the file
-    table = table[table.drop(columns="row").ne("").any(axis=1)].reset_index(drop=True)
     columns = [f"p_{name}" for name in classes]
-    for column in ("sample", "truth", "predicted", *columns):
-        if column not in table:
-            raise GndlError(f"{file}: has no column {column}")
+    table = read_table(file, ("sample", "truth", "predicted", *columns), ("fold", "subject", "sequence", "frame"))
     if table.empty:
         raise GndlError(f"{file}: holds no predictions")
+    table = table.reset_index(names="row")  # line of the file
     known = pair_table(study)
 
     def refuse(bad: Any, column: str, what: str | Sequence[str]) -> None:
@@ -236,8 +238,9 @@ def read_predictions(study: Study, file: Path) -> pd.DataFrame:
     own = known.iloc[sample].reset_index(drop=True)
     for column in ("truth", "fold", "subject", "sequence", "frame"):
         if column in table:
-            theirs = own[column].astype(str)
-            refuse(table[column] != theirs, column, [f"in the study {text!r}; correct the file" for text in theirs])
+            said, theirs = table[column], own[column].astype(str)
+            differs = said.map(normal_form) != theirs.map(normal_form) if column == "subject" else said != theirs
+            refuse(differs, column, [f"in the study {text!r}; correct the file" for text in theirs])
     values = table[columns].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     for number, column in enumerate(columns):
         refuse(~((values[:, number] >= 0) & (values[:, number] <= 1)), column, "not a probability")
@@ -265,7 +268,7 @@ def _store(
     study: Study, variant: str, table: pd.DataFrame, seed: int, declared: dict[str, Any], needs_neutral_at_test: bool
 ) -> list[Path]:
     """Write one run a fold, unless other predictions are already stored there."""
-    from gndl.results import read_csv, write_accuracy
+    from gndl.results import write_accuracy
 
     columns = [name for name in table.columns if name != "fold"]
     folders = {int(fold): run_folder(study.folder, variant, None, int(fold), seed) for fold in table["fold"].unique()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import glob
 import gzip
@@ -245,6 +246,12 @@ def hash_json(content: Any) -> str:
 def counted(number: int, noun: str) -> str:
     """A count in words: "3 frames", "1 clip"."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def did_you_mean(name: str, choices: Iterable[str]) -> str:
+    """The choice that is nearest to a misspelt name, as a question; "" where none is near."""
+    near = difflib.get_close_matches(name, list(choices), n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def progress(items: Iterable[Item], description: str, *, total: int | None = None, unit: str = "it") -> tqdm[Item]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 import time
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gndl import licence
-from gndl.files import GndlError, locked, resolve, standin_folder, write_json
+from gndl.files import GndlError, did_you_mean, locked, resolve, standin_folder, write_json
 from gndl.folds import (
     Folds,
     classes_without_training,
@@ -76,7 +75,8 @@ def save_config(out: Path, config: StudyConfig, *, publishable: str = "", consen
 def joined(out: Path, config: StudyConfig) -> StudyConfig:
     """What study.json asks for together with ``config``; `GndlError` naming the setting that makes it another study.
 
-    A new study next to packed records is refused: ``out`` must be a record's mistyped name.
+    A new study next to packed records is refused, and one in a folder whose name is nearly that of a record's:
+    ``out`` must be a record's mistyped name.
     """
     for seed in config.seeds:
         check_seed(seed)
@@ -86,11 +86,15 @@ def joined(out: Path, config: StudyConfig) -> StudyConfig:
     if path.exists():
         return merged(StudyConfig.from_json(read_study_json(out)["asked"], path), config, path)
     if records := sorted(other.name for other in out.parent.glob("*") if is_packed(other)):
-        near = difflib.get_close_matches(out.name, records, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
         raise GndlError(
-            f"{out} does not exist.{hint} {out.parent} holds packed records ({', '.join(records)}); choose another "
-            "OUT directory for a new study."
+            f"{out} does not exist.{did_you_mean(out.name, records)} {out.parent} holds packed records "
+            f"({', '.join(records)}); choose another OUT directory for a new study."
+        )
+    folders = [] if out.parent.exists() else out.parent.parent.glob("*")
+    if hint := did_you_mean(out.parent.name, [other.name for other in folders if is_packed(other / out.name)]):
+        raise GndlError(
+            f"{out.parent} does not exist.{hint} It holds the packed record {out.name}; for a new study, make the "
+            "folder yourself, or choose another OUT directory."
         )
     return config
 

@@ -11,14 +11,13 @@ import hashlib
 import json
 import lzma
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gndl.crops import COLUMNS, Crops
-from gndl.files import GndlError
+from gndl.crops import Crops
+from gndl.files import GndlError, read_csv
 from gndl.paper import EXPRESSIONS
 from gndl.profiles import CropSettings, StudyConfig
 from gndl.sequences import Database, FrameRef, ReadOptions, Sequence
@@ -102,5 +101,4 @@ def hash_pictures(images: NDArray[np.uint8]) -> str:
 
 
 def _table(name: str) -> pd.DataFrame:
-    options: Any = {"keep_default_na": False, "na_values": {"score": [""]}}
-    return pd.read_csv(FOLDER / name / "crops.csv.gz", dtype=COLUMNS | {"expression": str}, **options)
+    return read_csv(FOLDER / name / "crops.csv.gz").fillna({"half": ""})

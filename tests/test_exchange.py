@@ -21,7 +21,7 @@ from planted_runs import write_planted_study
 
 from gndl import Study, cli, open_study, results
 from gndl.check import audit_study
-from gndl.exchange import NUMBER_FIGURES, export_data, import_predictions, pair_table, share
+from gndl.exchange import NUMBER_FIGURES, export_data, import_predictions, pair_table, read_predictions, share
 from gndl.files import GndlError, hash_file, repository_root, write_json
 from gndl.licence import LICENSED_FACES
 from gndl.methods import METHOD_GROUPS
@@ -230,7 +230,7 @@ def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_p
         (lambda t: t.assign(fold=[(f + 1) % 4 for f in t["fold"]]), r"row 2: fold is"),
         (lambda t: t.assign(sample=[99, *t["sample"][1:]]), r"row 2: sample is '99', but samples are 0 to 35"),
         (lambda t: t.assign(sample=["9" * 5000, *t["sample"][1:]]), r"row 2: sample is '9{40}', not a number"),
-        (lambda t: t.assign(subject="s052"), r"row 2: subject is 's052', in the study 'S\d+'; correct the file"),
+        (lambda t: t.assign(subject="s0522"), r"row 2: subject is 's0522', in the study 'S\d+'; correct the file"),
         (lambda t: t.assign(sequence="x"), r"row 2: sequence is 'x', in the study 'S\d+_001'"),
         (lambda t: t.assign(frame="x.png"), r"row 2: frame is 'x\.png', in the study 'S"),
         (lambda t: t.assign(p_fear=1.2), r"row 2: p_fear is '1\.2', not a probability"),
@@ -253,6 +253,17 @@ def test_a_file_that_cannot_be_compared_is_refused_by_row(
     with pytest.raises(GndlError, match=f"bad.csv.*{words}"):
         import_predictions(study, file, "bad", subject_disjoint=True)
     assert not (study.folder / "imported-bad").exists()
+
+
+def test_subjects_of_predictions_are_compared_in_their_normal_form(study: Study, tmp_path: Path) -> None:
+    """``s52`` is S052, and a file may have a byte order mark, blank lines and blanks."""
+    table = filled(study).assign(subject=[f" s{int(name[1:])}" for name in study.pairs.subject])
+    file = written(table, tmp_path / "spelled.csv")
+    file.write_text("\ufeff" + file.read_text().replace("\n", "\n\n", 3), encoding="utf-8")
+    assert read_predictions(study, file).index.tolist() == list(range(36))
+    file.write_text(file.read_text(encoding="utf-8-sig").replace("s52", "s053", 1), encoding="utf-8")
+    with pytest.raises(GndlError, match=r"row 3: subject is 's053', in the study 'S052'"):
+        read_predictions(study, file)
 
 
 def test_disjointness_has_to_be_declared_and_the_name_to_be_valid(study: Study, tmp_path: Path) -> None:

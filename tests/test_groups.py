@@ -136,6 +136,16 @@ def test_what_was_drawn_is_looked_up_by_the_frame_of_each_crop(truth: Path) -> N
     assert factors["skin tone"].iloc[1] > factors["skin tone"].iloc[0], "subject 1 is dark"
 
 
+def test_names_in_the_truth_stay_texts(truth: Path) -> None:
+    """A subject called NA, a number with zeros, and a neutral clip of no emotion."""
+    folder = truth.with_name("mmi.truth")
+    people(2).assign(name=["NA", "021"]).to_csv(folder / "subjects.csv", index=False)
+    (folder / "truth.csv").write_text("file,index,subject,emotion\na.png,0,NA,none\nb.png,0,021,\n")
+    frames, subjects = read_truth(truth)
+    assert frames["subject"].tolist() == subjects["name"].tolist() == ["NA", "021"]
+    assert frames["emotion"].isna().tolist() == [False, True]
+
+
 def test_the_truth_of_another_rendering_is_refused(truth: Path) -> None:
     """The labels of pictures and truth must agree; without a truth the error says where it would lie."""
     (truth / STAND_IN_LABEL).write_text("seed 1\n")

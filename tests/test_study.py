@@ -315,16 +315,20 @@ def test_a_seed_that_cannot_be_one_is_refused_before_anything_is_written(
 
 
 def test_the_mistyped_name_of_a_packed_record_starts_no_study(planted_study: Path, tmp_path: Path) -> None:
-    """In Python and on the command line, also for a dry run; the nearest record is named."""
-    results.pack(planted_study, tmp_path / "standard")
-    out = tmp_path / "standrad"
+    """In Python and on the command line, also for a dry run; the nearest record, or its folder, is named."""
+    results.pack(planted_study, tmp_path / "record" / "standard")
+    out = tmp_path / "record" / "standrad"
     options = cli.StudyOptions(profile="smoke", databases=("ckplus",), out=str(out), device="cpu")
     for start in (lambda: opened(out), lambda: cli.study(options), lambda: cli.study(options, dry_run=True)):
         with pytest.raises(GndlError, match=r"standrad does not exist\. Did you mean standard\?"):
             start()
     assert not out.exists()
     with pytest.raises(GndlError, match=r"else does not exist\. \S+ holds packed records \(standard\)"):
-        opened(tmp_path / "else")
+        opened(tmp_path / "record" / "else")
+    with pytest.raises(GndlError, match=r"records does not exist\. Did you mean record\? .* packed record standard"):
+        opened(tmp_path / "records" / "standard")
+    assert [path.name for path in tmp_path.iterdir()] == ["record"]
+    assert opened(tmp_path / "runs" / "standard").out.exists() and opened(tmp_path / "records" / "mine").out.exists()
 
 
 def test_study_json_keeps_what_was_asked_for(tmp_path: Path) -> None:

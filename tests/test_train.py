@@ -405,7 +405,7 @@ def test_of_two_processes_with_one_run_the_second_reads_what_the_first_wrote(
             second.append(another_process(tmp_path / "run", "on_epoch=lambda row: print(row)"))
 
     assert not run(tmp_path / "run", on_epoch=start_second).reused
-    assert second[0].communicate(timeout=120)[0].strip() == "reused True"
+    assert second[0].communicate(timeout=900)[0].strip() == "reused True"
     assert same_bytes(tmp_path / "run", finished.folder) and [path.name for path in tmp_path.iterdir()] == ["run"]
 
 

@@ -41,12 +41,7 @@ def read_truth(root: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
         raise GndlError(f"{folder}: no ground truth; it lies next to a rendered database, in DATABASE.truth")
     if (Path(root) / STAND_IN_LABEL).read_bytes() != (folder / STAND_IN_LABEL).read_bytes():
         raise GndlError(f"{folder}: is the ground truth of another rendering than {root}; render both again")
-    text = dict.fromkeys(("subject", "sequence", "file", "emotion", "name"), str)
-    frames, subjects = (
-        pd.read_csv(folder / name, dtype=text, keep_default_na=False, na_values={})
-        for name in ("truth.csv", "subjects.csv")
-    )
-    return frames, subjects
+    return read_csv(folder / "truth.csv"), read_csv(folder / "subjects.csv")
 
 
 def require_same_people(crops: pd.DataFrame, root: Path) -> None:
