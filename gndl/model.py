@@ -185,6 +185,13 @@ def resnet18_backbone(norm_layer: Callable[..., nn.Module] | None = None) -> nn.
     return backbone
 
 
+def last_map(backbone: nn.Module, faces: Tensor) -> Tensor:
+    """The map (B, 512, S/32, S/32) that a ResNet-18 averages, of ``faces`` (B, 3, S, S)."""
+    for layer in list(backbone.children())[:-2]:  # all but avgpool and fc
+        faces = layer(faces)
+    return faces
+
+
 class ResNetBaseline(Method):
     """The paper's baseline: ResNet-18 on the examined face alone (Table 1).
 

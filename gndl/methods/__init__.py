@@ -1,4 +1,4 @@
-"""All methods by name: the paper's two, one variant per ledger option, ablations, finer grains, and your own.
+"""All methods by name: the paper's two, one variant per ledger option, ablations, finer grains, rivals, and your own.
 
 A further method is a class derived from `gndl.model.Method` in a file of this folder and an entry of ``BUILT_IN``. This
 module does not load torch: classes are named as ``"module:Class"`` and imported when they are built.
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gndl.files import GndlError, resolve
+from gndl.methods import table_1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -193,6 +194,7 @@ BUILT_IN: tuple[MethodSettings, ...] = (
         )
         for layer in (1, 2, 3, 4)
     ),
+    *(MethodSettings(**entry) for entry in table_1.ENTRIES),
 )  # fmt: skip
 
 METHOD_GROUPS: dict[str, tuple[str, ...]] = {
@@ -202,8 +204,10 @@ METHOD_GROUPS: dict[str, tuple[str, ...]] = {
         "oracle-swap", "oracle-train",
     ),
     "granularity": ("baseline", "gndl-layer-1", "gndl-layer-2", "gndl-layer-3", "gndl-layer-4", "gndl"),
+    "table-1": ("baseline", "gndl", "fdrl", "iacnn", "dlp", "dan"),
 }  # fmt: skip
-"""Names that stand for several methods: one part of GNDL changed at a time, and the layer at which it works."""
+"""Names that stand for several methods: one part of GNDL changed at a time, the layer at which it works,
+and the methods that Table 1 compares."""
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
 
