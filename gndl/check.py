@@ -5,7 +5,6 @@ The functions that yield text yield problems, one line each, the file's name fir
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,11 +14,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from gndl.files import GndlError, counted, crops_folder, hash_file, hash_json, read_csv, standin_folder
-from gndl.methods import method_names, method_settings
-from gndl.pairs import FacePairs
+from gndl.check_pixels import check_pixels, check_sources, crops_of, samples_of
+from gndl.files import GndlError, counted, hash_file, hash_json
 from gndl.profiles import read_study_json
-from gndl.record import RUN, is_packed, lam_text, run_key
+from gndl.record import RUN, lam_text, run_key
 from gndl.results import Results, accuracy_table, read, require_one_configuration
 from gndl.runs import pairs_per_epoch
 
@@ -34,7 +32,6 @@ NEVER_VERIFIED = (
     "weights, parameters and times of the runs: only training again gives these",
     "figures, tables and notebooks: `gndl study --only notebooks` makes them again",
 )
-CROP_COLUMNS = ("sequence", "subject", "role", "frame", "source_file", "source_sha256", "crop", "source")
 
 
 @dataclass
@@ -90,7 +87,8 @@ def audit_study(out: Path) -> StudyAudit:
     - Accuracies of each run from its predictions, the best epoch from epochs.csv; predicted is the most probable class.
     - Each subject is tested in one fold, the samples of a run are those of its fold in crops.csv, and the hash of its
       training samples is that of all other subjects: no test subject appears in training.
-    - Where the source files and the cached crops are present, their hashes are those that crops.csv and the runs keep.
+    - Where the source files and the crops (cached, or shipped with gndl) are present, their hashes are those that
+      crops.csv and the runs keep.
     - accuracy.csv is what the runs give; the runs of one variant share one configuration; study.json says how.
 
     `GndlError` where ``out`` holds no finished run, or a run.json is damaged.
@@ -209,8 +207,8 @@ def _check_database(database: str, runs: list[AuditedRun], audit: StudyAudit) ->
     before, results = len(audit.problems), runs[0].results
     tested = _tested(runs, audit)
     audit.problems += _check_same_truth(tested)
-    crops, listed = _crops_of(results, database), f"{results.out / database / 'folds.json'}"
-    folds, samples = results.folds[results.folds["database"] == database], _samples_of(crops)
+    crops, listed = crops_of(results, database), f"{results.out / database / 'folds.json'}"
+    folds, samples = results.folds[results.folds["database"] == database], samples_of(crops)
     if folds.empty:
         raise GndlError(f"{listed}: is missing or empty")
     audit.problems += _check_folds(listed, folds, samples)
@@ -221,8 +219,8 @@ def _check_database(database: str, runs: list[AuditedRun], audit: StudyAudit) ->
         trained = counted(sum(not run.row["imported"] for run in runs), "run")
         audit.verified.append(f"{database}: accuracies and folds of all runs, training sets of {trained}")
     audit.unverified += [f"{database}/{name}: was imported, its training was not seen" for name in imported]
-    _check_sources(database, crops, results.study, audit)
-    _check_cached_crops(database, crops, samples, tested, audit)
+    check_sources(database, crops, results.study, audit)
+    check_pixels(database, crops, samples, tested, audit)
 
 
 def _check_same_truth(tested: Tested) -> Iterator[str]:
@@ -302,101 +300,3 @@ def _check_across(runs: list[AuditedRun], audit: StudyAudit) -> None:
             audit.problems.append(f"{run.path('predictions.csv')}: does not hold the {n_test} test samples in order")
     if runs and len(audit.problems) == before:
         audit.verified.append(f"across databases: accuracies and test subjects of {counted(len(runs), 'run')}")
-
-
-def _crops_of(results: Results, database: str) -> pd.DataFrame:
-    path = results.out / ("crops.csv.gz" if is_packed(results.out) else f"{database}/crops.csv")
-    table = results.crops[results.crops["database"] == database].reset_index(drop=True)
-    missing = [name for name in CROP_COLUMNS if name not in table.columns]
-    if table.empty or missing:
-        raise GndlError(f"{path}: {'is missing or empty' if table.empty else f'lacks the column {missing[0]}'}")
-    return table
-
-
-def _samples_of(crops: pd.DataFrame) -> pd.DataFrame:
-    neutral = crops[crops["role"] == "neutral"].drop_duplicates("sequence").set_index("sequence")["crop"]
-    examined = crops[crops["role"] != "neutral"].reset_index(drop=True)
-    neutral_crop = examined["sequence"].map(neutral).to_numpy()
-    return examined[["subject", "sequence", "frame", "crop"]].assign(neutral_crop=neutral_crop)
-
-
-def _check_sources(database: str, crops: pd.DataFrame, study: dict[str, Any], audit: StudyAudit) -> None:
-    root = _root_of(database, study)
-    root = root.parent if root.is_file() else root  # a manifest
-    hashes = crops.drop_duplicates("source_file").set_index("source_file")["source_sha256"]
-    present = [name for name in hashes.index if (root / name).is_file()]
-    for name in present:
-        if hash_file(root / name) != hashes[name]:
-            audit.problems.append(f"{root / name}: is not the file that was cropped (another hash in crops.csv)")
-    if present:
-        audit.verified.append(f"{database}: {len(present)} of {len(hashes)} source files by hash")
-    if len(present) < len(hashes):
-        audit.unverified.append(f"{database}: {len(hashes) - len(present)} of {len(hashes)} source files are not here")
-
-
-def _root_of(database: str, study: dict[str, Any]) -> Path:
-    root = str(study.get("asked", {}).get("data_roots", {}).get(database, ""))
-    return Path(root) if root else standin_folder(str(study.get("profile", "")), database)
-
-
-def _check_cached_crops(
-    database: str, crops: pd.DataFrame, samples: pd.DataFrame, tested: Tested, audit: StudyAudit
-) -> None:
-    """Compare cached pixels with the hash of when they were cut, and with labels and names with that of the runs."""
-    from gndl.databases import ReadOptions, read_database
-
-    title = f"{database}: pixels of the cached crops"
-    folders = [path.parent for path in sorted(crops_folder().glob("*/crops.csv")) if _same_crops(path, crops)]
-    if not folders or not tested:
-        audit.unverified.append(f"{title}: not cached here ({crops_folder()})")
-        return
-    results, labels = tested[0][0].results, dict[str, str]()
-    for _, table in tested:
-        labels |= dict(zip(table["sequence"], table["truth"], strict=True))
-    root = _root_of(database, results.study)
-    if set(samples["sequence"]) - set(labels) and root.exists():  # of folds that were not run
-        options = ReadOptions(**results.study["asked"].get("read_options", {}))
-        read = read_database(database, root, options=options).sequences
-        labels = {one.sequence: one.expression for one in read} | labels
-    if set(samples["sequence"]) - set(labels):
-        audit.unverified.append(f"{title}: the classes of the folds that were not run are not known here")
-        return
-    classes = results.classes(database)
-    for folder in folders:
-        kept = json.loads((folder / "crops.json").read_text(encoding="utf-8")).get("sha256", {}).get("images.npy")
-        if kept not in (None, hash_file(folder / "images.npy")):  # None: written by version 1
-            audit.problems.append(f"{folder / 'images.npy'}: its pixels are not those that were cut; delete {folder}")
-            return
-        pairs = FacePairs(
-            images=np.load(folder / "images.npy", mmap_mode="r"),
-            examined_index=samples["crop"].to_numpy(np.int64),
-            neutral_index=samples["neutral_crop"].to_numpy(np.int64),
-            label=np.array([classes.index(labels[name]) for name in samples["sequence"]], dtype=np.int64),
-            **{name: tuple(samples[name]) for name in ("subject", "sequence", "frame")},
-            expressions=classes,
-        )
-        wrong = [run for run, predictions in tested if not _trained_on(run, predictions, pairs)]
-        if not wrong:
-            audit.verified.append(f"{title}, labels and names, by the hash that the runs keep ({folder.name})")
-            return
-    audit.problems.append(
-        f"{folders[0]}: its pixels, or the labels tested, do not have the hash of what {wrong[0].path('run.json')} was "
-        f"trained on ({len(wrong)} of {counted(len(tested), 'run')})"
-    )
-
-
-def _same_crops(path: Path, crops: pd.DataFrame) -> bool:
-    try:
-        cached = read_csv(path, CROP_COLUMNS)
-    except GndlError:
-        return False
-    same = all(cached[name].tolist() == crops[name].tolist() for name in ("database", "sequence", "source_sha256"))
-    return same and (path.parent / "images.npy").exists()
-
-
-def _trained_on(run: AuditedRun, predictions: pd.DataFrame, pairs: FacePairs) -> bool:
-    name = run.record["method"]["name"]
-    if name in method_names():
-        train = np.flatnonzero(~np.isin(np.array(pairs.subject), predictions["subject"].unique()))
-        pairs = method_settings(name).pairs_for(pairs, train)
-    return bool(pairs.content_hash == run.identity["pairs"])

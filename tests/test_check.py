@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 from conftest import open_trained
 
-from gndl import cli
+from gndl import cli, shipped
 from gndl.check import audit_study
-from gndl.files import GndlError, hash_file, hash_json, write_csv, write_json
+from gndl.files import GndlError, hash_file, hash_json, repository_root, write_csv, write_json
 from gndl.folds import Folds, write_folds
 from gndl.folds_audit import audit_folds
 from gndl.record import pack
+from gndl.results import write_accuracy
 
 RUN = "study/ckplus/gndl/lam-5/fold-0/seed-0"
 
@@ -214,6 +215,37 @@ def test_what_is_not_here_is_not_called_verified(base: Path) -> None:
         assert any("not cached here" in line for line in audit.unverified)
         assert any("72 of 72 source files are not here" in line for line in audit.unverified)
         assert not any("source files" in line or "pixels" in line for line in audit.verified)
+
+
+@pytest.fixture
+def shipped_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two runs of a record of MMI, with a copy of the shipped crops that it was cut from, to tamper with."""
+    shutil.copytree(shipped.FOLDER / "mmi", tmp_path / "mmi")
+    shutil.copytree(repository_root() / "record" / "ablations", tmp_path / "record")
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path)
+    runs = pd.read_csv(tmp_path / "record/runs.csv", dtype=str, keep_default_na=False)
+    kept = runs["folder"].str.match("mmi/gndl-(lam-0|shuffled-neutral)/lam-[^/]+/fold-0/")
+    write_csv(runs[kept], tmp_path / "record/runs.csv")
+    write_accuracy(tmp_path / "record")
+    return tmp_path / "record"
+
+
+def test_the_shipped_crops_of_a_study_are_verified_by_their_hash(shipped_record: Path) -> None:
+    """Those that the runs were trained on, or were made from; labels are those of the shipped sequences."""
+    audit = audit_study(shipped_record)
+    assert audit.problems == []
+    title = "mmi: pixels of the shipped crops"
+    assert any(line.startswith(f"{title}, labels and names") for line in audit.verified)
+    assert f"{title}: gndl-shuffled-neutral was trained on larger ones, rearranged" in audit.unverified
+    predictions = pd.read_csv(shipped_record / "predictions.csv.gz", dtype=str)
+    swapped = {"anger": "fear", "fear": "anger"}
+    changed = predictions.assign(**{name: predictions[name].replace(swapped) for name in ("truth", "predicted")})
+    changed = changed.rename(columns={f"p_{one}": f"p_{other}" for one, other in swapped.items()})
+    write_csv(changed[predictions.columns], shipped_record / "predictions.csv.gz")
+    assert any("mmi: its pixels, or the labels tested, do not" in line for line in audit_study(shipped_record).problems)
+    about = shipped_record.parent / "mmi/about.json"
+    write_json(about, json.loads(about.read_text()) | {"pictures": "0" * 64})
+    assert any("pictures.xz: not the crops that were" in line for line in audit_study(shipped_record).problems)
 
 
 def shifted(table: pd.DataFrame) -> pd.DataFrame:

@@ -18,8 +18,8 @@ FLOORS = [
     *("crops", "shipped"),
     *("model", "methods", "runs", "device", "trainer", "train", "record", "results"),
     *("stopping", "licence", "opening", "engines", "study", "analysis.scores", "analysis.compare", "analysis.groups"),
-    *("analysis.features", "analysis", "plots", "tables", "gallery", "predict", "explore", "check", "folds_audit"),
-    *("exchange", "export", "doctor", "execute", "batch", "cli"),
+    *("analysis.features", "analysis", "plots", "tables", "gallery", "predict", "explore", "check_pixels", "check"),
+    *("folds_audit", "exchange", "export", "doctor", "execute", "batch", "cli"),
 ]
 """From the ground up; a module imports from lower floors, or from its own room."""
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-8]_*.ipynb"))
