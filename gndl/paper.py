@@ -174,8 +174,14 @@ def table_1() -> pd.DataFrame:
 
 
 def ledger() -> pd.DataFrame:
-    """Where the paper leaves a choice open or slips, and what we do: ``number``, ``paper``, ``default``, ``option``."""
+    """Where a paper leaves a choice open or slips: ``number``, ``paper``, ``default`` (ours), ``option`` and ``basis``.
+
+    ``basis`` says where ``paper`` was read: L1 to L21 in GNDL's own; of the methods that Table 1 compares, most are
+    from memory.
+    """
     import pandas as pd
 
     with (Path(__file__).parent / "ledger.toml").open("rb") as file:
-        return pd.DataFrame(tomllib.load(file)["choice"], columns=["number", "paper", "default", "option"])
+        choices = tomllib.load(file)["choice"]
+    columns = ["number", "paper", "default", "option", "basis"]
+    return pd.DataFrame(choices, columns=columns).fillna({"basis": "read in the paper"})

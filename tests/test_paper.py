@@ -43,7 +43,9 @@ def test_table_1_says_what_each_figure_rests_on() -> None:
 
 def test_the_ledger_names_every_open_choice_once() -> None:
     ledger = paper.ledger()
-    assert ledger["number"].tolist() == [f"L{number}" for number in range(1, 22)]
+    own = ledger[ledger["basis"] == "read in the paper"]
+    assert own["number"].tolist() == [f"L{number}" for number in range(1, 22)] and ledger["number"].is_unique
+    assert set(ledger["basis"]) == {"read in the paper", "read in the authors' code", "from memory, not verified"}
     assert ledger.notna().all(axis=None) and ledger["paper"].is_unique
 
 
