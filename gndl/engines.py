@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from filelock import FileLock, Timeout
 
-from gndl.files import GndlError, counted, is_locked, locked_if_free, progress
+from gndl.files import GndlError, counted, is_locked, locked, progress
 from gndl.folds import PAPER_FOLDS, Folds, listed_sides
 from gndl.opening import require_device
 from gndl.runs import Run, read_run
@@ -236,7 +236,7 @@ def train_one(study: Study, run: Run, stop: StopSign, wait: bool) -> Outcome:
     try:
         while True:
             stop.check()
-            with locked_if_free(claim) as mine:
+            with locked(claim, wait=False) as mine:
                 if mine and not is_locked(run.folder):
                     result = study.fit(run, on_epoch=stop.check)
                     epochs = counted(result.record["epochs"], "epoch")

@@ -16,7 +16,6 @@ import uuid
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar, cast
 
@@ -220,14 +219,11 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
-locked_if_free = partial(locked, wait=False)
-
-
 def is_locked(path: Path) -> bool:
     """Whether another process holds the lock of ``path``."""
     if not path.with_name(f".{path.name}.lock").exists():
         return False
-    with locked_if_free(path) as free:
+    with locked(path, wait=False) as free:
         return not free
 
 

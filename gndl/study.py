@@ -22,7 +22,7 @@ from gndl.methods import MethodSettings, is_imported, method_settings, variant_n
 from gndl.opening import changing_study_json, database_root, fix_source, save_config, study_folds
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import PROFILES, Profile, StudyConfig, TrainSettings, profile_named, read_study_json
-from gndl.record import is_packed
+from gndl.results import Results, is_packed, lam_text, measured_on, read, write_accuracy
 from gndl.runs import Run, check_seed, find_run, raise_epochs, read_run, run_folder, run_identity
 from gndl.sequences import Database, Source
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gndl.crops import Crops
     from gndl.engines import Sharing
     from gndl.pairs import FacePairs
-    from gndl.results import Results
     from gndl.train import FitResult
 
 
@@ -147,8 +146,6 @@ class Study:
     @property
     def title(self) -> str:
         """The database as printed, such as "CK+ stand-in"."""
-        from gndl.results import measured_on
-
         return measured_on(self.name, self.source)
 
     @property
@@ -313,8 +310,6 @@ class Study:
         Raises `GndlError`, naming the field, where another configuration is in the run's folder.
         """
         if self.is_record:
-            from gndl.results import lam_text
-
             return self._record.records.get((self.name, run.variant, lam_text(run.lam), run.fold, run.seed))
         record = read_run(run.folder)
         if record is None:
@@ -377,7 +372,6 @@ class Study:
             raise GndlError(f"{self.out} is a packed record and lacks {len(missing)} runs: {listed}. Use another out.")
         if missing:
             from gndl.engines import Sharing, train_missing
-            from gndl.results import write_accuracy
 
             try:
                 train_missing(self, runs, how or Sharing(jobs=jobs or self.jobs))
@@ -392,15 +386,11 @@ class Study:
 
     def results(self) -> Results:
         """Tidy tables of all finished runs of this database."""
-        from gndl import results
-
-        return self._record if self.is_record else results.read(self.out, self.name)
+        return self._record if self.is_record else read(self.out, self.name)
 
     @cached_property
     def _record(self) -> Results:
-        from gndl import results
-
-        return results.read(self.out, self.name)
+        return read(self.out, self.name)
 
 
 def runs_of_study(study: Study) -> list[Run]:

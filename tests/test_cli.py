@@ -6,7 +6,6 @@ import dataclasses
 import importlib
 import inspect
 import io
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 from planted_runs import write_planted_study
 
@@ -92,17 +90,6 @@ def test_no_command_dies_of_the_terminals_encoding(
     for stream in (out, err):
         stream.flush()
         assert b"\\u03bb" in stream.buffer.getvalue()  # type: ignore[attr-defined]
-
-
-def test_training_survives_a_terminal_without_greek(trained_study: Path, tmp_path: Path) -> None:
-    """Progress and accuracies of two worker processes, in a process of its own."""
-    words = ["train", "--profile", "smoke", "--databases", "ckplus", "--ckplus", str(trained_study / "ckplus")]
-    words += ["--out", str(tmp_path / "study"), "--epochs", "1", "--jobs", "2", "--device", "cpu"]
-    command = [sys.executable, "-W", "ignore", "-m", "gndl.cli", *words]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = subprocess.run(command, capture_output=True, env=environment, check=False)
-    assert done.returncode == 0 and b"UnicodeEncodeError" not in done.stderr, done.stderr
-    assert b"gndl \\u03bb=5 fold 0" in done.stdout + done.stderr and b"accuracy.csv" in done.stdout
 
 
 def test_help_loads_neither_torch_nor_the_renderer() -> None:
@@ -345,21 +332,6 @@ def test_a_finding_is_printed_and_decides_the_exit_status(
         monkeypatch.setattr(target, lambda *_: report)
     for command in (lambda: cli.check("x"), lambda: cli.check(folds="x"), cli.doctor):
         assert command() == (0 if ok else 1) and "what was found" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("answers", "status"), [(["happiness"], 0), (["happiness", ""], 1)])
-def test_a_run_on_synthetic_faces_says_so_of_photos(
-    trained_study: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    answers: list[str],
-    status: int,
-) -> None:
-    """Below the table of its predictions; a photo without an answer is a failure, and the others are kept."""
-    monkeypatch.setattr("gndl.predict.predict_photographs", lambda *_: pd.DataFrame({"predicted": answers, "p": 0.25}))
-    assert cli.predict(("a.png",), str(trained_study / "study/ckplus/gndl/lam-5/fold-0/seed-0")) == status
-    said = capsys.readouterr().out
-    assert "happiness 0.250" in said and "synthetic faces only" in said
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from gndl.files import (
     hash_json,
     is_locked,
     locked,
-    locked_if_free,
     read_csv,
     read_table,
     write_csv,
@@ -74,7 +73,7 @@ def test_a_name_that_is_not_utf8_is_hashed_and_read_back(tmp_path: Path) -> None
 
 
 def test_a_lock_that_is_held_is_seen_and_not_waited_for(tmp_path: Path) -> None:
-    with locked_if_free(tmp_path / "run") as first, locked_if_free(tmp_path / "run") as second:
+    with locked(tmp_path / "run", wait=False) as first, locked(tmp_path / "run", wait=False) as second:
         assert (first, second) == (True, False)
         assert is_locked(tmp_path / "run") and not is_locked(tmp_path / "other")
     assert not is_locked(tmp_path / "run") and not list(tmp_path.iterdir())

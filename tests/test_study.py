@@ -17,7 +17,6 @@ import pandas as pd
 import pytest
 import torch
 from conftest import open_trained
-from layouts import write_ckplus
 from planted import planted_pairs
 from planted_runs import CLASSES, planted_settings, predictions, write_planted_study, write_run
 
@@ -259,19 +258,6 @@ def test_runs_are_checked_where_pictures_are_read(copy: Path) -> None:
     assert files(study.out) == before, "also crops.csv, which lists the faces of the runs"
 
 
-def test_a_run_of_another_configuration_is_named_not_overwritten(copy: Path) -> None:
-    """The field that differs is named, without pictures and with them."""
-    path = copy / "study/ckplus/gndl/lam-5/fold-0/seed-0/run.json"
-    run = json.loads(path.read_text())
-    run["identity"]["train"]["batch_size"] = 7
-    write_json(path, run)
-    study = open_trained(copy)
-    for _ in ("without pictures", "with pictures"):
-        with pytest.raises(GndlError, match=r"run\.json.*train\.batch_size: 7, now 16"):
-            study.train()
-        assert len(study.pairs) == 54
-
-
 def test_another_study_is_refused_by_the_setting_that_differs(planted_study: Path, tmp_path: Path) -> None:
     """Methods, λ, folds, seeds and epochs may be added; nothing is written where something else differs."""
     out = tmp_path / "study"
@@ -408,13 +394,6 @@ def test_folds_that_do_not_exist_or_disagree_are_refused(copy: Path) -> None:
     ):
         with pytest.raises(GndlError, match=words):
             _ = replace(study, config=replace(study.config, **changes)).folds
-
-
-def test_a_rendered_study_reads_no_other_faces(planted_study: Path, tmp_path: Path) -> None:
-    shutil.copytree(planted_study, tmp_path / "study")
-    root = write_ckplus(tmp_path / "CK+")
-    with pytest.raises(GndlError, match="reads rendered faces and ckplus holds licensed ones; they never mix"):
-        _ = opened(tmp_path / "study", data_root=root).database
 
 
 def test_folds_are_kept_dealt_or_those_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from gndl.methods import BUILT_IN, MethodSettings, method_settings, register_met
 from gndl.methods.table_1 import ENTRIES
 from gndl.model import GNDL, Losses, Method, Output
 from gndl.profiles import Augmentation, TrainSettings
-from gndl.runs import run_identity
 from gndl.train import FitResult, fit, load_method, read_weights
 from gndl.trainer import Diverged, Trainer, evaluate
 
@@ -238,35 +237,6 @@ def test_checkpoints_are_written_as_often_as_asked(
     monkeypatch.setattr(Trainer, "save", lambda self, path, identity: found.append(len(self.history)))
     run(tmp_path, replace(SETTINGS, epochs=5, checkpoint_every=every))
     assert found == saved
-
-
-OTHER_SETTINGS: dict[str, Any] = {
-    "image_size": 16, "batch_size": 4, "learning_rate": 0.01, "betas": (0.8, 0.999), "weight_decay": 0.1,
-    "schedule": "cosine", "precision": "bf16", "threads": 2, "augmentation": Augmentation(noise_sigma=0.1),
-    "input_mean": (0.0, 0.0, 0.0), "input_std": (1.0, 1.0, 1.0),
-}  # fmt: skip
-
-
-def test_every_setting_is_part_of_a_runs_identity(tmp_path: Path) -> None:
-    """Each changed by itself, and fold, seed, λ, device, the content of the weights, noise and the class's source."""
-    assert {field.name for field in fields(TrainSettings)} - {*OTHER_SETTINGS} == {
-        "epochs",
-        "min_steps",
-        "checkpoint_every",
-    }
-    small, path = method_settings("small"), tmp_path / "w.pth"
-
-    def of(content: str = "one", **changed: Any) -> str:
-        path.write_text(content)
-        given = {"method": small, "settings": SETTINGS, "pairs": "p", "lam": 5.0, "fold": 0, "seed": 0, "device": "cpu"}
-        return hash_json(run_identity(**{**given, "weights": path, **changed}))
-
-    changes: list[dict[str, Any]] = [{"settings": replace(SETTINGS, **{key: to})} for key, to in OTHER_SETTINGS.items()]
-    changes += [{"content": "two"}, {"pairs": "q"}, {"lam": 1.0}, {"fold": 1}, {"seed": 1}, {"device": "cuda"}]
-    changes += [{"method": replace(small, **{key: to})} for key, to in (("source", "s"), ("independent_noise", True))]
-    changes += [{"method": replace(small, options={"slope": 0.2})}, {"weights": None}, {"extra": {"database": "mmi"}}]
-    found = [of(), *(of(**change) for change in changes)]
-    assert len(set(found)) == len(found) and of() == found[0]
 
 
 def test_a_run_starts_from_the_weights_that_it_is_given(tmp_path: Path) -> None:
