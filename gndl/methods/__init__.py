@@ -204,7 +204,7 @@ METHOD_GROUPS: dict[str, tuple[str, ...]] = {
         "oracle-swap", "oracle-train",
     ),
     "granularity": ("baseline", "gndl-layer-1", "gndl-layer-2", "gndl-layer-3", "gndl-layer-4", "gndl"),
-    "table-1": ("baseline", "gndl", "fdrl", "iacnn", "dlp", "dan"),
+    "table-1": ("baseline", "gndl", "fdrl", "gcnet", "derl", "iacnn", "dlp", "fmpn", "dan"),
 }  # fmt: skip
 """Names that stand for several methods: one part of GNDL changed at a time, the layer at which it works,
 and the methods that Table 1 compares."""
