@@ -127,18 +127,18 @@ def planned_runs(studies: Sequence[Study], plan: Plan, shard: Shard | None = Non
         dealt = len(listed_sides(path)[0]) if path.exists() else settings.n_folds or PAPER_FOLDS
         study.folds = Folds(((),) * dealt)  # a plan asks for their number only
     rows = [
-        (run.database, run.variant, run.lam, run.fold, run.seed, _state(run.folder, study.settings.train.epochs))
+        (run.database, run.variant, run.lam, run.fold, run.seed, _state(run, study))
         for study, runs in shared(studies, plan, shard)
         for run in runs
     ]
     return pd.DataFrame(rows, columns=["database", "method", "lam", "fold", "seed", "state"]).astype({"lam": float})
 
 
-def _state(folder: Path, epochs: int) -> str:
-    record = read_run(folder)
-    if record is not None and record["epochs"] >= epochs:
+def _state(run: Run, study: Study) -> str:
+    record = read_run(run.folder)
+    if record is not None and record["epochs"] >= run.method.lengthened(study.settings.train).epochs:
         return "finished"
-    return "begun" if (folder / "epochs.csv").exists() else "missing"
+    return "begun" if (run.folder / "epochs.csv").exists() else "missing"
 
 
 def train_all(studies: Sequence[Study], plan: Plan, how: Sharing) -> None:
@@ -193,7 +193,8 @@ def train_missing(study: Study, runs: Sequence[Run], how: Sharing | None = None)
 
 @contextmanager
 def _epoch_bar(study: Study, runs: Sequence[Run]) -> Iterator[tqdm[Any]]:
-    title, total = f"Training {study.title}, {len(runs)} runs", len(runs) * study.train_settings.epochs
+    title = f"Training {study.title}, {len(runs)} runs"
+    total = sum(run.method.lengthened(study.train_settings).epochs for run in runs)
     files, over = [run.folder / "epochs.csv" for run in runs], threading.Event()
 
     def watch() -> None:  # whoever trains them

@@ -7,8 +7,8 @@ and ``f_gen`` are F_exam, F_neu and F'_neu, ``deviation`` is F_exp-d, ``lam`` is
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -52,11 +52,15 @@ class Output:
 
 @dataclass(frozen=True)
 class Losses:
-    """Losses of one batch, each a scalar tensor; ``neu`` is None for methods without a reconstruction loss."""
+    """Losses of one batch, each a scalar tensor; ``neu`` is None for methods without a reconstruction loss.
+
+    ``parts`` are further terms, the same in every batch: NAME is the column ``loss_NAME`` of epochs.csv.
+    """
 
     total: Tensor
     cls: Tensor
     neu: Tensor | None = None
+    parts: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Method(nn.Module, ABC):
@@ -77,6 +81,13 @@ class Method(nn.Module, ABC):
     ``sequence``, an int tensor (B,) that numbers the batch's sequences from 0."""
     independent_noise: bool = False
     """Whether training draws the noise of a pair's two faces independently, whatever the settings say."""
+    needs_subject: bool = False
+    """Whether ``forward`` gets ``subject`` in training, an int tensor (B,) that numbers the database's subjects;
+    evaluation never gives it."""
+    depends_on_epochs: bool = False
+    """Whether ``on_epoch`` divides the epochs into stages: then their number is part of a run's identity."""
+    epochs_factor: float = 1.0
+    """How many times a study's epochs a run lasts, where a stage precedes the one that learns to classify."""
     rearrange: ClassVar[Callable[..., FacePairs] | None] = None
     """``rearrange(pairs, train_index)``, a static method, returns the pairs to train on where they differ from the
     database's. It may give training samples other neutral faces of training samples, and change nothing else."""
@@ -89,7 +100,10 @@ class Method(nn.Module, ABC):
         """
 
     def parameter_groups(self, learning_rate: float) -> Iterable[dict[str, Any]]:
-        """Return Adam's parameter groups; a group's own ``lr`` keeps its ratio to ``learning_rate``."""
+        """Return Adam's parameter groups; a group's own ``lr`` keeps its ratio to ``learning_rate``.
+
+        A group may have ``betas`` and ``weight_decay`` of its own, which replace those of the settings.
+        """
         return [{"params": list(self.parameters())}]
 
     def on_epoch(self, epoch: int, epochs: int) -> None:
@@ -169,6 +183,13 @@ def resnet18_backbone(norm_layer: Callable[..., nn.Module] | None = None) -> nn.
     backbone = resnet18(weights=None, norm_layer=norm_layer)
     backbone.fc = nn.Identity()
     return backbone
+
+
+def last_map(backbone: nn.Module, faces: Tensor) -> Tensor:
+    """The map (B, 512, S/32, S/32) that a ResNet-18 averages, of ``faces`` (B, 3, S, S)."""
+    for layer in list(backbone.children())[:-2]:  # all but avgpool and fc
+        faces = layer(faces)
+    return faces
 
 
 class ResNetBaseline(Method):
@@ -304,6 +325,13 @@ class GNDL(Method):
             if isinstance(module, SeparateBatchNorm2d):
                 module.group = group
         return self.backbone(faces).to(self.classifier.weight.dtype)
+
+
+def stage_of(epoch: int, epochs: int, share: float) -> int:
+    """Stage of ``epoch`` (from 1), 1 or 2: the first lasts about ``share`` of ``epochs``, and each at least one."""
+    if epochs < 2:
+        raise GndlError(f"A method of two stages needs at least 2 epochs, got {epochs}.")
+    return 1 if epoch <= min(max(1, round(share * epochs)), epochs - 1) else 2
 
 
 def given(neutral: Tensor | None) -> Tensor:

@@ -117,6 +117,7 @@ class FacePairs:
             neutral_index=torch.tensor(self.neutral_index, dtype=torch.int64, device=device),
             label=torch.tensor(self.label, dtype=torch.int64, device=device),
             sequence=np.unique(np.asarray(self.sequence, dtype=str), return_inverse=True)[1],
+            subject=torch.tensor(np.unique(np.asarray(self.subject, dtype=str), return_inverse=True)[1], device=device),
             scale=1 / (255 * torch.tensor(std, dtype=torch.float32, device=device)),
             shift=-torch.tensor(mean, dtype=torch.float32, device=device) / torch.tensor(std, device=device),
         )
@@ -145,23 +146,25 @@ def downscale(images: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """B pairs: ``examined`` and ``neutral`` are float (B, 3, S, S) in channels_last, ``label`` and ``sequence`` (B,).
+    """B pairs: ``examined`` and ``neutral`` are float (B, 3, S, S) in channels_last, the others (B,).
 
-    ``neutral`` is None where it was not asked for, ``sequence`` where whole sequences were not; else it numbers the
-    batch's sequences from 0.
+    ``neutral`` and ``subject`` are None where they were not asked for, ``sequence`` where whole sequences were not;
+    else it numbers the batch's sequences from 0. ``subject`` numbers those of the database.
     """
 
     examined: Tensor
     neutral: Tensor | None
     label: Tensor
     sequence: Tensor | None = None
+    subject: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class DevicePairs:
     """The whole database on the training device, as bytes: an epoch decodes nothing and loops over no sample.
 
-    ``scale`` and ``shift`` (3,) take a byte to a normalised channel; ``sequence`` numbers the pairs' sequences.
+    ``scale`` and ``shift`` (3,) take a byte to a normalised channel; ``sequence`` and ``subject`` number the pairs'
+    sequences and subjects.
     """
 
     images: Tensor
@@ -169,6 +172,7 @@ class DevicePairs:
     neutral_index: Tensor
     label: Tensor
     sequence: NDArray[np.int64]
+    subject: Tensor
     scale: Tensor
     shift: Tensor
 
@@ -185,6 +189,7 @@ class DevicePairs:
         *,
         with_neutral: bool = True,
         whole_sequences: bool = False,
+        with_subject: bool = False,
     ) -> Iterator[Batch]:
         """Draw one epoch: every pair of ``index`` once, in random order, with random flips and noise.
 
@@ -229,7 +234,8 @@ class DevicePairs:
                     values += drawn_noise
                 faces.append(self._normalised(values))
             numbers = self._numbered(drawn[part]) if whole_sequences else None
-            yield Batch(faces[0], faces[1] if with_neutral else None, self.label[order[part]], numbers)
+            subject = self.subject[order[part]] if with_subject else None
+            yield Batch(faces[0], faces[1] if with_neutral else None, self.label[order[part]], numbers, subject)
 
     def evaluation_batches(
         self, index: NDArray[np.int64], batch_size: int, *, with_neutral: bool = False, whole_sequences: bool = False

@@ -40,7 +40,8 @@ NUMBERS = 1
 RUN_JSON, EPOCHS, PREDICTIONS, WEIGHTS = "run.json", "epochs.csv", "predictions.csv", "weights.safetensors"
 MAX_SEED = 2**32 - 1
 EPOCH_COLUMNS = ("epoch", "loss", "loss_cls", "loss_neu", "accuracy_train", "accuracy_test")
-"""Columns of epochs.csv; where the folds have development subjects, ``accuracy_dev`` comes last."""
+"""Columns of epochs.csv; a method's own terms follow ``loss_neu`` as ``loss_NAME``. Where the folds have development
+subjects, ``accuracy_dev`` comes last."""
 
 _WITHOUT_EFFECT = ("min_steps", "checkpoint_every")
 """Training settings that change no number; ``min_steps`` acts through ``epochs``."""
@@ -115,14 +116,15 @@ def run_identity(
     """Everything that can change a run's numbers, as JSON, so that no run is ever taken for another.
 
     The number of epochs is left out, since a longer training repeats a shorter one; with a cosine schedule, which ends
-    with the epochs, it counts. Versions of libraries are in run.json: they may change the last bits.
+    with the epochs, or where the method has stages, it counts. Versions of libraries are in run.json: they may change
+    the last bits.
 
     ``pairs`` is the ``content_hash`` of the pairs that the method trains on. ``extra`` is what the caller adds: the
     database, its test subjects and the source of its pictures, by default ``"own"``. The indices are left out, and then
     not compared, where the pictures have not been read.
     """
     training = {key: value for key, value in asdict(settings).items() if key not in _WITHOUT_EFFECT}
-    if settings.schedule == "constant":
+    if settings.schedule == "constant" and not method.depends_on_epochs:
         del training["epochs"]
     indices = {"train_samples": train_index, "test_samples": test_index}
     identity = {

@@ -315,13 +315,14 @@ class Study:
         if record is None:
             return None
         kept = record["identity"]
+        settings = run.method.lengthened(self.train_settings)
         identity = run_identity(
-            run.method, self.train_settings,
+            run.method, settings,
             pairs=kept.get("pairs") if run.method.rearrange else self._pictures["pairs"],  # rearranged differ by fold
             lam=run.lam, fold=run.fold, seed=run.seed, weights=self.weights, extra=self.identity_of_fold(run.fold),
             device=kept.get("device", "") if self.device == "auto" else self.device,
         )  # fmt: skip
-        return find_run(run.folder, identity, self.train_settings.epochs)
+        return find_run(run.folder, identity, settings.epochs)
 
     def identity_of_fold(self, fold: int) -> dict[str, Any]:
         """What tells the runs of a fold from others: ``extra`` of `gndl.runs.run_identity`."""
@@ -340,11 +341,10 @@ class Study:
         development = self.folds.development(run.fold, self.pairs.subject)
         pairs = run.method.pairs_for(self.pairs, training)
         return fit(
-            run.method, pairs, training, tested, self.train_settings, run_folder=run.folder, lam=run.lam,
-            fold=run.fold, seed=run.seed, device=self.device, weights=self.weights,
-            weights_partial=self.config.weights_partial,
-            identity=self.identity_of_fold(run.fold), on_epoch=on_epoch, show_progress=show_progress,
-            dev_index=development if len(development) else None,
+            run.method, pairs, training, tested, run.method.lengthened(self.train_settings), run_folder=run.folder,
+            lam=run.lam, fold=run.fold, seed=run.seed, device=self.device, weights=self.weights,
+            weights_partial=self.config.weights_partial, identity=self.identity_of_fold(run.fold),
+            on_epoch=on_epoch, show_progress=show_progress, dev_index=development if len(development) else None,
         )  # fmt: skip
 
     def train(

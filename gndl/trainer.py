@@ -85,12 +85,16 @@ def evaluation_batches(data: DevicePairs, index: NDArray[np.int64], **options: b
 
 
 def output_alone(
-    method: Method, examined: Tensor, neutral: Tensor | None = None, sequence: Tensor | None = None
+    method: Method,
+    examined: Tensor,
+    neutral: Tensor | None = None,
+    sequence: Tensor | None = None,
+    **of_training: Tensor,
 ) -> Output:
     """What a method makes of faces (B, 3, S, S); without ``sequence`` each is a sequence of its own."""
     if sequence is None and method.whole_sequences:
         sequence = torch.arange(examined.shape[0], device=examined.device)
-    output: Output = method(examined, neutral, *([] if sequence is None else [sequence]))
+    output: Output = method(examined, neutral, *([] if sequence is None else [sequence]), **of_training)
     return output
 
 
@@ -153,31 +157,37 @@ class Trainer:
         """Take one epoch of steps; losses and accuracy are summed on the device and read once, at the end."""
         self.network.train()
         settings, optimizer = self.settings, self.optimizer
-        sums = torch.zeros(4, dtype=torch.float64, device=self.device)  # loss, loss_cls, loss_neu, correct; per pair
+        # Per pair: loss, loss_cls, loss_neu, correct, and the method's own parts.
+        sums = torch.zeros((), dtype=torch.float64, device=self.device)
         rows: list[Tensor] = []
-        seen, has_neu = 0, False
+        seen, has_neu, names = 0, False, list[str]()
         for batch in self.data.training_batches(
             self.train_index, settings.batch_size, self.generator, self.augmentation,
             with_neutral=self.method.images_per_pair > 1, whole_sequences=self.method.whole_sequences,
+            with_subject=self.method.needs_subject,
         ):  # fmt: skip
+            subject = {} if batch.subject is None else {"subject": batch.subject}
             optimizer.zero_grad(set_to_none=True)
             with autocast(self.device, settings.precision):
-                output = output_alone(self.network, batch.examined, batch.neutral, batch.sequence)
+                output = output_alone(self.network, batch.examined, batch.neutral, batch.sequence, **subject)
                 losses = self.network.loss(output, batch.label)
             losses.total.backward()
             optimizer.step()
             with torch.no_grad():
-                size, has_neu = len(batch.label), losses.neu is not None
+                size, has_neu, names = len(batch.label), losses.neu is not None, list(losses.parts)
                 neu = losses.total.new_zeros(()) if losses.neu is None else losses.neu
                 correct = (output.logits.argmax(1) == batch.label).double().mean()
-                rows.append(torch.stack([losses.total.double(), losses.cls.double(), neu.double(), correct]))
-                sums += size * rows[-1]
+                row = [losses.total, losses.cls, neu, correct, *losses.parts.values()]
+                rows.append(torch.stack([value.double() for value in row]))
+                sums = sums + size * rows[-1]
                 seen += size
             if len(rows) % LOSS_CHECK_STEPS == 0:
                 self._require_finite(sums[0], rows, epoch)
         self._require_finite(sums[0], rows, epoch)
-        total, cls, neu_mean, accuracy = (sums / seen).tolist()
-        return {"loss": total, "loss_cls": cls, "loss_neu": neu_mean if has_neu else None, "accuracy_train": accuracy}
+        total, cls, neu_mean, accuracy, *parts = (sums / seen).tolist()
+        named = {f"loss_{name}": part for name, part in zip(names, parts, strict=True)}
+        main = {"loss": total, "loss_cls": cls, "loss_neu": neu_mean if has_neu else None}
+        return {**main, **named, "accuracy_train": accuracy}
 
     def _require_finite(self, sum_of_losses: Tensor, rows: list[Tensor], epoch: int) -> None:
         """Raise `Diverged` naming the first step of the epoch whose loss is not finite."""
@@ -186,7 +196,7 @@ class Trainer:
             step = int((~losses[:, 0].isfinite()).int().argmax())
             untrained = "No step had been taken yet, so it is the method or λ, not the learning rate."
             advice = ADVICE if step or self.history else untrained
-            total, cls, neu, _ = losses[step].tolist()
+            total, cls, neu, *_ = losses[step].tolist()
             raise Diverged(
                 f"The loss of {self.method.name} is not finite at step {step + 1} of epoch {epoch} (total {total:g}, "
                 f"classification {cls:g}, neutral {neu:g}). {advice}"

@@ -16,6 +16,7 @@ from planted import SHADES, bright_study
 
 import gndl
 from gndl import gallery
+from gndl.crops import doubtful
 from gndl.files import GndlError
 
 
@@ -69,6 +70,21 @@ def test_a_contact_sheet_shows_the_apex_of_every_class(bright: gndl.Study) -> No
     assert brightness == 2 * [SHADES[0], SHADES[-1], SHADES[-1], SHADES[-1]]
 
 
+def test_a_contact_sheet_of_doubtful_crops_shows_just_these(bright: gndl.Study) -> None:
+    """Ten of the 48 crops of one grey, in two lines and in the order of the table; more than 48 are cut."""
+    doubted = doubtful(bright.crops.table)
+    assert len(doubted) == 48 and doubted["why"].str.contains("nearly one grey").all()
+    figure, table = gallery.contact_sheet(bright, doubtful=doubted.iloc[20:30])
+    assert [round(face.mean()) for face in faces_in(figure)] == 2 * [SHADES[0], *SHADES[-3:]] + [SHADES[0], SHADES[3]]
+    assert [ax.get_ylabel().replace("\n", " ") for ax in figure.axes if ax.get_ylabel()] == [
+        "20, 21, 22, 23, 24, 25, 26, 27",
+        "28, 29",
+    ]
+    assert "10 of 10 doubtful crops" in texts(figure)
+    assert table.to_numpy().tolist() == doubted.iloc[20:30][[*table]].to_numpy().tolist()
+    assert len(faces_in(gallery.contact_sheet(bright, doubtful=pd.concat([doubted, doubted]))[0])) == 48
+
+
 def test_subjects_with_most_classes_come_first() -> None:
     """Of equals those spread evenly over the names; too few equals are filled up."""
     from gndl.sequences import FrameRef, Sequence
@@ -91,12 +107,19 @@ def test_strips_go_from_neutral_to_apex(bright: gndl.Study) -> None:
     assert [round(face.mean()) for face in faces_in(figure)] == 3 * expected
 
 
-@pytest.mark.parametrize("draw", [gallery.contact_sheet, gallery.strips])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        gallery.contact_sheet,
+        gallery.strips,
+        lambda study: gallery.contact_sheet(study, doubtful=doubtful(study.crops.table)),
+    ],
+)
 def test_galleries_draw_from_publishable_subjects_alone(licensed: gndl.Study, draw: Any) -> None:
     """S777 is nowhere; the figure counts who is left out and names the credit that the agreement asks for."""
     figure, table = draw(licensed)
     shown = table.astype(str).to_numpy().ravel().tolist()
-    assert not any("S777" in cell for cell in shown) and "S777" not in texts(figure)
+    assert shown and not any("S777" in cell for cell in shown) and "S777" not in texts(figure)
     words = texts(figure).replace("\n", " ")
     assert "1 of 2 subjects left out" in words and "©Jeffrey Cohn" in words
 

@@ -137,6 +137,41 @@ def test_every_notebook_runs_on_a_study_of_classes_that_nobody_foresaw(
         assert set(table["truth"]) == set(OWN_CLASSES)
 
 
+def test_a_study_of_stand_ins_stands_next_to_the_record() -> None:
+    """Folds 0 and 1 of the record as a study: equal to it on the same people, and to no row where people differ."""
+    record = gndl.results.read("record/standard", "ckplus").headline
+    results = record.only(folds=[0, 1])
+    cells = [cell.source for cell in cells_of("2_training")]
+    start = next(number for number, source in enumerate(cells) if source.startswith("record, compared = "))
+    shown: list[Any] = []
+    study = SimpleNamespace(name="ckplus", source="rendered", out=Path("elsewhere"))
+    namespace = {"gndl": gndl, "pd": pd, "display": shown.append, "study": study, "results": results}
+    namespace["summary"] = gndl.results.summarise(results)
+
+    def table() -> pd.DataFrame:
+        shown.clear()
+        for source in cells[start : start + 2]:
+            run_cell(source, namespace)
+        return shown[0].data
+
+    rows, runs = table(), record.runs
+    assert [*rows.index] == [(m, w) for m in ("baseline", "gndl") for w in namespace["compared"]]
+    assert (
+        rows["folds"].tolist() == [2, 2, 10, 2, 2, 10]
+        and set(rows["pixels"]) == {64}
+        and set(rows["epochs"]) == set(runs["epochs"])
+    )
+    accuracies = runs[runs["method"] == "gndl"]["accuracy_last"]
+    expected = [accuracies[:2].mean(), accuracies[:2].mean(), accuracies.mean()]
+    np.testing.assert_allclose(rows.loc["gndl", "accuracy"], expected)
+    results.folds["subject"] += "x"
+    assert table().loc["gndl"].index.tolist() == ["this study", "record, all folds"]
+    for source, out in (("licensed", Path("elsewhere")), ("rendered", record.out)):
+        study.source, study.out = source, out
+        with pytest.raises(IndexError):
+            table()
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_parameters_are_checked_before_a_study_is_opened(name: str) -> None:
     """An unknown name stops with the nearest, and another type with the parameter's name."""

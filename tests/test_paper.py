@@ -32,9 +32,20 @@ def test_table_1_has_the_thirteen_rows_of_the_paper() -> None:
     assert table["setting"].str.endswith("*").sum() == 3
 
 
+def test_table_1_says_what_each_figure_rests_on() -> None:
+    """Sequence-based rows saw the neutral face at test; FN2EN's CK+ has six classes."""
+    table = paper.table_1().set_index("method")
+    assert table["neutral_at_test"].equals(table["setting"].eq("sequence-based").rename("neutral_at_test"))
+    assert table.loc["FN2EN", "classes"] == 6 and table.loc["FDRL", "external"] == "MS-Celeb-1M"
+    facts = {"neutral_at_test", "classes", "external"}
+    assert all("neutral_at_test" in read and set(read) <= facts for read in table["verified"])
+
+
 def test_the_ledger_names_every_open_choice_once() -> None:
     ledger = paper.ledger()
-    assert ledger["number"].tolist() == [f"L{number}" for number in range(1, 22)]
+    own = ledger[ledger["basis"] == "read in the paper"]
+    assert own["number"].tolist() == [f"L{number}" for number in range(1, 22)] and ledger["number"].is_unique
+    assert set(ledger["basis"]) == {"read in the paper", "read in the authors' code", "from memory, not verified"}
     assert ledger.notna().all(axis=None) and ledger["paper"].is_unique
 
 

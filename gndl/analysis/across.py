@@ -19,12 +19,12 @@ from gndl.files import GndlError, write_csv
 from gndl.folds import Folds
 from gndl.paper import DATABASE_TITLES
 from gndl.results import Results
-from gndl.study import Study
 
 if TYPE_CHECKING:
     from gndl.engines import Sharing
     from gndl.methods import MethodSettings
     from gndl.pairs import FacePairs
+    from gndl.study import Study
 
 COLUMNS = [
     *("train_on", "test_on", "source", "method", "lam", "accuracy", "low", "high", "macro_recall", "chance"),
@@ -81,13 +81,6 @@ def cross_pairs(databases: Sequence[tuple[str, FacePairs]]) -> tuple[FacePairs, 
     return pairs, groups.agg(pairs=("subject", "size"), subjects=("subject", "nunique")).reset_index()
 
 
-class _AcrossStudy(Study):
-    """Joined pairs as a study of one fold: it tests all subjects of one side and trains on all of the other."""
-
-    def identity_of_fold(self, fold: int) -> dict[str, Any]:
-        return {"database": self.name, "source": self.source}
-
-
 def train_across(
     train: Sequence[Study],
     test: Sequence[Study],
@@ -107,6 +100,13 @@ def train_across(
         Where a database is named twice, and as `cross_pairs` and `Study.train`.
     """
     from gndl.engines import train_missing
+    from gndl.study import Study
+
+    class AcrossStudy(Study):
+        """Joined pairs as a study of one fold: it tests all subjects of one side and trains on all of the other."""
+
+        def identity_of_fold(self, fold: int) -> dict[str, Any]:
+            return {"database": self.name, "source": self.source}
 
     trained, tested = [one.name for one in train], [one.name for one in test]
     if twice := [name for name in {*trained, *tested} if [*trained, *tested].count(name) > 1]:
@@ -116,7 +116,7 @@ def train_across(
         )
     out, name = train[0].out, f"{'+'.join(trained)}-to-{'+'.join(tested)}"
     pairs, left_out = cross_pairs([(one.name, one.pairs) for one in (*train, *test)])
-    study = _AcrossStudy(out / "across", name, train[0].config)
+    study = AcrossStudy(out / "across", name, train[0].config)
     study.pairs, study.source = pairs, train[0].source
     from_test = [subject.split("/")[0] in tested for subject in pairs.subject]
     sides = pd.Series(pairs.subject).groupby(from_test).unique()

@@ -1,4 +1,4 @@
-"""All methods by name: the paper's two, one variant per ledger option, ablations, finer grains, and your own.
+"""All methods by name: the paper's two, one variant per ledger option, ablations, finer grains, rivals, and your own.
 
 A further method is a class derived from `gndl.model.Method` in a file of this folder and an entry of ``BUILT_IN``. This
 module does not load torch: classes are named as ``"module:Class"`` and imported when they are built.
@@ -11,6 +11,7 @@ import hashlib
 import importlib
 import inspect
 import linecache
+import math
 import os
 import re
 import sys
@@ -25,12 +26,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gndl.files import GndlError, resolve
+from gndl.methods import table_1
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gndl.model import Method
     from gndl.pairs import FacePairs
+    from gndl.profiles import TrainSettings
 
 IMPORTED_PREFIX = "imported-"
 """How the names of methods begin whose predictions were imported; a method that is trained cannot have such a name."""
@@ -71,6 +74,9 @@ class MethodSettings:
     independent_noise: bool = False
     rearrange: bool = False
     """Whether the class has a function ``rearrange`` that gives training samples other neutral faces."""
+    needs_subject: bool = False
+    depends_on_epochs: bool = False
+    epochs_factor: float = 1.0
     source: str | None = field(default=None, repr=False)
     """Hash of the source of a class from outside, and of its package's version; None for this package's."""
 
@@ -107,6 +113,10 @@ class MethodSettings:
             )
         return rearranged
 
+    def lengthened(self, settings: TrainSettings) -> TrainSettings:
+        """The settings of a run where a study's are ``settings``: ``epochs_factor`` times its epochs, rounded up."""
+        return replace(settings, epochs=math.ceil(round(self.epochs_factor * settings.epochs, 6)))
+
     def as_json(self) -> dict[str, Any]:
         """What run.json keeps of the method."""
         return {
@@ -116,10 +126,16 @@ class MethodSettings:
             "uses_lam": self.uses_lam,
             "images_per_pair": self.images_per_pair,
             "needs_neutral_at_test": self.needs_neutral_at_test,
-            **{name: True for name in ("whole_sequences", "independent_noise") if getattr(self, name)},
+            **{name: getattr(self, name) for name, usual in _UNUSUAL.items() if getattr(self, name) != usual},
         }
 
 
+_UNUSUAL = {
+    "whole_sequences": False, "independent_noise": False, "needs_subject": False, "depends_on_epochs": False,
+    "epochs_factor": 1.0,
+}  # fmt: skip
+"""Needs that a run's identity states where they are not these, so that older identities stay."""
+_NEEDS = ("uses_lam", "images_per_pair", "needs_neutral_at_test", *_UNUSUAL)
 _GNDL, _BASELINE = "gndl.model:GNDL", "gndl.model:ResNetBaseline"
 _ABLATIONS, _GRAIN = "gndl.methods.ablations", "gndl.methods.granularity:MapGNDL"
 
@@ -178,6 +194,7 @@ BUILT_IN: tuple[MethodSettings, ...] = (
         )
         for layer in (1, 2, 3, 4)
     ),
+    *(MethodSettings(**entry) for entry in table_1.ENTRIES),
 )  # fmt: skip
 
 METHOD_GROUPS: dict[str, tuple[str, ...]] = {
@@ -187,8 +204,10 @@ METHOD_GROUPS: dict[str, tuple[str, ...]] = {
         "oracle-swap", "oracle-train",
     ),
     "granularity": ("baseline", "gndl-layer-1", "gndl-layer-2", "gndl-layer-3", "gndl-layer-4", "gndl"),
+    "table-1": ("baseline", "gndl", "fdrl", "iacnn", "dlp", "dan"),
 }  # fmt: skip
-"""Names that stand for several methods: one part of GNDL changed at a time, and the layer at which it works."""
+"""Names that stand for several methods: one part of GNDL changed at a time, the layer at which it works,
+and the methods that Table 1 compares."""
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
 
@@ -267,11 +286,7 @@ def register_method(
         factory=cls,
         options=dict(options or {}),
         purpose=purpose or (vars(cls).get("__doc__") or "").strip().partition("\n")[0].rstrip("."),
-        uses_lam=cls.uses_lam,
-        images_per_pair=cls.images_per_pair,
-        needs_neutral_at_test=cls.needs_neutral_at_test,
-        whole_sequences=cls.whole_sequences,
-        independent_noise=cls.independent_noise,
+        **{need: getattr(cls, need) for need in _NEEDS},
         rearrange=cls.rearrange is not None,
         source=_source_hash(cls),
     )
