@@ -196,7 +196,10 @@ def test_imported_predictions_stand_among_the_results_with_their_mark(tmp_path: 
     assert kept["imported"]["note"] == IMPORTED and kept["imported"]["sha256"] == hash_file(file)
     assert (kept["n_train"], kept["n_test"], kept["needs_neutral_at_test"]) == (27, 9, False)
     (folder / "predictions.csv").write_text((folder / "predictions.csv").read_text() + "\n")
-    assert any("is not what was imported" in line for line in audit_study(study.out).problems)
+    kept["imported"]["subject_disjoint"] = False
+    (folder / "run.json").write_text(json.dumps(kept))
+    problems = "\n".join(audit_study(study.out).problems)
+    assert "is not what was imported" in problems and "were not declared subject-disjoint" in problems
 
 
 def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_path: Path) -> None:
