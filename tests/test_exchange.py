@@ -117,6 +117,7 @@ def test_every_figure_of_the_notebooks_is_known_to_show_faces_or_numbers() -> No
     faces = {
         "neutral_to_apex",
         "contact_sheet",
+        "doubtful_crops",
         "mean_faces",
         "augmented_batch",
         "hard_samples",
