@@ -142,9 +142,11 @@ def test_a_file_that_is_not_such_weights_is_named_for_what_it_is(name: str, stat
         path.write_bytes(content)
     elif callable(content) and not isinstance(content, torch.nn.Module):
         content(path)
-    elif isinstance(content, tuple):  # one tensor of the state dict is another
+    elif isinstance(content, tuple):  # one number of one tensor of the state dict is another
         key, value = content
-        saved(path, state | {key: torch.full_like(state.get(key, torch.zeros(1)), value)})
+        damaged = state.get(key, torch.zeros(2)).clone()
+        damaged.view(-1)[-1] = value
+        saved(path, state | {key: damaged})
     elif content is not None:
         saved(path, {key: torch.zeros(3) for key in content} if isinstance(content, dict) else content)
     with pytest.raises(GndlError, match=f"{name}: {said}"):
