@@ -24,7 +24,7 @@ PIP_INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check -
 .PHONY: help install install-dev study test lint lab figures
 
 help:
-	@echo "make study   render (or read) the databases, train, execute the notebooks"
+	@echo "make study   train on the stand-ins or on your copies, execute the notebooks"
 	@echo "make test    run the test suite"
 	@echo "make lab     open the notebooks in JupyterLab"
 	@echo "make figures draw the figures and tables of record again from $(RECORD); trains nothing"

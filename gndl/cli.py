@@ -214,7 +214,7 @@ def study(
     dry_run: bool = False,
     notebook_timeout: float = 0,
 ) -> int:
-    """Render or read the databases, crop, train, and execute the notebooks. Resumes where it was stopped.
+    """Read the databases, crop, train, and execute the notebooks. Resumes where it was stopped.
 
     Args:
         only: One stage only: crops (with folds), runs (crops if needed), or notebooks (of a record, only these).

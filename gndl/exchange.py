@@ -41,7 +41,7 @@ PICTURES = (".pdf", ".png", ".jpg", ".jpeg")
 NUMBER_FIGURES = (
     *("ablations", "across", "confusion_matrices", "deviation_features", "deviation_measures", "folds", "granularity"),
     *("intensity", "learning_curves", "paired_differences", "reliability", "sample_cells", "sensitivity"),
-    *("sensitivity_differences",),
+    *("sensitivity_differences", "table-1"),
 )
 """Plots without faces: all that a bundle of a study on real people contains of its pictures."""
 

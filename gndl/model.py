@@ -39,8 +39,8 @@ class Output:
         Features of the real neutral faces; None where the method saw none.
     f_gen : tensor (B, 512) or None
         Generated neutral features; None without a generator.
-    deviation : tensor (B, 512) or None
-        The feature that is classified; None where that is ``f_exam``.
+    deviation : tensor (B, D) or None
+        The feature that is classified, of 512 numbers in GNDL; None where that is ``f_exam``.
     """
 
     logits: Tensor

@@ -123,7 +123,7 @@ class Profile:
     """Choose λ and the epoch on development subjects, held out of training and test; "nothing": both are fixed."""
 
 
-PAPER = Profile(name="paper", purpose="sections 4.1 and 4.2 of the paper to the letter; meant for a GPU")
+PAPER = Profile(name="paper", purpose="sections 4.1 and 4.2 of the paper; meant for a GPU")
 
 STANDARD = Profile(
     name="standard",

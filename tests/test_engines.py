@@ -361,15 +361,13 @@ class BrokenAtFirst(Quick):
             raise BrokenAtFirst.mistake
 
 
-@pytest.mark.parametrize("mistake", [ValueError("no such layer"), FileNotFoundError(2, "no such file", "layers.txt")])
 def test_a_mistake_in_a_method_is_named_and_stops_no_other_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: Exception
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The error, its place and the whole traceback are shown; the other run is trained. A full disk ends the call."""
-    BrokenAtFirst.built, BrokenAtFirst.mistake = 0, mistake
+    BrokenAtFirst.built, BrokenAtFirst.mistake = 0, ValueError("no such layer")
     study = quick_study(tmp_path, register_method("own", BrokenAtFirst))
-    told = re.escape(f"{type(mistake).__name__}: {mistake}") + r" \(test_engines\.py, line \d+\)"
-    with pytest.raises(GndlError, match=f"1 of 2 runs failed.*{told}"):
+    with pytest.raises(GndlError, match=r"1 of 2 runs failed.*ValueError: no such layer \(test_engines\.py, line"):
         train_missing(study, study.plan(), ALONE)
     assert "Traceback" in capsys.readouterr().err
     assert [study.finished(run) is not None for run in study.plan()] == [False, True]

@@ -96,6 +96,14 @@ def test_a_bundle_of_people_holds_numbers_tables_and_number_figures_only(shared:
     assert bundled(shared, "own") == NUMBERS
 
 
+def test_people_of_one_database_agreed_and_of_another_did_not(shared: Path) -> None:
+    """The bundle is of both, so no picture is in it."""
+    content = json.loads((shared / "study.json").read_text())
+    content["asked"]["data_roots"]["oulu_casia"] = "/other"
+    write_json(shared / "study.json", content)
+    assert bundled(shared, "own", mmi=["*"]) == NUMBERS
+
+
 def test_a_bundle_of_synthetic_faces_holds_pictures_and_notebooks(shared: Path) -> None:
     """And one of people who agreed to be shown; twice the same bytes."""
     everything = NUMBERS | PICTURES | {"notebooks/2_training.ipynb", "notes.md", "log.txt"}
@@ -117,6 +125,7 @@ def test_every_figure_of_the_notebooks_is_known_to_show_faces_or_numbers() -> No
     faces = {
         "neutral_to_apex",
         "contact_sheet",
+        "doubtful_crops",
         "mean_faces",
         "augmented_batch",
         "hard_samples",
@@ -196,7 +205,10 @@ def test_imported_predictions_stand_among_the_results_with_their_mark(tmp_path: 
     assert kept["imported"]["note"] == IMPORTED and kept["imported"]["sha256"] == hash_file(file)
     assert (kept["n_train"], kept["n_test"], kept["needs_neutral_at_test"]) == (27, 9, False)
     (folder / "predictions.csv").write_text((folder / "predictions.csv").read_text() + "\n")
-    assert any("is not what was imported" in line for line in audit_study(study.out).problems)
+    kept["imported"]["subject_disjoint"] = False
+    (folder / "run.json").write_text(json.dumps(kept))
+    problems = "\n".join(audit_study(study.out).problems)
+    assert "is not what was imported" in problems and "were not declared subject-disjoint" in problems
 
 
 def test_the_same_file_can_be_imported_twice_and_another_not(study: Study, tmp_path: Path) -> None:

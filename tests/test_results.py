@@ -329,8 +329,6 @@ def test_a_damaged_record_is_named(whole: tuple[Path, Path], tmp_path: Path) -> 
 def test_a_folder_that_is_not_a_study_is_named(tmp_path: Path) -> None:
     with pytest.raises(GndlError, match=r"nowhere is not a study"):
         results.read(tmp_path / "nowhere")
-    with pytest.raises(GndlError, match=r"accuracy\.csv is missing"):
-        results.read_csv(tmp_path / "accuracy.csv")
     write_text(tmp_path / "ckplus" / "folds.json", "[")
     with pytest.raises(GndlError, match=r"folds\.json: not a fold file"):
         _ = results.read(tmp_path).folds

@@ -473,13 +473,11 @@ def test_the_plan_of_a_dry_run_reads_and_writes_nothing(planted_study: Path, tmp
     assert set(planned(planted_study)["state"]) == {"begun"}, "fewer epochs than asked for"
 
 
-@pytest.mark.parametrize(
-    ("n_folds", "root", "folds"), [(None, "", 10), (None, "/a/copy", 10), (3, "", 3), (3, "/a/copy", 3)]
-)
-def test_a_dry_run_foretells_the_number_of_folds(tmp_path: Path, n_folds: int, root: str, folds: int) -> None:
+@pytest.mark.parametrize(("n_folds", "folds"), [(None, 10), (3, 3)])
+def test_a_dry_run_foretells_the_number_of_folds(tmp_path: Path, n_folds: int, folds: int) -> None:
     """As many as asked for, or the paper's ten."""
     settings = replace(SMOKE, n_folds=n_folds, only_folds=None)
-    study = Study(tmp_path, "ckplus", StudyConfig(settings, data_roots={"ckplus": root}))
+    study = Study(tmp_path, "ckplus", StudyConfig(settings, data_roots={"ckplus": ""}))
     assert planned_runs([study], Study.plan)["fold"].unique().tolist() == list(range(folds))
 
 

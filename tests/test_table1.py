@@ -13,17 +13,19 @@ from torch import Tensor, nn
 
 from gndl.files import GndlError
 from gndl.folds import deal_folds
-from gndl.methods import MethodSettings, build_method, method_settings
+from gndl.methods import build_method, method_settings
 from gndl.methods.dan import DAN, Attended, affinity_loss, partition_loss
+from gndl.methods.derl import DeRL
 from gndl.methods.dlp import DLP, locality_preserving
 from gndl.methods.fdrl import FDRL, Decomposed, related, relation_weights
+from gndl.methods.fmpn import FMPN
+from gndl.methods.gcnet import GCNet, compared
 from gndl.methods.iacnn import IACNN, contrastive
 from gndl.methods.table_1 import ENTRIES
-from gndl.model import Losses, Method, Output, stage_of
+from gndl.model import Method, Output
+from gndl.pairs import FacePairs
 from gndl.profiles import TrainSettings
-from gndl.runs import run_identity
 from gndl.train import FitResult, fit
-from gndl.trainer import Trainer
 
 SETTINGS = TrainSettings(image_size=32, epochs=2, batch_size=8, checkpoint_every=1)
 PAIRS = planted_pairs()
@@ -50,95 +52,9 @@ def reached(network: nn.Module, loss: Tensor) -> set[str]:
     return {name.partition(".")[0] for name in moved}
 
 
-def run(folder: Path, method: str | MethodSettings, settings: TrainSettings = SETTINGS, **options: Any) -> FitResult:
-    settings = method_settings(method).lengthened(settings)
-    options = {"pairs": PAIRS, "train_index": TRAIN, "test_index": TEST, "show_progress": False} | options
-    return fit(method, settings=settings, run_folder=folder, **options)
-
-
-class Staged(Method):
-    """Asks for all that a method may ask for, and keeps what it was given."""
-
-    images_per_pair = 1
-    needs_subject = depends_on_epochs = True
-    epochs_factor = 4 / 3
-    given: list[Tensor | None] = []  # noqa: RUF012
-
-    def __init__(self, n_classes: int) -> None:
-        super().__init__()
-        self.classifier, self.slow = nn.Linear(3, n_classes), nn.Linear(3, n_classes)
-
-    def forward(self, examined: Tensor, neutral: Tensor | None = None, *, subject: Tensor | None = None) -> Output:
-        Staged.given.append(subject)
-        f_exam = examined.mean(dim=(2, 3))
-        return Output(logits=self.classifier(f_exam) + self.slow(f_exam), f_exam=f_exam)
-
-    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
-        own = {"lr": 0.1 * learning_rate, "betas": (0.5, 0.9), "weight_decay": 0.25}
-        return [{"params": list(self.classifier.parameters())}, {"params": list(self.slow.parameters()), **own}]
-
-    def loss(self, output: Output, labels: Tensor) -> Losses:
-        losses = super().loss(output, labels)
-        return replace(losses, parts={"twice": 2 * losses.cls, "none": losses.cls.new_zeros(())})
-
-
-STAGED = MethodSettings(
-    "staged", "staged", Staged, images_per_pair=1, needs_subject=True, depends_on_epochs=True, epochs_factor=4 / 3
-)
-
-
-def test_training_alone_is_told_the_subjects(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By their number in the whole database; evaluation gives none, and a method that does not ask gets none."""
-    monkeypatch.setattr(Staged, "given", [])
-    training = Trainer(STAGED, PAIRS, TRAIN, TEST, SETTINGS)
-    training.optimise(1)
-    numbers = torch.cat([subject for subject in Staged.given if subject is not None])
-    assert sorted(numbers.tolist()) == sorted(int(PAIRS.subject[i][1:]) for i in TRAIN)
-    Staged.given.clear()
-    training.logits(TEST)
-    Trainer(replace(STAGED, needs_subject=False), PAIRS, TRAIN, TEST, SETTINGS).optimise(1)
-    assert Staged.given and not [subject for subject in Staged.given if subject is not None]
-
-
-def test_further_terms_are_columns_of_epochs_csv(tmp_path: Path) -> None:
-    epochs = run(tmp_path, STAGED).epochs
-    assert list(epochs[0])[3:6] == ["loss_neu", "loss_twice", "loss_none"] and len(epochs) == 3, "4/3 of two epochs"
-    assert [row["loss_twice"] for row in epochs] == pytest.approx([2 * row["loss_cls"] for row in epochs])
-    assert all(row["loss_none"] == 0 and row["loss_neu"] is None for row in epochs)
-
-
-def test_a_group_of_parameters_has_adams_options_of_its_own() -> None:
-    """They are not those of the settings, which the other group has."""
-    training = Trainer(STAGED, PAIRS, TRAIN, TEST, replace(SETTINGS, betas=(0.8, 0.99)))
-    training.train_epoch(1)
-    found = [(group["lr"], group["betas"], group["weight_decay"]) for group in training.optimizer.param_groups]
-    rate = SETTINGS.learning_rate
-    assert found == [(rate, (0.8, 0.99), 0.0), (pytest.approx(0.1 * rate), (0.5, 0.9), 0.25)]
-
-
-def test_a_run_with_stages_cannot_grow(tmp_path: Path) -> None:
-    """The number of epochs is part of its identity under a constant schedule too, and of no other method's."""
-    run(tmp_path, STAGED, replace(SETTINGS, epochs=3))
-    with pytest.raises(GndlError, match=r"train\.epochs: 4, now 8"):
-        run(tmp_path, STAGED, replace(SETTINGS, epochs=6))
-    told = {"pairs": "", "lam": None, "fold": 0, "seed": 0, "device": "cpu"}
-    staged, baseline = (run_identity(m, SETTINGS, **told) for m in (STAGED, method_settings("baseline")))
-    assert (
-        staged["method"].items() >= {"needs_subject": True, "depends_on_epochs": True, "epochs_factor": 4 / 3}.items()
-    )
-    assert "epochs" not in baseline["train"] and not baseline["method"].keys() & {"needs_subject", "epochs_factor"}
-
-
-def test_stages_share_the_epochs() -> None:
-    """Both get at least one; what comes before is extra, so the second stage gets no fewer than the study's epochs."""
-    assert [stage_of(epoch, 4, 0.25) for epoch in (1, 2, 3, 4)] == [1, 2, 2, 2]
-    assert [stage_of(1, 2, share) for share in (0.0, 1.0)] == [1, 1] and stage_of(2, 2, 1.0) == 2
-    with pytest.raises(GndlError, match="at least 2 epochs"):
-        stage_of(1, 1, 0.5)
-    lengths = [STAGED.lengthened(replace(SETTINGS, epochs=epochs)).epochs for epochs in range(60)]
-    assert [lengths[epochs] for epochs in (1, 3, 5, 30)] == [2, 4, 7, 40]
-    for epochs, whole in enumerate(lengths[1:], 1):
-        assert sum(stage_of(epoch, whole, 0.25) == 2 for epoch in range(1, whole + 1)) >= epochs
+def run(folder: Path, name: str, pairs: FacePairs = PAIRS, **options: Any) -> FitResult:
+    settings = method_settings(name).lengthened(SETTINGS)
+    return fit(name, pairs, TRAIN, TEST, settings, run_folder=folder, show_progress=False, **options)
 
 
 FACES = torch.randn(6, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -188,15 +104,15 @@ def test_a_kill_and_other_names_of_the_subjects_change_no_byte(name: str, tmp_pa
         pass
 
     def kill(row: dict[str, Any]) -> None:
-        if row["epoch"] == 2:
+        if row["epoch"] == 1:
             raise Killed
 
     names = [f"{9 - int(subject[1:])}-{subject}" for subject in PAIRS.subject]  # sorted the other way round
-    settings, renamed = replace(SETTINGS, epochs=3), replace(PAIRS, subject=names)
-    whole = run(tmp_path / "whole", name, settings).folder
+    renamed = replace(PAIRS, subject=names)
+    whole = run(tmp_path / "whole", name).folder
     with pytest.raises(Killed):
-        run(tmp_path / "killed", name, settings, pairs=renamed, on_epoch=kill)
-    resumed = run(tmp_path / "killed", name, settings, pairs=renamed).folder
+        run(tmp_path / "killed", name, pairs=renamed, on_epoch=kill)
+    resumed = run(tmp_path / "killed", name, pairs=renamed).folder
     for file in ("weights.safetensors", "epochs.csv"):
         assert (resumed / file).read_bytes() == (whole / file).read_bytes()
 
@@ -311,11 +227,10 @@ def test_dlps_neighbours_are_those_of_a_plain_loop() -> None:
 
 def test_iacnn_contrasts_pairs() -> None:
     f, none = float64([0, 0], [3, 4], [0.6, 0.8]), torch.zeros(3, 3, dtype=torch.bool)
-    similar = {
-        (i, j): none.clone().index_put_((torch.tensor(i), torch.tensor(j)), torch.tensor(True)) for i, j in PAIRED
-    }
-    near(contrastive(f, similar[0, 2], 2.0), 0.5)
-    near(contrastive(f, similar[0, 1], 2.0), 12.75)
+    for j, expected in (2, 0.5), (1, 12.75):
+        similar = none.clone()
+        similar[0, j] = True
+        near(contrastive(f, similar, 2.0), expected)
     near(contrastive(f, none, 2.0), 0.5 / 3)
     near(contrastive(f, ~none, 2.0), 0.5 * (25 + 1 + 16) / 3)
     across = float64([1, 0], [0, 1])
@@ -326,12 +241,11 @@ def test_iacnn_contrasts_pairs() -> None:
     assert equal.grad is not None and equal.grad.isfinite().all()
 
 
-PAIRED = ((0, 2), (0, 1))
-
-
 def test_iacnns_losses_reach_what_they_should() -> None:
     network = IACNN(3)
-    losses = network.loss(network(FACES, subject=WHO), LABELS)
+    output = network(FACES, subject=WHO)
+    losses, unit = network.loss(output, LABELS), nn.functional.normalize(output.identity)
+    assert torch.equal(losses.parts["same_identity"], contrastive(unit, WHO[:, None] == WHO, 1.0))
     assert reached(network, losses.parts["same_identity"]) == {"backbone", "to_identity"}
     assert reached(network, losses.parts["same_expression"]) == {"backbone", "to_expression"}
     assert reached(network, losses.parts["expression"]) == {"backbone", "to_expression", "expression_classifier"}
@@ -346,7 +260,10 @@ def test_dan_keeps_its_heads_apart_and_its_classes_together() -> None:
     partition_loss(equal).backward()
     assert equal.grad is not None and equal.grad.isfinite().all()
     centres = float64([0, 0], [2, 2])
-    near(affinity_loss(float64([1, 1]), centres, torch.tensor([0])), 0.5)
+    affinity = affinity_loss(float64([1, 1]), centres, torch.tensor([0]))
+    near(affinity, 0.5)
+    affinity.backward()
+    near(centres.grad, [[-0.25, -0.25], [-0.25, -0.25]])
     near(affinity_loss(float64([1, 1], [2, 2]), centres, torch.tensor([0, 1])), 0.25)
 
 
@@ -361,3 +278,99 @@ def test_dans_heads_share_every_channel_and_have_no_order() -> None:
     assert losses.total.item() == pytest.approx((losses.cls + sum(losses.parts.values())).item())
     network.heads = nn.ModuleList(reversed(list(network.heads)))
     near(network(FACES.double()).logits, output.logits.tolist())
+
+
+def test_gcnet_compares_channel_by_channel() -> None:
+    e, r = float64(1, 4), float64(3, 1)
+    for distance, expected in ("absolute", [2, 3]), ("squared", [4, 9]), ("signed", [-2, 3]):
+        near(compared(e, r, distance), expected)
+
+
+def test_gcnet_sees_nothing_where_the_reference_is_the_face_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then logits are the bias for every face; with all targets met the loss is the cross-entropy."""
+    network = GCNet(3)
+    for decoder in (network.reference_decoder, network.image_decoder):
+        monkeypatch.setattr(decoder, "forward", lambda maps: FACES)
+    output = network(FACES, FACES)
+    assert torch.equal(output.logits, network.classifier.bias.expand(6, 3))
+    losses = network.loss(output, LABELS)
+    assert torch.equal(losses.total, losses.cls)
+    losses = network.loss(replace(output, reference=FACES + 1, query=FACES + 2), LABELS)
+    assert [losses.parts[name].item() for name in losses.parts] == pytest.approx([1, 4, 1], rel=1e-5)
+    assert losses.total.item() == pytest.approx(losses.cls.item() + 6, rel=1e-5)
+
+
+def test_gcnet_learns_pictures_first() -> None:
+    """ñ's target is no gradient's way into the reference decoder; examined and reference keep statistics apart."""
+    network, decoders = GCNet(3), {"reference_decoder", "image_decoder"}
+    network.on_epoch(1, 4)
+    assert reached(network, network.loss(network(FACES, FACES.flip(0)), LABELS).total) == {"backbone", *decoders}
+    network.on_epoch(2, 4)
+    output = network(FACES, FACES.flip(0))
+    losses = network.loss(output, LABELS)
+    assert reached(network, losses.total) == {"backbone", "classifier", *decoders}
+    assert reached(network, losses.parts["reference"]) == {"backbone", "reference_decoder"}
+    again = replace(output, reference_again=output.reference_again.detach())
+    assert not network.loss(again, LABELS).parts["reference_again"].requires_grad, "choice GC6"
+    norm = network.backbone.bn1
+    assert not torch.allclose(norm.running_mean, norm.neutral_running_mean)
+    assert network.eval().generated_neutral(FACES).shape == FACES.shape
+
+
+def test_derls_generator_and_discriminator_share_one_backward() -> None:
+    """D ≡ 0 costs 3 ln 2; the gradients are those of L(D) for D and of L(G) for G alone."""
+    network = DeRL(3).double()
+    network.on_epoch(1, 2)
+    output = network(FACES.double(), FACES.double().flip(0))
+    losses = network.loss(output, LABELS)
+    assert reached(network, losses.parts["discriminator"]) == {"discriminator"}
+    assert reached(network, losses.parts["generator"]) == reached(network, losses.parts["l1"]) == {"generator"}
+    assert reached(network, losses.total) == {"generator", "discriminator"}
+    real, fake = (torch.cat([FACES.double(), second], 1) for second in (FACES.double().flip(0), output.generated))
+    right, wrong = (network.discriminator(pair).sigmoid() for pair in (real, fake))
+    near(losses.parts["discriminator"], -(right.log().mean() + (1 - wrong).log().mean()).item())
+    near(losses.parts["generator"], -wrong.log().mean().item())
+    nn.init.zeros_(network.discriminator[-1].weight)
+    nn.init.zeros_(network.discriminator[-1].bias)
+    losses = network.loss(output, LABELS)
+    near(losses.parts["l1"], (output.generated - FACES.double().flip(0)).abs().mean().item())
+    near(losses.total - 100 * losses.parts["l1"], 2.079442)
+
+
+def test_derl_leaves_its_generator_alone_in_the_second_stage() -> None:
+    """Running statistics included; five losses of weight 1, and one pair of layers for each of four sizes."""
+    network = DeRL(3)
+    network.on_epoch(2, 2)
+    network.train()
+    before = {name: value.clone() for name, value in network.generator.state_dict().items()}
+    output = network(FACES, FACES)
+    losses = network.loss(output, LABELS)
+    assert reached(network, losses.total) == {"local", "local_classifiers", "code", "classifier"}
+    torch.optim.Adam(network.parameters()).step()
+    assert all(torch.equal(value, before[name]) for name, value in network.generator.state_dict().items())
+    fives = [nn.functional.cross_entropy(one, LABELS) for one in (*output.local_logits, output.logits)]
+    assert losses.total.item() == pytest.approx(sum(fives).item()) and output.f_exam.shape == (6, 512)
+    shapes = [tuple(pair.shape[1:]) for pair in network.generator(torch.zeros(1, 3, 64, 64))[2]]
+    assert shapes == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
+    with pytest.raises(GndlError, match="at least 2 epochs"):
+        network.on_epoch(1, 1)
+    with pytest.raises(GndlError, match="multiple of 32"):
+        network(torch.zeros(2, 3, 40, 40))
+
+
+def test_fmpns_masks_are_the_mean_differences_of_a_class() -> None:
+    """(½, 1) for the differences (0, 2) and (2, 2), whatever other classes show; it learns masks first."""
+    network = FMPN(3).double()
+    halves = torch.tensor([[0.0, 2.0], [2.0, 2.0], [5.0, 3.0]], dtype=torch.float64).repeat_interleave(32, 1)
+    network.observe(halves[:, None, None].expand(3, 1, 64, 64), torch.tensor([1, 1, 2]))
+    masks = network.class_masks()
+    near(masks[1, 5, [0, 31]], [0.5, 1.0])
+    near(masks[[0, 2], 0, 0], [0.0, 1.0])
+    network.on_epoch(1, 2)
+    losses = network.loss(network(FACES.double(), FACES.double().flip(0)), LABELS)
+    assert reached(network, losses.total) == {"generator"} and network.motion_counts.tolist() == [2, 3, 4]
+    network.on_epoch(2, 2)
+    losses = network.loss(network(FACES.double(), FACES.double().flip(0)), LABELS)
+    assert reached(network, losses.total) == {"generator", "fusion", "backbone", "classifier"}
+    assert network.motion_counts.tolist() == [2, 3, 4], "the second stage adds nothing"
+    near(losses.total - losses.cls, 0.1 * losses.parts["mask"].item())

@@ -59,7 +59,7 @@ class MethodSettings:
     name: str
     """Names the variant in folders and tables, such as ``"gndl-stop-gradient"``."""
     base: str
-    """``"baseline"``, ``"gndl"``, or the name under which a method from outside was registered."""
+    """The method that this is a variant of, or the name under which a method from outside was registered."""
     factory: str | type[Method] = field(compare=False, repr=False)
     """The class, ``"module:Class"`` or ``"FILE.py:Class"``; called with the number of classes, λ if used, options."""
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -204,7 +204,7 @@ METHOD_GROUPS: dict[str, tuple[str, ...]] = {
         "oracle-swap", "oracle-train",
     ),
     "granularity": ("baseline", "gndl-layer-1", "gndl-layer-2", "gndl-layer-3", "gndl-layer-4", "gndl"),
-    "table-1": ("baseline", "gndl", "fdrl", "iacnn", "dlp", "dan"),
+    "table-1": ("baseline", "gndl", "fdrl", "gcnet", "derl", "iacnn", "dlp", "fmpn", "dan"),
 }  # fmt: skip
 """Names that stand for several methods: one part of GNDL changed at a time, the layer at which it works,
 and the methods that Table 1 compares."""
@@ -255,7 +255,7 @@ def register_method(
     Parameters
     ----------
     name
-        Lower-case letters, digits and hyphens; it becomes a folder name.
+        Lower-case letters, digits, hyphens and dots; it becomes a folder name.
     cls
         Derived from `gndl.model.Method`; called as ``cls(n_classes, **options)``, or ``cls(n_classes, lam, **options)``
         where its attribute ``uses_lam`` is set.
@@ -272,7 +272,7 @@ def register_method(
 
     if not re.fullmatch(r"[a-z0-9]+([-.][a-z0-9]+)*", name) or is_imported(name):
         raise GndlError(
-            f'"{name}" is not a valid method name: use lower-case letters, digits and hyphens, and no '
+            f'"{name}" is not a valid method name: use lower-case letters, digits, hyphens and dots, and no '
             f'"{IMPORTED_PREFIX}" at the start.'
         )
     if any(name == settings.name for settings in BUILT_IN):

@@ -1,7 +1,7 @@
 """Ablations: each changes one part of GNDL, trains on the same folds and starts from the same seed.
 
-Three of them see the real neutral face at test time, so tables list them separately. The two oracles are upper bounds
-that the paper does not show.
+Three of them see the real neutral face at test time, so tables list them separately. The paper does not show the two
+oracles.
 """
 
 from __future__ import annotations

@@ -22,7 +22,19 @@ ENTRIES = (
         "fdrl-literal", "fdrl:FDRL", "FDRL as public sources print it: sums of sigmoids, literal L_B (FD2, FD3)",
         options={"alpha": "sum", "balance": "literal"},
     ),
+    _entry(
+        "gcnet", "gcnet:GCNet", "compared with the neutral picture generated for it (GCNet-S1R1)",
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=4 / 3,
+    ),
+    _entry(
+        "derl", "derl:DeRL", "what a generator of neutral pictures holds in its layers (DeRL)",
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0,
+    ),
     _entry("iacnn", "iacnn:IACNN", "identity removed by labels of subjects (IACNN)", needs_subject=True),
     _entry("dlp", "dlp:DLP", "features pulled towards their neighbours of the class (DLP-CNN)"),
+    _entry(
+        "fmpn", "fmpn:FMPN", "a mask of the parts that move, learnt from neutral faces (FMPN)",
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0,
+    ),
     _entry("dan", "dan:DAN", "four attention heads that a loss keeps apart (DAN)"),
 )  # fmt: skip
