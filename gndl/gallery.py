@@ -62,6 +62,7 @@ def grid(
     figure.suptitle(title, fontsize=8.5)
     figure.supxlabel(textwrap.fill(note, 150), fontsize=6, color="#555555")
     if not faces:
+        figure.set_layout_engine("none")  # there is nothing to lay out, and it would warn
         figure.text(0.5, 0.5, "no face may be shown", ha="center", va="center", color="#777777")
         return figure
     axes = figure.subplots(len(faces), len(columns), squeeze=False)

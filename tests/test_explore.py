@@ -246,18 +246,6 @@ def test_one_side_of_the_face_moves_alone_and_reset_takes_all_back(panel: Any) -
     assert panel.controls["yaw"].value == 0
 
 
-@pytest.mark.parametrize("classes", [("anger", "sleepy", "yawning"), ("0", "1"), ("happiness", "0")])
-def test_a_study_of_other_classes_is_no_error(trained: Study, monkeypatch: pytest.MonkeyPatch, classes: Any) -> None:
-    """The studio offers what it can render, shows the bars of the study's classes and says which it cannot render."""
-    table = pd.DataFrame({"baseline": np.full(len(classes), 1 / len(classes))}, list(classes))
-    networks = SimpleNamespace(classes=classes, methods={}, in_words=lambda: "", read=lambda crop: (table, None))
-    monkeypatch.setattr(studio, "Networks", lambda study: networks)
-    faces = FaceStudio(trained)
-    unknown = ", ".join(name for name in classes if name not in studio.EMOTIONS)
-    assert f"cannot render these classes of the study: {unknown}." in faces.note
-    assert all(name in texts(faces.figure()) for name in classes)
-
-
 def test_without_weights_the_face_is_shown_all_the_same(trained: Study, displayed: list[Any], tmp_path: Path) -> None:
     """As in a study that was shared: the command that trains again is named."""
     ignored = shutil.ignore_patterns("*.safetensors")

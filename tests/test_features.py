@@ -108,20 +108,6 @@ def test_what_is_missing_is_named_with_the_command_that_helps(copied: gndl.Study
         features.of_fold(copied, "gndl", 0)
 
 
-def test_a_packed_record_has_no_weights(trained_study: Path, tmp_path: Path) -> None:
-    """Its runs are named as the study names them, and a network is asked for in vain."""
-    gndl.results.pack(trained_study / "study", tmp_path / "record")
-    record = gndl.open_study(
-        "ckplus", data_root=trained_study / "ckplus", profile="smoke", out=tmp_path / "record", device="cpu"
-    )
-    studies = (record, open_trained(trained_study))
-    keys = [features.identity_key(study, features.run_of(study, "gndl", 0)) for study in studies]
-    assert keys[0] == keys[1] != ""
-    assert not features.has_weights(record, "gndl", 0)
-    with pytest.raises(GndlError, match="records and shared studies have none"):
-        features.of_fold(record)
-
-
 class Small(Method):
     """Your own method with eight channels, a generator, and no deviation: half the feature is its guess."""
 

@@ -77,14 +77,6 @@ def test_a_method_of_whole_sequences_is_shown_each_face_alone() -> None:
     np.testing.assert_allclose(occlusion(network, faces)[1], occlusion(network, faces[1:])[0], atol=1e-5)
 
 
-def test_a_map_is_the_same_every_time_and_in_any_company() -> None:
-    """Nothing is random, and a face's map does not depend on the other faces."""
-    faces = bright_region(3)
-    together, again, alone = (occlusion(LooksAtOneRegion(), some) for some in (faces, faces, faces[1:2]))
-    np.testing.assert_array_equal(together, again)
-    np.testing.assert_allclose(together[1], alone[0], atol=1e-5)
-
-
 def test_samples_get_the_maps_of_the_networks_that_were_tested_on_them(trained_study: Path) -> None:
     """In the order of the rows, whatever their folds; a method without all weights is absent."""
     study = open_trained(trained_study)

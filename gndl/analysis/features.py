@@ -195,7 +195,7 @@ def identity_key(study: Study, run: Run) -> str:
 
 def has_weights(study: Study, method: str | MethodSettings, fold: int, *, seed: int | None = None) -> bool:
     """Whether a run is finished and has weights; never so in a record or for an imported method."""
-    if study.is_record or is_imported(method):
+    if is_imported(method):
         return False
     run = run_of(study, method, fold, seed=seed)
     return study.finished(run) is not None and (run.folder / WEIGHTS).exists()
@@ -205,7 +205,7 @@ def load_network(study: Study, run: Run) -> Method:
     """The network of a finished run in evaluation mode, on the study's device; `GndlError` where there is none."""
     if study.finished(run) is None:
         raise GndlError(f"{run.name} is not trained yet: study.train([{run.variant!r}], folds=[{run.fold}]) trains it.")
-    if study.is_record or not (run.folder / WEIGHTS).exists():
+    if not (run.folder / WEIGHTS).exists():  # nor does a packed record hold any
         raise GndlError(
             f"{study.out} holds no weights of {run.name} (records and shared studies have none). Train it again: "
             f"gndl train --profile {study.settings.name} --databases {study.name} --methods {run.method.name} "
