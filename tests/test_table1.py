@@ -301,7 +301,7 @@ def test_gcnet_sees_nothing_where_the_reference_is_the_face_itself(monkeypatch: 
 
 
 def test_gcnet_learns_pictures_first() -> None:
-    """The target of ñ is a constant, though what ñ is drawn from is not; examined and reference keep statistics apart."""
+    """The target of ñ is a constant, what it is drawn from is not; both kinds of faces keep statistics of their own."""
     network, decoders = GCNet(3), {"reference_decoder", "image_decoder"}
     network.on_epoch(1, 4)
     assert reached(network, network.loss(network(FACES, FACES.flip(0)), LABELS).total) == {"backbone", *decoders}
