@@ -274,12 +274,14 @@ def test_the_cache_is_read_while_nothing_changed(
 def test_whatever_could_change_a_pixel_makes_new_crops(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Settings, a picture with an old date, a landmark file, a library, and the number of the code."""
+    """Settings, a picture with an old date and size, a landmark file, a library, and the number of the code."""
     made = [prepare_crops(database, SMALL, tmp_path / "crops").hash]
     made.append(prepare_crops(database, replace(SMALL, eye_distance=0.35), tmp_path / "crops").hash)
     frame = database.sequences[0].neutral
     status = frame.path.stat()
-    Image.fromarray(marked(seed=77)).save(frame.path)
+    Image.new("L", Image.open(frame.path).size, 90).save(frame.path)
+    frame.path.write_bytes(frame.path.read_bytes().ljust(status.st_size, b"\0"))  # what follows a PNG is not read
+    assert frame.path.stat().st_size == status.st_size
     os.utime(frame.path, ns=(status.st_atime_ns, status.st_mtime_ns))
     made.append(prepare_crops(database, SMALL, tmp_path / "crops").hash)
     assert frame.landmarks is not None
