@@ -110,7 +110,8 @@ def check_pixels(database: str, crops: pd.DataFrame, samples: pd.DataFrame, test
             expressions=classes,
         )
         wrong = [run for run, predictions in tested if not _trained_on(run, predictions, pairs)]
-        if larger := [run for run in wrong if run.identity["pairs"] == large.get(pairs.content_hash)]:
+        if pairs.content_hash in large:
+            larger = [run for run in wrong if run.identity["pairs"] == large[pairs.content_hash]]
             # Of pairs that a method rearranges only the larger crops themselves would give the hash.
             other = {run.record["method"]["name"] for run in wrong if run not in larger}
             rearranged = {name for name in other & {*method_names()} if method_settings(name).rearrange}
@@ -120,7 +121,7 @@ def check_pixels(database: str, crops: pd.DataFrame, samples: pd.DataFrame, test
             audit.verified.append(f"{title}, labels and names, by the hash that the runs keep ({folder.name})")
             return
     audit.problems.append(
-        f"{folders[0]}: its pixels, or the labels tested, do not have the hash of what "
+        f"{folder}: its pixels, or the labels tested, do not have the hash of what "
         f"{wrong[0].path('run.json')} was trained on ({len(wrong)} of {counted(len(tested), 'run')})"
     )
 

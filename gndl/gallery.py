@@ -78,21 +78,9 @@ def grid(
     return figure
 
 
-def contact_sheet(study: Study, subjects: int = 6, doubtful: pd.DataFrame | None = None) -> tuple[Figure, pd.DataFrame]:
-    """Show the subjects with most classes: their neutral face, then the last examined frame of each class.
-
-    With ``doubtful``, a table of `gndl.crops.doubtful`, the first 48 of its crops instead, numbered by its index.
-    """
+def contact_sheet(study: Study, subjects: int = 6) -> tuple[Figure, pd.DataFrame]:
+    """Show the subjects with most classes: their neutral face, then the last examined frame of each class."""
     database, rule = study.database, may_be_shown(study)
-    if doubtful is not None:
-        crops = doubtful[doubtful["subject"].map(rule.may_show)].head(48)
-        lines = [crops.iloc[start : start + 8] for start in range(0, len(crops), 8)]
-        images = [[np.asarray(study.crops.images[crop]) for crop in line["crop"]] for line in lines]
-        numbers = [textwrap.fill(", ".join(map(str, line.index)), 10) for line in lines]
-        title = f"{study.title}: {len(crops)} of {counted(len(doubtful), 'doubtful crop')}"
-        padded = [line + [None] * (8 - len(line)) for line in images]
-        figure = grid(padded, numbers, [""] * 8, title, rule.note(doubtful["subject"]))
-        return figure, crops[["subject", "sequence", "frame", "why"]]
     order = figure_order(database.expressions)
     sequences = [sequence for sequence in database.sequences if rule.may_show(sequence.subject)]
     chosen = _subjects_with_most_classes(sequences, subjects)
@@ -105,6 +93,19 @@ def contact_sheet(study: Study, subjects: int = 6, doubtful: pd.DataFrame | None
     title = f"{study.title}: neutral face and apex of each class"
     figure = grid(faces, chosen, ["neutral", *order], title, rule.note(database.subjects))
     return figure, pd.DataFrame(rows, columns=["subject", "shown", "frame"])
+
+
+def doubtful_sheet(study: Study, doubtful: pd.DataFrame) -> tuple[Figure, pd.DataFrame]:
+    """Show the first 48 crops of `gndl.crops.doubtful`'s table, numbered by its index."""
+    rule = may_be_shown(study)
+    crops = doubtful[doubtful["subject"].map(rule.may_show).astype(bool)].head(48)
+    lines = [crops.iloc[start : start + 8] for start in range(0, len(crops), 8)]
+    images = [[np.asarray(study.crops.images[crop]) for crop in line["crop"]] for line in lines]
+    numbers = [textwrap.fill(", ".join(map(str, line.index)), 10) for line in lines]
+    title = f"{study.title}: {len(crops)} of {counted(len(doubtful), 'doubtful crop')}"
+    padded = [line + [None] * (8 - len(line)) for line in images]
+    figure = grid(padded, numbers, [""] * 8, title, rule.note(doubtful["subject"]))
+    return figure, crops[["subject", "sequence", "frame", "why"]]
 
 
 def _crop(study: Study, frame: FrameRef | None) -> Face | None:

@@ -74,7 +74,7 @@ def test_a_contact_sheet_of_doubtful_crops_shows_just_these(bright: gndl.Study) 
     """Ten of the 48 crops of one grey, in two lines and in the order of the table; more than 48 are cut."""
     doubted = doubtful(bright.crops.table)
     assert len(doubted) == 48 and doubted["why"].str.contains("nearly one grey").all()
-    figure, table = gallery.contact_sheet(bright, doubtful=doubted.iloc[20:30])
+    figure, table = gallery.doubtful_sheet(bright, doubted.iloc[20:30])
     assert [round(face.mean()) for face in faces_in(figure)] == 2 * [SHADES[0], *SHADES[-3:]] + [SHADES[0], SHADES[3]]
     assert [ax.get_ylabel().replace("\n", " ") for ax in figure.axes if ax.get_ylabel()] == [
         "20, 21, 22, 23, 24, 25, 26, 27",
@@ -82,7 +82,8 @@ def test_a_contact_sheet_of_doubtful_crops_shows_just_these(bright: gndl.Study) 
     ]
     assert "10 of 10 doubtful crops" in texts(figure)
     assert table.to_numpy().tolist() == doubted.iloc[20:30][[*table]].to_numpy().tolist()
-    assert len(faces_in(gallery.contact_sheet(bright, doubtful=pd.concat([doubted, doubted]))[0])) == 48
+    assert len(faces_in(gallery.doubtful_sheet(bright, pd.concat([doubted, doubted]))[0])) == 48
+    assert not len(gallery.doubtful_sheet(bright, doubted[:0])[1])
 
 
 def test_subjects_with_most_classes_come_first() -> None:
@@ -112,7 +113,7 @@ def test_strips_go_from_neutral_to_apex(bright: gndl.Study) -> None:
     [
         gallery.contact_sheet,
         gallery.strips,
-        lambda study: gallery.contact_sheet(study, doubtful=doubtful(study.crops.table)),
+        lambda study: gallery.doubtful_sheet(study, doubtful(study.crops.table)),
     ],
 )
 def test_galleries_draw_from_publishable_subjects_alone(licensed: gndl.Study, draw: Any) -> None:
