@@ -140,7 +140,7 @@ QUICK = Profile(
     lams=(0.5, 5.0, 50.0),
     only_folds=(0, 1),
     sweep_folds=(0,),
-    train=TrainSettings(image_size=40, epochs=5, batch_size=32, schedule="cosine", checkpoint_every=5),
+    train=TrainSettings(image_size=40, epochs=4, min_steps=220, batch_size=16, schedule="cosine", checkpoint_every=5),
 )
 
 SMOKE = Profile(
