@@ -295,9 +295,9 @@ def test_gcnet_sees_nothing_where_the_reference_is_the_face_itself(monkeypatch: 
     assert torch.equal(output.logits, network.classifier.bias.expand(6, 3))
     losses = network.loss(output, LABELS)
     assert torch.equal(losses.total, losses.cls)
-    losses = network.loss(replace(output, reference=FACES + 1, query=FACES + 2), LABELS)
-    assert [losses.parts[name].item() for name in losses.parts] == pytest.approx([1, 4, 1], rel=1e-5)
-    assert losses.total.item() == pytest.approx(losses.cls.item() + 2 + 3 * 4 + 5, rel=1e-5)
+    losses = network.loss(replace(output, reference=FACES + 1, query=FACES + 2, reference_again=FACES + 4), LABELS)
+    assert [losses.parts[name].item() for name in losses.parts] == pytest.approx([1, 4, 9], rel=1e-5)
+    assert losses.total.item() == pytest.approx(losses.cls.item() + 2 + 3 * 4 + 5 * 9, rel=1e-5)
 
 
 def test_gcnet_learns_pictures_first() -> None:

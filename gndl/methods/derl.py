@@ -131,8 +131,6 @@ class DeRL(Method):
         if examined.shape[-1] % 32:
             raise GndlError(f"DeRL draws faces of a multiple of 32 pixels, got {examined.shape[-1]}.")
         generated, code, pairs = self.generator(examined)
-        if self.stage == 1:  # what follows is not trained yet, and must not train the generator
-            code, pairs = code.detach(), [pair.detach() for pair in pairs]
         local = [net(pair) for net, pair in zip(self.local, pairs, strict=True)]  # 4 × (B, 96)
         with torch.autocast(examined.device.type, enabled=False):
             dtype = self.classifier.weight.dtype
