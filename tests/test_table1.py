@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,16 @@ def given_all(network: Method) -> Output:
     subject = {"subject": WHO} if network.needs_subject else {}
     output: Output = network(FACES, FACES.flip(0), **subject)
     return output
+
+
+@by_name
+def test_every_option_is_in_a_runs_identity(name: str) -> None:
+    """Defaults too, as the class has them: only the variant's own two are others."""
+    settings = method_settings(name)
+    parameters = inspect.signature(settings.load_class()).parameters.values()
+    defaults = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+    others = {"alpha": "sum", "balance": "literal"} if name == "fdrl-literal" else {}
+    assert settings.as_json()["options"] == defaults | others and defaults
 
 
 @by_name
