@@ -40,7 +40,7 @@ class Output:
     f_gen : tensor (B, 512) or None
         Generated neutral features; None without a generator.
     deviation : tensor (B, D) or None
-        The feature that is classified, of 512 numbers in GNDL; None where that is ``f_exam``.
+        What tells the face from its neutral one, F_exp-d of Eq. 7 in GNDL; None for methods that compare with none.
     """
 
     logits: Tensor

@@ -94,6 +94,14 @@ def test_evaluation_reads_the_examined_face_alone(name: str) -> None:
 
 
 @by_name
+def test_a_deviation_is_the_difference_from_a_generated_feature(name: str) -> None:
+    """Whatever is classified; None where no feature is generated, so that nothing else is compared with it."""
+    output = given_all(build_method(name, 3))
+    assert (output.deviation is None) == (output.f_gen is None)
+    assert output.f_gen is None or torch.equal(output.deviation, output.f_exam - output.f_gen)
+
+
+@by_name
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_every_parameter_is_trained(name: str, dtype: torch.dtype) -> None:
     """In both precisions; of a method of two stages, in the stage that it is for."""
