@@ -59,6 +59,7 @@ class GCNet(Method):
 
     depends_on_epochs = True
     epochs_factor = 4 / 3
+    side_multiple = 32
 
     def __init__(
         self,
@@ -82,8 +83,6 @@ class GCNet(Method):
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Compared:
         """Classify ``examined`` (B, 3, S, S); ``neutral`` is the target in training and is not read otherwise."""
-        if examined.shape[-1] % 32:
-            raise GndlError(f"GCNet draws faces of a multiple of 32 pixels, got {examined.shape[-1]}.")
         maps = self._maps(examined, "examined")  # m (B, 512, h, h)
         reference = self.reference_decoder(maps)  # n̂
         maps_of_reference = self._maps(reference, "neutral")

@@ -28,13 +28,13 @@ ENTRIES = (
     ),
     _entry(
         "gcnet", "gcnet:GCNet", "compared with the neutral picture generated for it (GCNet-S1R1)",
-        images_per_pair=2, depends_on_epochs=True, epochs_factor=4 / 3,
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=4 / 3, side_multiple=32,
         options={"weights": (1.0, 1.0, 1.0), "distance": "absolute", "generator_share": 0.25},
     ),
     _entry(
         "derl", "derl:DeRL", "what a generator of neutral pictures holds in its layers (DeRL)",
-        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0,
-        options={"theta1": 100.0, "lams": (1.0, 1.0, 1.0, 1.0, 1.0), "generator_share": 0.5},
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0, side_multiple=32,
+        takes_weights=False, options={"theta1": 100.0, "lams": (1.0, 1.0, 1.0, 1.0, 1.0), "generator_share": 0.5},
     ),
     _entry(
         "iacnn", "iacnn:IACNN", "identity removed by labels of subjects (IACNN)",
@@ -46,7 +46,7 @@ ENTRIES = (
     ),
     _entry(
         "fmpn", "fmpn:FMPN", "a mask of the parts that move, learnt from neutral faces (FMPN)",
-        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0,
+        images_per_pair=2, depends_on_epochs=True, epochs_factor=2.0, side_multiple=32,
         options={"weight": 0.1, "generator_share": 0.5},
     ),
     _entry("dan", "dan:DAN", "four attention heads that a loss keeps apart (DAN)", options={"heads": 4}),
