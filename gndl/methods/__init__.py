@@ -77,8 +77,8 @@ class MethodSettings:
     needs_subject: bool = False
     depends_on_epochs: bool = False
     epochs_factor: float = 1.0
-    side_multiple: int = field(default=1, compare=False)
-    takes_weights: bool = field(default=True, compare=False)
+    side_multiple: int = 1
+    takes_weights: bool = True
     source: str | None = field(default=None, repr=False)
     """Hash of the source of a class from outside, and of its package's version; None for this package's."""
 
