@@ -45,7 +45,7 @@ CARD_TEXT = """\
 
 | | |
 |---|---|
-| Method | {method}{of_lam}; ResNet-18 backbone, {parameters:,} parameters |
+| Method | {method}{of_lam}; {of_backbone}{parameters:,} parameters |
 | Trained on | {n_train} pairs of {on}, fold {fold}, seed {seed}, {epochs} epochs in {precision_of_training} |
 | Starting weights | {started} |
 | Accuracy | {percent:.1f} % of {n_test} test samples of {of_whom}, last epoch |
@@ -132,7 +132,7 @@ def export_run(run: Path, folder: Path | None = None) -> Export:
                 f"{run}: ONNX Runtime and PyTorch differ by {difference:.2g} (at most {TOLERANCE:g} allowed); nothing "
                 "was written. Try other versions of torch, onnx or onnxruntime."
             )
-        about = describe(record, difference)
+        about = describe(record, difference) | {"backbone": "ResNet-18" if hasattr(method, "backbone") else None}
         folder.mkdir(parents=True, exist_ok=True)
         if about["labelled"]:  # first, so that the weights never lie there without it
             label_licensed(folder, _titles(about["database"])[0], "weights trained on faces of")
@@ -215,6 +215,7 @@ def card_text(about: dict[str, Any]) -> str:
         "on": f"the {title} stand-in (synthetic, no real people)" if about["source"] == "rendered" else title,
         "warning": _warning(about),
         "of_lam": "" if about["lam"] is None else f", λ = {about['lam']:g}",
+        "of_backbone": f"{about['backbone']} backbone, " if about["backbone"] else "",
         "started": "random" if weights is None else f"a weights file ({weights['name']}) with its own terms",
         "percent": 100 * about["accuracy_last"],
         "of_whom": "the fold" if tested == title else f"{tested}, which was not trained on",

@@ -40,7 +40,7 @@ class Output:
     f_gen : tensor (B, 512) or None
         Generated neutral features; None without a generator.
     deviation : tensor (B, D) or None
-        The feature that is classified, of 512 numbers in GNDL; None where that is ``f_exam``.
+        What tells the face from its neutral one, F_exp-d of Eq. 7 in GNDL; None for methods that compare with none.
     """
 
     logits: Tensor
@@ -88,6 +88,10 @@ class Method(nn.Module, ABC):
     """Whether ``on_epoch`` divides the epochs into stages: then their number is part of a run's identity."""
     epochs_factor: float = 1.0
     """How many times a study's epochs a run lasts, where a stage precedes the one that learns to classify."""
+    side_multiple: int = 1
+    """Faces must be a multiple of this many pixels wide, 32 where pictures are drawn."""
+    takes_weights: bool = True
+    """Whether it has a ``backbone``, a ResNet-18 that can start from weights in a file."""
     rearrange: ClassVar[Callable[..., FacePairs] | None] = None
     """``rearrange(pairs, train_index)``, a static method, returns the pairs to train on where they differ from the
     database's. It may give training samples other neutral faces of training samples, and change nothing else."""

@@ -99,6 +99,19 @@ def raise_epochs(settings: TrainSettings, fewest_pairs: int) -> TrainSettings:
     return replace(settings, epochs=max(settings.epochs, math.ceil(settings.min_steps / steps)))
 
 
+def require_fitting(method: MethodSettings, image_size: int, weights: Path | None) -> None:
+    """Raise `GndlError` where a method cannot be trained on faces of this size, or cannot start from weights."""
+    if image_size % method.side_multiple:
+        raise GndlError(
+            f"{method.name} needs faces of a multiple of {method.side_multiple} pixels, not {image_size}; choose "
+            "another profile, or leave out this method."
+        )
+    if weights is not None and not method.takes_weights:
+        raise GndlError(
+            f"{method.name} has no backbone that could start from {weights}; leave out this method, or the weights."
+        )
+
+
 def run_identity(
     method: MethodSettings,
     settings: TrainSettings,

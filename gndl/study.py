@@ -23,7 +23,7 @@ from gndl.opening import changing_study_json, database_root, fix_source, save_co
 from gndl.paper import DATABASE_TITLES
 from gndl.profiles import PROFILES, Profile, StudyConfig, TrainSettings, profile_named, read_study_json
 from gndl.results import Results, is_packed, lam_text, measured_on, read, write_accuracy
-from gndl.runs import Run, check_seed, find_run, raise_epochs, read_run, run_folder, run_identity
+from gndl.runs import Run, check_seed, find_run, raise_epochs, read_run, require_fitting, run_folder, run_identity
 from gndl.sequences import Database, Source
 
 if TYPE_CHECKING:
@@ -292,6 +292,8 @@ class Study:
         named = self.settings.methods if methods is None else methods
         settings = [method_settings(method) for method in named if not is_imported(method)]
         values = (self.settings.lam,) if lams is None else tuple(lams)
+        for method in settings:
+            require_fitting(method, self.settings.train.image_size, self.weights)
         runs = []
         for fold in self.run_folds if folds is None else folds:
             if not 0 <= fold < len(self.folds):

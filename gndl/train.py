@@ -34,6 +34,7 @@ from gndl.runs import (
     raise_epochs,
     read_epochs,
     read_run,
+    require_fitting,
     run_identity,
     versions,
     write_epochs,
@@ -112,6 +113,7 @@ def fit(
             raise GndlError(f"Subject {min(shared)} is in {one} and in {other}: this fold's accuracy is meaningless.")
     if not len(test_index):
         raise GndlError("There is no pair to test on.")
+    require_fitting(method, settings.image_size, weights)
     raise_epochs(settings, len(train_index))
     if settings.epochs < 1:
         raise GndlError(f"epochs must be >= 1, got {settings.epochs}")

@@ -174,6 +174,11 @@ class Trainer:
             losses.total.backward()
             optimizer.step()
             with torch.no_grad():
+                if (rows and list(losses.parts) != names) or {"cls", "neu"} & losses.parts.keys():
+                    raise GndlError(
+                        f"{self.method.name}: the parts of its losses must have the same names in every batch, none of "
+                        f'them "cls" or "neu", got {", ".join(losses.parts) or "none"}.'
+                    )
                 size, has_neu, names = len(batch.label), losses.neu is not None, list(losses.parts)
                 neu = losses.total.new_zeros(()) if losses.neu is None else losses.neu
                 correct = (output.logits.argmax(1) == batch.label).double().mean()

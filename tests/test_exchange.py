@@ -343,7 +343,7 @@ def test_onnx_runtime_gives_the_probabilities_of_the_study(
 def test_weights_of_licensed_faces_carry_a_warning(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the head of the card, and as a file that model.json names."""
     pytest.importorskip("onnxruntime", reason="the extra gndl[export]")
-    from gndl.export import export_run
+    from gndl.export import card_text, export_run
 
     licensed, (method, _) = shutil.copytree(run, tmp_path / "run"), load_method(run)
     record = json.loads((licensed / "run.json").read_text())
@@ -358,6 +358,7 @@ def test_weights_of_licensed_faces_carry_a_warning(run: Path, tmp_path: Path, mo
     card = (tmp_path / "out" / "MODEL-CARD.md").read_text(encoding="utf-8")
     assert card.splitlines()[2].startswith("**WARNING: trained on a licensed copy of CK+ and MMI")
     assert "of Oulu-CASIA, which was not trained on" in card and "| other; ResNet-18" in card
+    assert "| Method | other; 3 parameters |" in card_text(about | {"backbone": None, "parameters": 3, "lam": None})
     assert "| Starting weights | a weights file (vgg.pth) with its own terms |" in card
 
 

@@ -42,14 +42,14 @@ from gndl.methods.table_1 import ENTRIES
 from gndl.model import GNDL, ResNetBaseline
 from gndl.pairs import FacePairs
 
-RIVALS = {entry["name"] for entry in ENTRIES}
+COMPARED = {entry["name"] for entry in ENTRIES}
 """Those of other papers have tests of their own (test_table1)."""
 LAM = 2.5
 LABELS = torch.tensor([0, 2, 1, 2])
 SEQUENCE = torch.tensor([1, 0, 1, 0])
 FIRST = [0, 1, 0, 1]
 """The first pair of each pair's sequence."""
-NAMES = tuple(settings.name for settings in BUILT_IN if settings.name not in RIVALS)
+NAMES = tuple(settings.name for settings in BUILT_IN if settings.name not in COMPARED)
 by_name = pytest.mark.parametrize("name", NAMES)
 Array = Any
 
@@ -278,7 +278,7 @@ def test_the_built_in_methods_are_told_apart_as_ever() -> None:
     for settings in BUILT_IN:
         with torch.device("meta"):  # nothing is drawn
             network = built(settings)
-        for need in methods._NEEDS:
+        for need in (*methods._NEEDS, *methods._FITTING):
             assert getattr(network, need) == getattr(settings, need), (settings.name, need)
         assert (type(network).rearrange is not None) == settings.rearrange
         assert settings.purpose and settings.source is None and settings.name in method_names()
@@ -355,7 +355,7 @@ def test_names_groups_and_lambdas_that_cannot_be_meant_are_refused() -> None:
 
 def test_a_class_registered_anew_keeps_its_needs() -> None:
     """All that training and evaluation ask a method for; only joint_norm is an option, not a class."""
-    needs = (*methods._NEEDS, "rearrange")
+    needs = (*methods._NEEDS, *methods._FITTING, "rearrange")
     for settings in BUILT_IN:
         if settings.name != "baseline-joint-norm":
             own = register_method(f"own-{settings.name}", settings.load_class())

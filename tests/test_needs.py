@@ -80,6 +80,20 @@ def test_further_terms_are_columns_of_epochs_csv(tmp_path: Path) -> None:
     assert all(row["loss_none"] == 0 and row["loss_neu"] is None for row in epochs)
 
 
+def test_terms_that_no_column_could_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name that a column has already, and other names in another batch."""
+    for told in (["cls"],), (["neu", "one"],), (["one"], ["other"]), ([], ["one"]):
+        batches = iter(told)
+
+        def named(self: Method, output: Output, labels: Tensor, batches: Any = batches) -> Losses:
+            losses = Method.loss(self, output, labels)
+            return replace(losses, parts=dict.fromkeys(next(batches), losses.cls))
+
+        monkeypatch.setattr(Staged, "loss", named)
+        with pytest.raises(GndlError, match="staged: the parts of its losses must have the same names in every batch"):
+            Trainer(STAGED, PAIRS, TRAIN, TEST, SETTINGS).optimise(1)
+
+
 def test_a_group_of_parameters_has_adams_options_of_its_own() -> None:
     """They are not those of the settings, which the other group has."""
     training = Trainer(STAGED, PAIRS, TRAIN, TEST, replace(SETTINGS, betas=(0.8, 0.99)))

@@ -93,6 +93,22 @@ def test_the_plan_goes_fold_by_fold_and_seed_by_seed(planted_study: Path) -> Non
         study.plan(folds=[3])
 
 
+def test_what_a_method_cannot_do_is_refused_in_the_plan(planted_study: Path) -> None:
+    """Once, naming the method and what to do, before the first run of any method."""
+    study = opened(planted_study)
+    for size in (32, 40):
+        train = replace(study.settings.train, image_size=size)
+        study.config = replace(study.config, settings=replace(study.settings, train=train))
+        if size == 32:
+            assert len(study.plan(["gndl", "derl", "gcnet"], folds=[0])) == 3
+        else:
+            with pytest.raises(GndlError, match="gcnet needs faces of a multiple of 32 pixels, not 40; choose another"):
+                study.plan(["gndl", "gcnet"])
+    study.config = replace(study.config, weights="resnet18_mine.pth", settings=PROFILES["smoke"])
+    with pytest.raises(GndlError, match=r"derl has no backbone .* leave out this method, or the weights"):
+        study.plan(["gndl", "derl"])
+
+
 def test_a_run_is_trained_as_the_study_says(planted_study: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own fold, seed, λ and folder; settings, device, weights and development subjects are the study's."""
     study, given = opened(planted_study, device="cpu"), dict[str, Any]()

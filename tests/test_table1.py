@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,16 @@ def given_all(network: Method) -> Output:
 
 
 @by_name
+def test_every_option_is_in_a_runs_identity(name: str) -> None:
+    """Defaults too, as the class has them: only the variant's own two are others."""
+    settings = method_settings(name)
+    parameters = inspect.signature(settings.load_class()).parameters.values()
+    defaults = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+    others = {"alpha": "sum", "balance": "literal"} if name == "fdrl-literal" else {}
+    assert settings.as_json()["options"] == defaults | others and defaults
+
+
+@by_name
 def test_evaluation_reads_the_examined_face_alone(name: str) -> None:
     """No neutral face, no subject, no other face of the batch."""
     network = build_method(name, 3)
@@ -77,9 +88,19 @@ def test_evaluation_reads_the_examined_face_alone(name: str) -> None:
     with torch.no_grad():
         logits = network(FACES).logits
         assert torch.equal(network(FACES, FACES.new_full(FACES.shape, torch.nan)).logits, logits)
+        if network.needs_subject:
+            assert torch.equal(network(FACES, subject=WHO).logits, logits)
         alone = torch.cat([network(face[None]).logits for face in FACES])
     torch.testing.assert_close(alone, logits, atol=1e-4, rtol=1e-4)
     assert logits.std(0).min() > 0
+
+
+@by_name
+def test_a_deviation_is_the_difference_from_a_generated_feature(name: str) -> None:
+    """Whatever is classified; None where no feature is generated, so that nothing else is compared with it."""
+    output = given_all(build_method(name, 3))
+    assert (output.deviation is None) == (output.f_gen is None)
+    assert output.f_gen is None or torch.equal(output.deviation, output.f_exam - output.f_gen)
 
 
 @by_name
@@ -103,18 +124,37 @@ def test_a_kill_and_other_names_of_the_subjects_change_no_byte(name: str, tmp_pa
     class Killed(Exception):
         pass
 
+    last = method_settings(name).lengthened(SETTINGS).epochs - 1
+
     def kill(row: dict[str, Any]) -> None:
-        if row["epoch"] == 1:
+        if row["epoch"] in (1, last):
             raise Killed
 
     names = [f"{9 - int(subject[1:])}-{subject}" for subject in PAIRS.subject]  # sorted the other way round
     renamed = replace(PAIRS, subject=names)
     whole = run(tmp_path / "whole", name).folder
-    with pytest.raises(Killed):
-        run(tmp_path / "killed", name, pairs=renamed, on_epoch=kill)
+    for _ in {1, last}:  # in the second stage too, of a method that has one
+        with pytest.raises(Killed):
+            run(tmp_path / "killed", name, pairs=renamed, on_epoch=kill)
     resumed = run(tmp_path / "killed", name, pairs=renamed).folder
     for file in ("weights.safetensors", "epochs.csv"):
         assert (resumed / file).read_bytes() == (whole / file).read_bytes()
+
+
+@by_name
+def test_faces_and_weights_that_do_not_fit_are_refused_before_training(name: str, tmp_path: Path) -> None:
+    """Any other method takes 40 pixels; without a backbone there is nothing that could start from weights."""
+    settings = method_settings(name)
+    with torch.device("meta"):
+        network = build_method(name, 3)
+    assert settings.takes_weights == hasattr(network, "backbone")
+    if settings.side_multiple == 1:
+        network = build_method(name, 3).eval()
+        assert network(torch.zeros(2, 3, 40, 40)).logits.shape == (2, 3)
+        return
+    with pytest.raises(GndlError, match=f"{name} needs faces of a multiple of 32 pixels, not 40"):
+        fit(name, PAIRS, TRAIN, TEST, replace(SETTINGS, image_size=40), run_folder=tmp_path / "run")
+    assert not list(tmp_path.iterdir())
 
 
 def test_fdrl_weighs_alike_where_nothing_was_learnt() -> None:
@@ -355,8 +395,6 @@ def test_derl_leaves_its_generator_alone_in_the_second_stage() -> None:
     assert shapes == [(128, 32, 32), (256, 16, 16), (512, 8, 8), (1024, 4, 4)]
     with pytest.raises(GndlError, match="at least 2 epochs"):
         network.on_epoch(1, 1)
-    with pytest.raises(GndlError, match="multiple of 32"):
-        network(torch.zeros(2, 3, 40, 40))
 
 
 def test_fmpns_masks_are_the_mean_differences_of_a_class() -> None:

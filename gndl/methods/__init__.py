@@ -1,4 +1,4 @@
-"""All methods by name: the paper's two, one variant per ledger option, ablations, finer grains, rivals, and your own.
+"""All methods by name: the paper's two, variants of the ledger, ablations, finer grains, compared methods, and yours.
 
 A further method is a class derived from `gndl.model.Method` in a file of this folder and an entry of ``BUILT_IN``. This
 module does not load torch: classes are named as ``"module:Class"`` and imported when they are built.
@@ -77,6 +77,8 @@ class MethodSettings:
     needs_subject: bool = False
     depends_on_epochs: bool = False
     epochs_factor: float = 1.0
+    side_multiple: int = 1
+    takes_weights: bool = True
     source: str | None = field(default=None, repr=False)
     """Hash of the source of a class from outside, and of its package's version; None for this package's."""
 
@@ -136,6 +138,7 @@ _UNUSUAL = {
 }  # fmt: skip
 """Needs that a run's identity states where they are not these, so that older identities stay."""
 _NEEDS = ("uses_lam", "images_per_pair", "needs_neutral_at_test", *_UNUSUAL)
+_FITTING = ("side_multiple", "takes_weights")  # they refuse runs and change no number
 _GNDL, _BASELINE = "gndl.model:GNDL", "gndl.model:ResNetBaseline"
 _ABLATIONS, _GRAIN = "gndl.methods.ablations", "gndl.methods.granularity:MapGNDL"
 
@@ -286,7 +289,7 @@ def register_method(
         factory=cls,
         options=dict(options or {}),
         purpose=purpose or (vars(cls).get("__doc__") or "").strip().partition("\n")[0].rstrip("."),
-        **{need: getattr(cls, need) for need in _NEEDS},
+        **{need: getattr(cls, need) for need in (*_NEEDS, *_FITTING)},
         rearrange=cls.rearrange is not None,
         source=_source_hash(cls),
     )

@@ -74,7 +74,7 @@ class DAN(Method):
             heads = heads.to(self.classifier.weight.dtype).log_softmax(1)  # DA2: over heads, channel by channel
             o = heads.sum(1)
             f_exam = maps.to(heads.dtype).mean((2, 3))
-            return Attended(self.norm(self.classifier(o)), f_exam, deviation=o, heads=heads)
+            return Attended(self.norm(self.classifier(o)), f_exam, heads=heads)
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """L = L_cls + L_af + L_pt."""

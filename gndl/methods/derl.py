@@ -96,6 +96,8 @@ class DeRL(Method):
 
     depends_on_epochs = True
     epochs_factor = 2.0
+    side_multiple = 32
+    takes_weights = False
 
     def __init__(
         self,
@@ -128,8 +130,6 @@ class DeRL(Method):
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Residues:
         """Classify ``examined`` (B, 3, S, S), S a multiple of 32; ``neutral`` is kept for the loss in training."""
-        if examined.shape[-1] % 32:
-            raise GndlError(f"DeRL draws faces of a multiple of 32 pixels, got {examined.shape[-1]}.")
         generated, code, pairs = self.generator(examined)
         local = [net(pair) for net, pair in zip(self.local, pairs, strict=True)]  # 4 × (B, 96)
         with torch.autocast(examined.device.type, enabled=False):

@@ -81,7 +81,7 @@ class FDRL(Method):
             f = self._weights(sigmoids.sum(2)).unsqueeze(2) * latent  # f_ij = a_ij · l_ij
             g = _each(self.message, f.unbind(1)).relu()
             y = related(g, self.delta).sum(1)
-            return Decomposed(self.classifier(y), x, deviation=y, latent=latent, sums=sigmoids.sum(2))
+            return Decomposed(self.classifier(y), x, latent=latent, sums=sigmoids.sum(2))
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """L = L_cls + λ1 L_C + λ2 L_B + λ3 L_D."""

@@ -44,6 +44,7 @@ class FMPN(Method):
 
     depends_on_epochs = True
     epochs_factor = 2.0
+    side_multiple = 32
 
     def __init__(self, n_classes: int, *, weight: float = 0.1, generator_share: float = 0.5) -> None:
         super().__init__()
@@ -62,8 +63,6 @@ class FMPN(Method):
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Masked:
         """Classify ``examined`` (B, 3, S, S), S a multiple of 32; ``neutral`` is only compared with it, in training."""
-        if examined.shape[-1] % 32:
-            raise GndlError(f"FMPN draws masks of a multiple of 32 pixels, got {examined.shape[-1]}.")
         mask = self.generator(examined)[0].sigmoid()  # (B, 1, S, S)
         fused = self.fusion(torch.cat([examined, examined * mask], dim=1))
         f_exam = self.backbone(fused)

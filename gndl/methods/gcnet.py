@@ -59,6 +59,7 @@ class GCNet(Method):
 
     depends_on_epochs = True
     epochs_factor = 4 / 3
+    side_multiple = 32
 
     def __init__(
         self,
@@ -81,9 +82,7 @@ class GCNet(Method):
         self.stage = stage_of(epoch, epochs, self.generator_share)
 
     def forward(self, examined: Tensor, neutral: Tensor | None = None) -> Compared:
-        """Classify ``examined`` (B, 3, S, S); ``neutral`` is the generator's target in training and never read else."""
-        if examined.shape[-1] % 32:
-            raise GndlError(f"GCNet draws faces of a multiple of 32 pixels, got {examined.shape[-1]}.")
+        """Classify ``examined`` (B, 3, S, S); ``neutral`` is the target in training and is not read otherwise."""
         maps = self._maps(examined, "examined")  # m (B, 512, h, h)
         reference = self.reference_decoder(maps)  # n̂
         maps_of_reference = self._maps(reference, "neutral")
@@ -93,12 +92,11 @@ class GCNet(Method):
         with torch.autocast(examined.device.type, enabled=False):
             dtype = self.classifier.weight.dtype
             f_exam, f_gen = (one.to(dtype).mean((2, 3)) for one in (maps, maps_of_reference))  # (B, 512)
-            c = compared(f_exam, f_gen, self.distance)
-            logits = self.classifier(c)
+            logits = self.classifier(compared(f_exam, f_gen, self.distance))
             pictures = {name: picture.to(dtype) for name, picture in drawn.items()}
             if self.training:
                 pictures |= {"query": examined, "neutral": given(neutral)}
-            return Compared(logits, f_exam, None, f_gen, c, **pictures)
+            return Compared(logits, f_exam, None, f_gen, f_exam - f_gen, **pictures)
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
         """L_cls + β1 ‖n − n̂‖² + β2 ‖x − x̃‖² + β3 ‖n̂ − ñ‖², means all; without L_cls in the first stage."""

@@ -63,7 +63,7 @@ class IACNN(Method):
             e, d = self.to_expression(x), self.to_identity(x)
             both = torch.cat([e.relu(), d.relu()], dim=1)  # (B, 256)
             return TwoFeatures(
-                self.classifier(both), x, deviation=both, expression=e, identity=d,
+                self.classifier(both), x, expression=e, identity=d,
                 expression_logits=self.expression_classifier(e.relu()), subject=subject,
             )  # fmt: skip
 
