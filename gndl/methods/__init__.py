@@ -210,7 +210,7 @@ METHOD_GROUPS: dict[str, tuple[str, ...]] = {
     "table-1": ("baseline", "gndl", "fdrl", "gcnet", "derl", "iacnn", "dlp", "fmpn", "dan"),
 }  # fmt: skip
 """Names that stand for several methods: one part of GNDL changed at a time, the layer at which it works,
-and the methods that Table 1 compares."""
+and the compared methods: those of Table 1 that are written here, FMPN and DAN."""
 
 _REGISTRY: dict[str, MethodSettings] = {settings.name: settings for settings in BUILT_IN}
 

@@ -38,7 +38,7 @@ class Generator(nn.Module):
     Parameters
     ----------
     channels : int
-        Channels of the picture.
+        Channels of what is drawn: 3 for a face, 1 for FMPN's mask.
     """
 
     def __init__(self, channels: int = 3) -> None:
@@ -57,7 +57,7 @@ class Generator(nn.Module):
         self.picture = nn.ConvTranspose2d(WIDTHS[0], channels, 4, 2, 1)
 
     def forward(self, face: Tensor) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return G(I) (B, 3, S, S), the code (B, 512, S/32, S/32), and encoder ‖ decoder of each of the four sizes."""
+        """Return G(I) (B, channels, S, S), the code (B, 512, S/32, S/32), and encoder ‖ decoder of the four sizes."""
         down, up, x = list[Tensor](), list[Tensor](), face
         for layer in self.encoder:
             x = layer(x)
@@ -158,7 +158,7 @@ class DeRL(Method):
         return Losses(local + last * cls, cls, parts=parts | {"local": torch.as_tensor(local)})
 
     def _adversarial(self, examined: Tensor, generated: Tensor, neutral: Tensor) -> dict[str, Tensor]:
-        """L(D) on pictures that are constants, L(G) by a discriminator whose weights are: one backward serves both."""
+        """L(D) without a gradient to G, and L(G) without one to D, so that one backward pass serves both."""
         dtype = self.classifier.weight.dtype
         fixed = {name: one.detach() for name, one in self.discriminator.named_parameters()}
         real = self.discriminator(torch.cat([examined, neutral], dim=1)).to(dtype)
@@ -174,8 +174,8 @@ class DeRL(Method):
 def discriminator() -> nn.Sequential:
     """D: from two pictures (B, 6, S, S) to a map of logits that they are a face and its real neutral face."""
     layers: list[nn.Module] = []
-    for i, (wide, narrow) in enumerate(((6, 64), (64, 128), (128, 256))):
+    for i, (a, b) in enumerate(((6, 64), (64, 128), (128, 256))):
         # No batch-norm: its running statistics would be written three times a step.
-        layers += [nn.Conv2d(wide, narrow, 4, 2, 1), nn.InstanceNorm2d(narrow) if i else nn.Identity()]
+        layers += [nn.Conv2d(a, b, 4, 2, 1), nn.InstanceNorm2d(b) if i else nn.Identity()]
         layers += [nn.LeakyReLU(0.2)]
     return nn.Sequential(*layers, nn.Conv2d(256, 1, 4, 1, 1))

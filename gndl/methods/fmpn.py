@@ -72,7 +72,7 @@ class FMPN(Method):
             return Masked(self.classifier(f_exam), f_exam, mask=mask.to(f_exam.dtype), motion=motion)
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
-        """The squared error of the masks; in the second stage L_cls + ``weight`` times that error."""
+        """The squared error of the masks, whose targets stage 1 gathers; in stage 2 L_cls + ``weight`` times that error."""
         if not isinstance(output, Masked) or output.motion is None:
             raise GndlError("FMPN's loss needs the neutral faces: call it in training mode.")
         if self.stage == 1:
@@ -84,7 +84,7 @@ class FMPN(Method):
 
     @torch.no_grad()
     def observe(self, motion: Tensor, labels: Tensor) -> None:
-        """Add the differences ``motion`` (B, 1, S, S) to the means of their classes."""
+        """Count the differences ``motion`` (B, 1, S, S) in the means of their classes."""
         small = F.adaptive_avg_pool2d(motion.to(self.motion_sums.dtype), SIDE).squeeze(1)
         of_class = F.one_hot(labels, len(self.motion_counts)).to(small.dtype)  # (B, K)
         self.motion_sums += (of_class.T[:, :, None, None] * small).sum(1)  # (K, B, 32, 32) -> (K, 32, 32)

@@ -1,4 +1,4 @@
-"""The methods that Table 1 compares and that are re-implemented here, as data: arguments of `MethodSettings`."""
+"""Compared methods, of Table 1 and two others (FMPN, DAN), as data: arguments of `gndl.methods.MethodSettings`."""
 
 from __future__ import annotations
 
