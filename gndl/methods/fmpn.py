@@ -72,7 +72,7 @@ class FMPN(Method):
             return Masked(self.classifier(f_exam), f_exam, mask=mask.to(f_exam.dtype), motion=motion)
 
     def loss(self, output: Output, labels: Tensor) -> Losses:
-        """The squared error of the masks, whose targets stage 1 gathers; in stage 2 L_cls + ``weight`` times that error."""
+        """The squared error of the masks, whose targets stage 1 gathers; in stage 2 L_cls + ``weight`` times it."""
         if not isinstance(output, Masked) or output.motion is None:
             raise GndlError("FMPN's loss needs the neutral faces: call it in training mode.")
         if self.stage == 1:
